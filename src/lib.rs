@@ -4,7 +4,13 @@
 
 extern crate alloc;
 
+pub mod config;
 #[doc(hidden)]
 pub mod crypto;
+pub mod error;
+pub mod event;
+mod time;
 #[doc(hidden)]
 pub mod wire;
+
+pub use time::Instant;

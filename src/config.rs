@@ -1,0 +1,401 @@
+//! What can be set, with its bounds. Everything is checked once, in `build`; a session never meets a bad value later (F-61).
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::ops::RangeInclusive;
+use core::time::Duration;
+
+use crate::crypto::keys::{ClusterKey, PublicKey, ServerKey};
+use crate::error::ConfigError;
+
+/// The versions of the protocol this crate speaks.
+pub const VERSION: u8 = 1;
+
+/// Bounds on memory and work. Each says what it costs at worst, per session unless it says otherwise.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Largest reliable message, in bytes: 1 KiB to 16 MiB, default 1 MiB. Both ends' values count, the smaller wins.
+    pub message: u32,
+    /// Un-ACKed payload held for replay, in bytes: `message` to 64 MiB, default 1 MiB. Costs up to twice that while in use.
+    pub unacked_bytes: u32,
+    /// Un-ACKed messages held for replay: 1 to 65,536, default 4,096. Costs up to 5 bytes each beside the payload.
+    pub unacked_messages: u32,
+    /// Received payload that the application has not taken yet: `message` to 64 MiB, default 1 MiB. Costs up to twice that.
+    pub window_bytes: u32,
+    /// Received messages that the application has not taken yet: 1 to 65,536, default 4,096. Costs up to 64 bytes each.
+    pub window_messages: u32,
+    /// Payload of unreliable messages waiting to be sent, and the same again of received ones: 0 to 1 MiB, default 64 KiB.
+    pub unreliable_bytes: u32,
+    /// From link up to a whole first flight, and from the first flight to its answer: 100 ms to 60 s, default 5 s.
+    pub handshake: Duration,
+    /// (server) Links without an accepted flight, and sessions whose client has not confirmed its keys: 1 to 1,048,576, default 1,024.
+    /// Each costs up to 17 KiB after mac1, 2 KiB before.
+    pub pending_handshakes: u32,
+    /// (server) Sessions, attached and detached: 1 to 16,777,216, default 1,048,576.
+    pub sessions: u32,
+    /// (server) Life of a session without a link: 1 s to 24 h, default 30 s.
+    pub detached: Duration,
+    /// (server) How long an ended session is remembered, to answer a late client: 0 to 24 h, default 30 s. Costs about 64 bytes.
+    pub tombstone: Duration,
+    /// (server) Ended sessions remembered: 0 to 16,777,216, default 65,536.
+    pub tombstones: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            message: 1 << 20,
+            unacked_bytes: 1 << 20,
+            unacked_messages: 4096,
+            window_bytes: 1 << 20,
+            window_messages: 4096,
+            unreliable_bytes: 64 << 10,
+            handshake: Duration::from_secs(5),
+            pending_handshakes: 1024,
+            sessions: 1 << 20,
+            detached: Duration::from_secs(30),
+            tombstone: Duration::from_secs(30),
+            tombstones: 65_536,
+        }
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), ConfigError> {
+        number("limits.message", self.message, 1024..=16 << 20)?;
+        number("limits.unacked_bytes", self.unacked_bytes, self.message..=64 << 20)?;
+        number("limits.unacked_messages", self.unacked_messages, 1..=65_536)?;
+        number("limits.window_bytes", self.window_bytes, self.message..=64 << 20)?;
+        number("limits.window_messages", self.window_messages, 1..=65_536)?;
+        number("limits.unreliable_bytes", self.unreliable_bytes, 0..=1 << 20)?;
+        span("limits.handshake", self.handshake, 100, 60_000)?;
+        number("limits.pending_handshakes", self.pending_handshakes, 1..=1 << 20)?;
+        number("limits.sessions", self.sessions, 1..=1 << 24)?;
+        span("limits.detached", self.detached, 1000, 86_400_000)?;
+        span("limits.tombstone", self.tombstone, 0, 86_400_000)?;
+        number("limits.tombstones", self.tombstones, 0..=1 << 24)
+    }
+}
+
+/// When ACKs leave and when silence counts.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// An ACK leaves after this many delivered messages: 1 to 4,096, default 32 (U-46).
+    pub ack_messages: u32,
+    /// ... or this much delivered payload, in bytes: 1 to 1 MiB, default 64 KiB.
+    pub ack_bytes: u32,
+    /// ... or this long after the first of them: 0 to 500 ms, default 20 ms.
+    pub ack_delay: Duration,
+    /// An idle link is probed after this much silence: 1 s to 1 h, default 25 s. Only the client probes an idle link.
+    pub idle_probe: Duration,
+    /// A link that should answer and does not is given up after this long, whatever its round trip: 500 ms to 5 min,
+    /// default 5 s. A client has opened another one long before.
+    pub dead_after: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            ack_messages: 32,
+            ack_bytes: 64 << 10,
+            ack_delay: Duration::from_millis(20),
+            idle_probe: Duration::from_secs(25),
+            dead_after: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Timing {
+    fn check(&self) -> Result<(), ConfigError> {
+        number("timing.ack_messages", self.ack_messages, 1..=4096)?;
+        number("timing.ack_bytes", self.ack_bytes, 1..=1 << 20)?;
+        span("timing.ack_delay", self.ack_delay, 0, 500)?;
+        span("timing.idle_probe", self.idle_probe, 1000, 3_600_000)?;
+        span("timing.dead_after", self.dead_after, 500, 300_000)
+    }
+}
+
+/// How a client dials again.
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    /// Upper bound of the first delay after a failure, in full jitter (0 to this): 1 ms to 60 s, default 100 ms. It doubles each time.
+    pub base: Duration,
+    /// The most it grows to: `base` to 1 h, default 5 s.
+    pub cap: Duration,
+    /// Dialling in vain for this long ends in `HandoverFailed(GaveUp)`: 1 s to 24 h, default 60 s.
+    pub give_up_after: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(5), give_up_after: Duration::from_secs(60) }
+    }
+}
+
+impl Backoff {
+    fn check(&self) -> Result<(), ConfigError> {
+        span("backoff.base", self.base, 1, 60_000)?;
+        span("backoff.cap", self.cap, self.base.as_millis() as u64, 3_600_000)?;
+        span("backoff.give_up_after", self.give_up_after, 1000, 86_400_000)
+    }
+}
+
+/// A client's configuration. Share one `Arc` among all sessions to the same service.
+#[derive(Clone)]
+pub struct ClientConfig {
+    pub(crate) pins: Vec<PublicKey>,
+    pub(crate) realm: Bytes,
+    pub(crate) credential: Bytes,
+    pub(crate) versions: RangeInclusive<u8>,
+    pub(crate) limits: Limits,
+    pub(crate) timing: Timing,
+    pub(crate) backoff: Backoff,
+}
+
+impl ClientConfig {
+    /// Starts from the defaults; `server` is the pinned public key of the service.
+    pub fn builder(server: PublicKey) -> ClientConfigBuilder {
+        ClientConfigBuilder(ClientConfig {
+            pins: alloc::vec![server],
+            realm: Bytes::new(),
+            credential: Bytes::new(),
+            versions: VERSION..=VERSION,
+            limits: Limits::default(),
+            timing: Timing::default(),
+            backoff: Backoff::default(),
+        })
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+/// Collects a [`ClientConfig`].
+#[derive(Clone)]
+pub struct ClientConfigBuilder(ClientConfig);
+
+impl ClientConfigBuilder {
+    /// One more server key to trust; the first is tried first. At most 8.
+    pub fn also_pin(mut self, server: PublicKey) -> Self {
+        self.0.pins.push(server);
+        self
+    }
+
+    /// The service's name, 0 to 255 bytes, default empty; both ends must have the same.
+    pub fn realm(mut self, realm: impl Into<Bytes>) -> Self {
+        self.0.realm = realm.into();
+        self
+    }
+
+    /// What the server's application judges, 0 to 8192 bytes, default empty. It travels encrypted.
+    pub fn credential(mut self, credential: impl Into<Bytes>) -> Self {
+        self.0.credential = credential.into();
+        self
+    }
+
+    /// Bounds on memory and work.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.0.limits = limits;
+        self
+    }
+
+    /// ACK and silence timing.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.0.timing = timing;
+        self
+    }
+
+    /// How to dial again.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.0.backoff = backoff;
+        self
+    }
+
+    /// For tests of version negotiation only: versions above [`VERSION`] have no meaning yet.
+    #[doc(hidden)]
+    pub fn versions(mut self, versions: RangeInclusive<u8>) -> Self {
+        self.0.versions = versions;
+        self
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// Names the field, the value and the bounds.
+    pub fn build(self) -> Result<ClientConfig, ConfigError> {
+        let config = self.0;
+        length("pins", config.pins.len(), 8)?;
+        length("realm", config.realm.len(), 255)?;
+        length("credential", config.credential.len(), 8192)?;
+        versions(&config.versions)?;
+        config.limits.check()?;
+        config.timing.check()?;
+        config.backoff.check()?;
+        Ok(config)
+    }
+}
+
+/// A server's configuration.
+#[derive(Clone)]
+pub struct ServerConfig {
+    pub(crate) keys: Vec<ServerKey>,
+    pub(crate) cluster: ClusterKey,
+    pub(crate) realm: Bytes,
+    pub(crate) address: String,
+    pub(crate) versions: RangeInclusive<u8>,
+    pub(crate) limits: Limits,
+    pub(crate) timing: Timing,
+    pub(crate) authorise_all: bool,
+    pub(crate) ask_on_resume: bool,
+    pub(crate) shard: Shard,
+}
+
+/// Which part of the sessions an [`Endpoint`](crate::Endpoint) has, when several share the work: one per worker thread.
+/// [`Router`](crate::Router) finds the one that a first flight belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shard {
+    /// From 0 to `count - 1`.
+    pub index: u16,
+    /// How many there are, at least 1.
+    pub count: u16,
+}
+
+impl ServerConfig {
+    /// Starts from the defaults. `key` is the service's static key, `cluster` the secret that its processes share.
+    pub fn builder(key: ServerKey, cluster: ClusterKey) -> ServerConfigBuilder {
+        ServerConfigBuilder(ServerConfig {
+            keys: alloc::vec![key],
+            cluster,
+            realm: Bytes::new(),
+            address: String::new(),
+            versions: VERSION..=VERSION,
+            limits: Limits::default(),
+            timing: Timing::default(),
+            authorise_all: false,
+            ask_on_resume: false,
+            shard: Shard { index: 0, count: 1 },
+        })
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The same configuration for one of several endpoints.
+    ///
+    /// # Errors
+    /// `index` must be below `count`.
+    pub fn for_shard(&self, shard: Shard) -> Result<ServerConfig, ConfigError> {
+        if shard.index >= shard.count {
+            return Err(problem("shard.index", format!("{} is not below the count {}", shard.index, shard.count)));
+        }
+        Ok(ServerConfig { shard, ..self.clone() })
+    }
+}
+
+/// Collects a [`ServerConfig`].
+#[derive(Clone)]
+pub struct ServerConfigBuilder(ServerConfig);
+
+impl ServerConfigBuilder {
+    /// One more static key to answer for, while keys are being changed. At most 8.
+    pub fn also_key(mut self, key: ServerKey) -> Self {
+        self.0.keys.push(key);
+        self
+    }
+
+    /// The service's name, 0 to 255 bytes, default empty; both ends must have the same.
+    pub fn realm(mut self, realm: impl Into<Bytes>) -> Self {
+        self.0.realm = realm.into();
+        self
+    }
+
+    /// Where this very process can be reached, `host:port`, at most 255 bytes; default empty: through the usual address.
+    pub fn address(mut self, address: impl Into<String>) -> Self {
+        self.0.address = address.into();
+        self
+    }
+
+    /// Bounds on memory and work.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.0.limits = limits;
+        self
+    }
+
+    /// ACK and silence timing.
+    pub fn timing(mut self, timing: Timing) -> Self {
+        self.0.timing = timing;
+        self
+    }
+
+    /// Let every client in, without [`Event::Authorise`](crate::Event::Authorise). Default: no.
+    pub fn authorise_all(mut self, yes: bool) -> Self {
+        self.0.authorise_all = yes;
+        self
+    }
+
+    /// Ask the application on each resume, by [`Event::ResumeRequest`](crate::Event::ResumeRequest). Default: no.
+    pub fn ask_on_resume(mut self, yes: bool) -> Self {
+        self.0.ask_on_resume = yes;
+        self
+    }
+
+    /// For tests of version negotiation only.
+    #[doc(hidden)]
+    pub fn versions(mut self, versions: RangeInclusive<u8>) -> Self {
+        self.0.versions = versions;
+        self
+    }
+
+    /// Checks everything.
+    ///
+    /// # Errors
+    /// Names the field, the value and the bounds.
+    pub fn build(self) -> Result<ServerConfig, ConfigError> {
+        let config = self.0;
+        length("keys", config.keys.len(), 8)?;
+        length("realm", config.realm.len(), 255)?;
+        length("address", config.address.len(), 255)?;
+        versions(&config.versions)?;
+        config.limits.check()?;
+        config.timing.check()?;
+        Ok(config)
+    }
+}
+
+fn problem(field: &'static str, problem: String) -> ConfigError {
+    ConfigError { field, problem }
+}
+
+fn number(field: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Result<(), ConfigError> {
+    if bounds.contains(&value) {
+        return Ok(());
+    }
+    Err(problem(field, format!("{value} is outside {} to {}", bounds.start(), bounds.end())))
+}
+
+fn span(field: &'static str, value: Duration, min_ms: u64, max_ms: u64) -> Result<(), ConfigError> {
+    if (Duration::from_millis(min_ms)..=Duration::from_millis(max_ms)).contains(&value) {
+        return Ok(());
+    }
+    Err(problem(field, format!("{value:?} is outside {min_ms} ms to {max_ms} ms")))
+}
+
+fn length(field: &'static str, value: usize, max: usize) -> Result<(), ConfigError> {
+    if value <= max {
+        return Ok(());
+    }
+    Err(problem(field, format!("length {value} is over {max}")))
+}
+
+fn versions(range: &RangeInclusive<u8>) -> Result<(), ConfigError> {
+    if *range.start() >= 1 && range.start() <= range.end() {
+        return Ok(());
+    }
+    Err(problem("versions", format!("{range:?} is empty or begins below 1")))
+}
