@@ -175,8 +175,8 @@ fn sizes_are_the_documents() {
         (18, 62, 90, 18)
     );
     assert_eq!((MAC1_OFFSET, RESUME_JUDGED), (32, 80));
-    assert!(NOISE_OVERHEAD + AcceptOk::FIXED_LEN + 255 <= ACCEPT_MAX);
-    assert!(RESUME_JUDGED - 12 + Resume::FIXED_LEN + EARLY_MAX + 16 <= RESUME_MAX);
+    const { assert!(NOISE_OVERHEAD + AcceptOk::FIXED_LEN + 255 <= ACCEPT_MAX) };
+    const { assert!(RESUME_JUDGED - 12 + Resume::FIXED_LEN + EARLY_MAX + 16 <= RESUME_MAX) };
 }
 
 #[test]
