@@ -424,3 +424,15 @@ pub struct Aftermath {
 
 /// Largest unreliable message: it must fit one record with its header and an ACK beside it.
 pub const UNRELIABLE_MAX: u32 = PLAINTEXT_MAX as u32 - 64;
+
+impl Conversation {
+    /// The counters, with what is true now.
+    pub fn stats_now(&self) -> Stats {
+        Stats {
+            unacked_messages: self.outbox.messages(),
+            unacked_bytes: self.outbox.payload(),
+            rtt: self.carrier().and_then(|carrier| self.links[carrier].liveness.rtt.smoothed()),
+            ..self.stats
+        }
+    }
+}
