@@ -10,7 +10,7 @@ use super::auth::Auth;
 use super::conversation::{Conversation, Role, Settings};
 use super::dial::{ANSWER_MAX, Dialler, Stage};
 use super::handshake::{Accepted, Answer, Handshake, Offer, Ticket};
-use super::link::{Life, Link};
+use super::link::Link;
 use super::liveness::Liveness;
 use super::phase::Input;
 use super::receive::Notice;
@@ -19,9 +19,7 @@ use super::stats::Stats;
 use crate::config::ClientConfig;
 use crate::crypto::{Opener, PublicKey, Rng, Sealer, Seed};
 use crate::error::{CloseReason, FailReason, SendError};
-use crate::event::{
-    Event, HandoverCause, LinkId, Message, MessageId, NetworkEvent, Output, SessionId, State,
-};
+use crate::event::{Event, HandoverCause, LinkId, Message, MessageId, NetworkEvent, Output, SessionId, State, Target};
 use crate::time::Instant;
 use crate::wire::flight::{Refuse, RefuseCode, Versions};
 use crate::wire::frame::{self, CloseKind};
@@ -71,8 +69,13 @@ impl Session {
     /// A new session; it asks for its first link at once. `seed` must be fresh from the system's random source: the session's
     /// keys depend on it.
     pub fn connect(config: Arc<ClientConfig>, seed: Seed, now: Instant) -> Self {
-        let settings = Arc::new(Settings { limits: config.limits.clone(), timing: config.timing.clone() });
-        let auth = Auth::Asking { credential: config.credential.clone() };
+        let settings = Arc::new(Settings {
+            limits: config.limits.clone(),
+            timing: config.timing.clone(),
+        });
+        let auth = Auth::Asking {
+            credential: config.credential.clone(),
+        };
         let mut session = Session {
             rng: Rng::new(&seed),
             talk: Conversation::new(Role::Client, settings, auth, now),
@@ -252,7 +255,8 @@ impl Session {
         }
         self.cancel_tries();
         self.dialler.stopped = true;
-        self.talk.close(CloseKind::Application, code, CloseReason::Local { code });
+        self.talk
+            .close(CloseKind::Application, code, CloseReason::Local { code });
     }
 
     /// Tries again after [`Event::HandoverFailed`] with a reason that is not final. Otherwise nothing happens.
@@ -301,7 +305,9 @@ impl Session {
         }
         let mut deadline = self.talk.next_deadline();
         if !self.talk.closing.has_begun() && !self.talk.suspended {
-            deadline = deadline.min(self.dialler.deadline(self.config.limits.handshake)).min(self.give_up_at());
+            deadline = deadline
+                .min(self.dialler.deadline(self.config.limits.handshake))
+                .min(self.give_up_at());
         }
         (deadline != Instant::FAR_FUTURE).then_some(deadline)
     }
@@ -365,10 +371,10 @@ impl Session {
                 self.pins.retain(|(_, until)| *until > now);
                 for (key, lifetime) in keys {
                     let until = now + Duration::from_secs(lifetime.into());
-                    match self.pins.iter_mut().find(|(pin, _)| pin.0 == key) {
-                        Some((_, end)) => *end = until.max(*end),
-                        None if self.pins.len() < PINS_MAX => self.pins.push((PublicKey(key), until)),
-                        None => {}
+                    if let Some((_, end)) = self.pins.iter_mut().find(|(pin, _)| pin.0 == key) {
+                        *end = until.max(*end);
+                    } else if self.pins.len() < PINS_MAX {
+                        self.pins.push((PublicKey(key), until));
                     }
                 }
             }
@@ -383,7 +389,10 @@ impl Session {
         let now = self.talk.now;
         self.dialler.failing_since.get_or_insert(now);
         if !self.dialler.is_busy() && !self.talk.suspended {
-            let delay = self.dialler.backoff.after_loss(now, &self.config.backoff, &mut self.rng);
+            let delay = self
+                .dialler
+                .backoff
+                .after_loss(now, &self.config.backoff, &mut self.rng);
             self.dialler.plan(now + delay);
         }
         self.dialler.hurry(now);
@@ -398,15 +407,17 @@ impl Session {
         let now = self.talk.now;
         if let Some(carrier) = self.talk.carrier() {
             let liveness = &self.talk.links[carrier].liveness;
-            let since = if liveness.suspect { liveness.silent_since() } else { None };
+            let since = if liveness.suspect {
+                liveness.silent_since()
+            } else {
+                None
+            };
             self.talk.begin_handover(cause, since);
         }
         self.dialler.backoff.reset();
         if cause == HandoverCause::NetworkChanged {
             // What was under way went out on the old network.
-            let mut outputs = Vec::new();
-            self.dialler.cancel(&mut outputs);
-            self.outputs.extend(outputs);
+            self.cancel_tries();
         }
         if self.dialler.tries.is_empty() {
             self.dialler.plan(now);
@@ -415,7 +426,9 @@ impl Session {
     }
 
     fn carrier_is_sound(&self) -> bool {
-        self.talk.carrier().is_some_and(|carrier| !self.talk.links[carrier].liveness.suspect)
+        self.talk
+            .carrier()
+            .is_some_and(|carrier| !self.talk.links[carrier].liveness.suspect)
     }
 
     /// Opens what the plan says is due.
@@ -423,10 +436,8 @@ impl Session {
         if self.talk.suspended || self.talk.closing.has_begun() || self.dialler.stopped {
             return;
         }
-        let mut outputs = Vec::new();
         let own = self.ticket.as_ref().map_or("", |ticket| ticket.address.as_str());
-        self.dialler.open_due(self.talk.now, own, &mut outputs);
-        if !outputs.is_empty() {
+        if self.dialler.open_due(self.talk.now, own, &mut self.outputs) {
             if self.talk.state == State::None {
                 self.talk.step(Input::Dial);
             }
@@ -434,14 +445,11 @@ impl Session {
                 // Nobody but a DRAIN gets here without having begun.
                 self.talk.begin_handover(HandoverCause::Drain, None);
             }
-            self.outputs.extend(outputs);
         }
     }
 
     fn cancel_tries(&mut self) {
-        let mut outputs = Vec::new();
-        self.dialler.cancel(&mut outputs);
-        self.outputs.extend(outputs);
+        self.dialler.cancel(&mut self.outputs);
     }
 
     // ---- handshakes ----
@@ -453,8 +461,16 @@ impl Session {
         let Some((server, _)) = self.pins.get(self.pin).copied() else {
             return self.fail_try(index, true, Duration::ZERO);
         };
-        let versions = Versions { min: *self.config.versions.start(), max: *self.config.versions.end() };
-        let offer = Offer { server: &server, realm: &self.config.realm, versions, version: self.version };
+        let versions = Versions {
+            min: *self.config.versions.start(),
+            max: *self.config.versions.end(),
+        };
+        let offer = Offer {
+            server: &server,
+            realm: &self.config.realm,
+            versions,
+            version: self.version,
+        };
         let mut flight = Vec::new();
         let handshake = match &self.ticket {
             None => Handshake::hello(&offer, &self.talk, &mut self.rng, &mut flight),
@@ -467,7 +483,9 @@ impl Session {
                 }
             }
         };
-        let Some(handshake) = handshake else { return self.fail_try(index, true, Duration::ZERO) };
+        let Some(handshake) = handshake else {
+            return self.fail_try(index, true, Duration::ZERO);
+        };
         let attempt = &mut self.dialler.tries[index];
         attempt.flight = flight;
         attempt.since = now;
@@ -477,7 +495,9 @@ impl Session {
 
     fn answered(&mut self, index: usize, whole: usize) {
         let attempt = self.dialler.tries.remove(index);
-        let Stage::Handshaking(handshake) = attempt.stage else { return };
+        let Stage::Handshaking(handshake) = attempt.stage else {
+            return;
+        };
         let (answer, rest) = attempt.input.split_at(whole);
         let (number, started, early) = (handshake.attempt, handshake.started, handshake.early_replay);
         let outcome = handshake.finish(answer);
@@ -485,8 +505,7 @@ impl Session {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
             return self.turned_away(outcome.ok());
         };
-        if self.ticket.is_some() && self.talk.id != Some(accepted.session)
-            || !self.talk.is_possible(&accepted.position)
+        if self.ticket.is_some() && self.talk.id != Some(accepted.session) || !self.talk.is_possible(&accepted.position)
         {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
             self.cancel_tries();
@@ -511,11 +530,24 @@ impl Session {
 
     /// The keys are agreed: the link becomes the newest (U-35).
     fn accepted(&mut self, mut link: Link, accepted: Accepted) {
-        let Accepted { split, ticket_handle, session, token, position, window, address } = accepted;
+        let Accepted {
+            split,
+            ticket_handle,
+            session,
+            token,
+            position,
+            window,
+            address,
+        } = accepted;
         let same_server = self.ticket.as_ref().is_none_or(|ticket| ticket.token == token);
         let generation = link.attempt;
-        self.ticket =
-            Some(Ticket { handle: ticket_handle, resumption: split.resumption, generation, token, address });
+        self.ticket = Some(Ticket {
+            handle: ticket_handle,
+            resumption: split.resumption,
+            generation,
+            token,
+            address,
+        });
         self.talk.id = Some(session);
         self.query = false;
         self.version_mismatch = false;
@@ -591,7 +623,11 @@ impl Session {
         let now = self.talk.now;
         // A spare that stands takes over.
         if self.dialler.handshaking().is_none()
-            && let Some(index) = self.dialler.tries.iter().position(|attempt| matches!(attempt.stage, Stage::Spare))
+            && let Some(index) = self
+                .dialler
+                .tries
+                .iter()
+                .position(|attempt| matches!(attempt.stage, Stage::Spare))
         {
             return self.start_handshake(index);
         }
@@ -606,22 +642,18 @@ impl Session {
             return;
         }
         if self.dialler.take_hedge() && at_least.is_zero() {
-            self.dialler.open(crate::event::Target::Configured, now, &mut Vec::new());
-            self.reopen();
+            self.dialler.open(Target::Configured, now, &mut self.outputs);
         } else {
             self.dialler.replan(now, at_least, &self.config.backoff, &mut self.rng);
         }
     }
 
-    fn reopen(&mut self) {
-        if let Some(attempt) = self.dialler.tries.last() {
-            let (link, network) = (attempt.id, attempt.network);
-            self.outputs.push_back(Output::OpenLink { link, target: crate::event::Target::Configured, network });
-        }
-    }
-
     fn give_up_at(&self) -> Instant {
-        let failing = if self.talk.carrier().is_some() { None } else { self.dialler.failing_since };
+        let failing = if self.talk.carrier().is_some() {
+            None
+        } else {
+            self.dialler.failing_since
+        };
         match failing {
             Some(since) if !self.dialler.stopped => since + self.config.backoff.give_up_after,
             _ => Instant::FAR_FUTURE,
@@ -636,11 +668,12 @@ impl Session {
         self.dialler.stopped = true;
         self.talk.step(Input::GaveUp);
         self.talk.handover.fail();
-        let reason = if self.version_mismatch { FailReason::VersionMismatch } else { FailReason::GaveUp };
+        let reason = if self.version_mismatch {
+            FailReason::VersionMismatch
+        } else {
+            FailReason::GaveUp
+        };
         let acked = MessageId(self.talk.outbox.acked());
         self.talk.events.push_back(Event::HandoverFailed { reason, acked });
     }
 }
-
-#[allow(unused)]
-fn _life(_: Life) {}
