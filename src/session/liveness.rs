@@ -116,6 +116,8 @@ impl Liveness {
                 }
                 if now >= since + self.suspect_after() && !self.suspect {
                     self.suspect = true;
+                    // Time may have jumped over the moment for a PING.
+                    self.ping_due |= self.ping.is_none();
                     return Verdict::Suspect;
                 }
                 if self.ping.is_none() && now >= since + self.probe_after(timing) {
