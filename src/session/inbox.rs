@@ -265,6 +265,12 @@ impl Inbox {
         self.unreliable.shrink();
     }
 
+    /// Bytes held, used or not, for reliable messages.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        self.buffer.capacity() + self.stretches.capacity() * size_of::<Stretch>()
+    }
+
     fn has_oversized(&self, mut entries: &[u8]) -> bool {
         while let Some((message, size)) = frame::next_message(entries) {
             if message.len() as u64 > self.max_message {
