@@ -290,6 +290,19 @@ impl ServerConfig {
         &self.limits
     }
 
+    /// The secret that the servers share, for a [`Router`](crate::Router).
+    pub fn cluster(&self) -> &ClusterKey {
+        &self.cluster
+    }
+
+    /// The same configuration with [`ServerConfigBuilder::ask_on_resume`] set anew: for a host that has a hook for it.
+    pub fn with_ask_on_resume(self, yes: bool) -> ServerConfig {
+        ServerConfig {
+            ask_on_resume: yes,
+            ..self
+        }
+    }
+
     /// The same configuration for one of several endpoints.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //!   any                            ──► REFUSE: a hint, in the clear
 //! ```
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -54,7 +55,7 @@ pub struct Offer<'a> {
 
 /// What the server said.
 pub enum Answer {
-    Accepted(Accepted),
+    Accepted(Box<Accepted>),
     Lost(CloseReason),
     Alive,
     Refused(Refuse),
@@ -202,7 +203,7 @@ impl Handshake {
         let split = self.initiator.finish(body, &mut payload).map_err(|_| BadAnswer)?;
         Ok(match Accept::parse(&payload, head).map_err(|_| BadAnswer)? {
             Accept::Ok(_) if self.kind == FlightKind::Query => return Err(BadAnswer),
-            Accept::Ok(ok) => Answer::Accepted(Accepted {
+            Accept::Ok(ok) => Answer::Accepted(Box::new(Accepted {
                 split,
                 ticket_handle: ok.handle,
                 session: SessionId(ok.session_id),
@@ -210,7 +211,7 @@ impl Handshake {
                 position: ok.position,
                 window: ok.window,
                 address: ok.address.into(),
-            }),
+            })),
             Accept::Lost(flight::LostStatus::Alive) if self.kind == FlightKind::Query => Answer::Alive,
             Accept::Lost(status) => Answer::Lost(reason(status).ok_or(BadAnswer)?),
         })
