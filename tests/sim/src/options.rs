@@ -74,6 +74,8 @@ pub enum Chunks {
 pub struct NetOptions {
     /// One way, per direction: client to server, server to client.
     pub delay: [Duration; 2],
+    /// Each connection has its own path: up to so many percent slower.
+    pub paths: u64,
     /// Added at random to each segment; never reorders.
     pub jitter: Duration,
     /// Bytes a second, per direction; 0 is without bound.
@@ -168,6 +170,8 @@ pub struct Options {
     pub server_limits: Limits,
     pub timing: Timing,
     pub backoff: Backoff,
+    /// Events that are kept to be shown.
+    pub trace: usize,
 }
 
 const MS: Duration = Duration::from_millis(1);
@@ -185,6 +189,7 @@ impl Options {
             safety: Duration::ZERO,
             net: NetOptions {
                 delay: [25 * MS; 2],
+                paths: 0,
                 jitter: Duration::ZERO,
                 bandwidth: 0,
                 socket: 1 << 20,
@@ -212,6 +217,7 @@ impl Options {
             server_limits: limits,
             timing: Timing::default(),
             backoff: Backoff { give_up_after: 24 * HOUR, ..Backoff::default() },
+            trace: 60,
         }
     }
 
@@ -341,6 +347,7 @@ fn draw_net(rng: &mut Rng) -> NetOptions {
     let delay = Duration::from_micros(rng.log_range(10..=300_000));
     NetOptions {
         delay: if rng.coin() { [delay; 2] } else { [delay, Duration::from_micros(rng.log_range(10..=300_000))] },
+        paths: *rng.pick(&[0, 50, 400]),
         jitter: if rng.coin() { Duration::ZERO } else { rng.duration(Duration::ZERO..=delay) },
         bandwidth: if rng.coin() { 0 } else { rng.log_range(50_000..=100_000_000) },
         socket: rng.log_range(1_000..=1 << 20) as usize,

@@ -165,6 +165,8 @@ pub struct World {
     buffer: Vec<u8>,
     /// Links that died under sessions by forged or changed bytes.
     pub poisoned: u64,
+    /// Conversations that were over before the end.
+    pub ended_early: u64,
 }
 
 /// The service's key in every simulation.
@@ -242,7 +244,7 @@ impl World {
             clients,
             servers,
             seats,
-            trace: Trace::new(60),
+            trace: Trace::new(options.trace),
             tape: Tape::default(),
             script: VecDeque::new(),
             healed: false,
@@ -254,6 +256,7 @@ impl World {
             client_configs,
             buffer: vec![0; options.host.buffer],
             poisoned: 0,
+            ended_early: 0,
             options,
             seed,
         };
