@@ -425,8 +425,11 @@ impl Conversation {
                 _ => link.liveness.deadline(&self.settings.timing, probes_idle),
             });
         }
-        if self.carrier().is_some_and(|carrier| !self.links[carrier].blocked) {
-            deadline = deadline.min(self.acks.deadline().unwrap_or(Instant::FAR_FUTURE));
+        // One that is due already is output, not a timer.
+        if let Some(ack) = self.acks.deadline().filter(|_| !self.acks.due(self.now))
+            && self.carrier().is_some_and(|carrier| !self.links[carrier].blocked)
+        {
+            deadline = deadline.min(ack);
         }
         deadline
     }
