@@ -171,7 +171,9 @@ impl Endpoint {
     /// Time passed; call it when [`Endpoint::poll_timeout`] is reached, or at any time. Costs what is due, not what exists (F-72).
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.tick(now);
-        while let Some((at, locator)) = self.deadlines.pop_due(now) {
+        // Only what stood there before: a session that wants to be asked again at once waits for the next call (L-21).
+        for _ in 0..self.deadlines.len() {
+            let Some((at, locator)) = self.deadlines.pop_due(now) else { break };
             let Some(served) = self.sessions.get_mut(&locator) else {
                 continue;
             };
