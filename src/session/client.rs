@@ -12,6 +12,7 @@ use super::dial::{ANSWER_MAX, Dialler, Stage};
 use super::handshake::Ticket;
 use super::link::Link;
 use super::stats::Stats;
+use super::transmit::MIN_BUFFER;
 use crate::config::ClientConfig;
 use crate::crypto::{PublicKey, Rng, Seed};
 use crate::error::{CloseReason, SendError};
@@ -150,7 +151,12 @@ impl Session {
         match event {
             NetworkEvent::Available(network) | NetworkEvent::Changed(network) => {
                 self.dialler.network = Some(network);
-                self.dial_beside(HandoverCause::NetworkChanged);
+                let carries = |link: &Link| link.network == Some(network) && !link.liveness.suspect;
+                let carrier = self.talk.carrier().map(|carrier| &self.talk.links[carrier]);
+                // A network that carries the session already is no news, unless its address changed.
+                if matches!(event, NetworkEvent::Changed(_)) || !carrier.is_some_and(carries) {
+                    self.dial_beside(HandoverCause::NetworkChanged);
+                }
             }
             NetworkEvent::Lost(network) => {
                 if self.dialler.network == Some(network) {
@@ -160,6 +166,14 @@ impl Session {
                 while let Some(index) = self.talk.links.iter().position(on_it) {
                     let gone = self.talk.close_link(index);
                     self.talk.after_loss(&gone, HandoverCause::NetworkChanged);
+                }
+                // Nobody said which network the link is on: it may have been this one.
+                if self
+                    .talk
+                    .carrier()
+                    .is_some_and(|carrier| self.talk.links[carrier].network.is_none())
+                {
+                    self.dial_beside(HandoverCause::NetworkChanged);
                 }
                 self.redial_if_down();
             }
@@ -173,6 +187,10 @@ impl Session {
                 }
                 for link in &mut self.talk.links {
                     link.liveness.woken(self.talk.now);
+                }
+                // The time asleep does not count as time spent trying.
+                if self.dialler.failing_since.is_some() {
+                    self.dialler.failing_since = Some(self.talk.now);
                 }
                 self.dial_beside(HandoverCause::Wake);
             }
@@ -263,9 +281,13 @@ impl Session {
 
     // ---- what to do next ----
 
-    /// The next thing for the host to do; `buf` is filled for [`Output::Send`]. It should hold at least 256 bytes; 64 KiB make the most of batching.
+    /// The next thing for the host to do; `buf` is filled for [`Output::Send`]. It must hold at least [`MIN_BUFFER`](crate::MIN_BUFFER) bytes,
+    /// else nothing is given out; 64 KiB make the most of batching.
     pub fn poll_output(&mut self, buf: &mut [u8], now: Instant) -> Option<Output> {
         self.talk.tick(now);
+        if buf.len() < MIN_BUFFER {
+            return None;
+        }
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }

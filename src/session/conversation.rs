@@ -317,8 +317,12 @@ impl Conversation {
     /// A link is gone (removed already). If nothing carries the session now, a handover begins.
     pub fn after_loss(&mut self, link: &Link, cause: HandoverCause) {
         let open = self.links.iter().any(|link| link.life == Life::Open && link.confirmed);
-        if link.life != Life::Open || open {
+        if link.life != Life::Open {
             return;
+        }
+        if open {
+            // (server) The client's newer link came to nothing; the older one carries on.
+            return self.carried_again(true);
         }
         if self.closing.has_begun() {
             return self.closing_link_lost();
