@@ -322,7 +322,8 @@ impl Options {
             + 20 * self.app.rare_size;
         let line = if self.net.bandwidth == 0 { 0 } else { bytes.saturating_mul(1_000_000) / self.net.bandwidth };
         // One round trip for each socket full of bytes, and one for each window of messages.
-        let round = self.net.delay[0] + self.net.delay[1] + self.net.jitter * 2 + self.net.coalesce * 2 + self.timing.ack_delay;
+        let slowest = (self.net.delay[0] + self.net.delay[1]) * (100 + self.net.paths as u32) / 100;
+        let round = slowest + self.net.jitter * 2 + self.net.coalesce * 2 + self.timing.ack_delay;
         let room = self.client_limits.window_messages.min(self.server_limits.window_messages);
         let room = room.min(self.client_limits.unacked_messages).min(self.server_limits.unacked_messages);
         let rounds = bytes / self.net.socket as u64 + self.app.messages.iter().max().unwrap() / u64::from(room) + 50;

@@ -214,6 +214,10 @@ impl World {
     pub fn after_input(&mut self, node: Node) {
         let limit = if self.rng.permille(self.options.host.lazy) { self.rng.below(4) as u32 } else { u32::MAX };
         self.drain(node, Only::Anything, limit);
+        if limit != u32::MAX {
+            // No event tells a client's application to read: it always does.
+            while self.read_now(node) {}
+        }
         self.rearm(node);
     }
 

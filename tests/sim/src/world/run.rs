@@ -79,6 +79,9 @@ impl World {
         }
         self.heal();
         self.settle_down();
+        // Whoever could not even connect before has one handover at least.
+        self.kill_all();
+        self.settle_down();
         if self.options.profile != Profile::Calm {
             self.check_not_vacuous();
         }
