@@ -101,7 +101,7 @@ pub mod wire;
 pub use config::{Backoff, ClientConfig, Limits, ServerConfig, Shard, Timing};
 pub use crypto::{ClusterKey, PublicKey, Seed, ServerKey, ZeroKey};
 pub use endpoint::{Counters, Endpoint, Route, Router, SessionMut};
-pub use error::{CloseReason, ConfigError, FailReason, SendError};
+pub use error::{CloseReason, ConfigError, FailReason, Refusal, SendError};
 pub use event::{
     Event, HandoverCause, HandoverEnd, LinkId, Message, MessageId, NetworkEvent, NetworkId, Output, SessionId, State,
     Target,

@@ -173,7 +173,9 @@ impl Endpoint {
         let now = self.tick(now);
         // Only what stood there before: a session that wants to be asked again at once waits for the next call (L-21).
         for _ in 0..self.deadlines.len() {
-            let Some((at, locator)) = self.deadlines.pop_due(now) else { break };
+            let Some((at, locator)) = self.deadlines.pop_due(now) else {
+                break;
+            };
             let Some(served) = self.sessions.get_mut(&locator) else {
                 continue;
             };

@@ -15,7 +15,7 @@ use super::stats::Stats;
 use super::transmit::MIN_BUFFER;
 use crate::config::ClientConfig;
 use crate::crypto::{PublicKey, Rng, Seed};
-use crate::error::{CloseReason, SendError};
+use crate::error::{CloseReason, Refusal, SendError};
 use crate::event::{Event, HandoverCause, LinkId, Message, MessageId, NetworkEvent, Output, SessionId, State};
 use crate::time::Instant;
 use crate::wire::frame::CloseKind;
@@ -236,6 +236,15 @@ impl Session {
     /// # Errors
     /// Each gives the message back: over the un-ACKed limit ([`SendError::WouldBlock`]), too large, or closed.
     pub fn send(&mut self, message: Bytes) -> Result<MessageId, SendError> {
+        self.talk.send(&message).map_err(|refusal| refusal.with(message))
+    }
+
+    /// As `send`, from bytes that the caller keeps: for hosts whose messages do not come as [`Bytes`].
+    ///
+    /// # Errors
+    /// As `send`, without the message.
+    #[inline]
+    pub fn send_slice(&mut self, message: &[u8]) -> Result<MessageId, Refusal> {
         self.talk.send(message)
     }
 
@@ -244,7 +253,9 @@ impl Session {
     /// # Errors
     /// As [`Session::send`], and [`SendError::NoLink`] while no link is up.
     pub fn send_unreliable(&mut self, message: Bytes) -> Result<(), SendError> {
-        self.talk.send_unreliable(message)
+        self.talk
+            .send_unreliable(&message)
+            .map_err(|refusal| refusal.with(message))
     }
 
     /// The next message. What is taken will be ACKed. Works after `Closed`, too, for what had arrived.

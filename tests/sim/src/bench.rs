@@ -4,7 +4,10 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use unbroken::{ClientConfig, Endpoint, Event, Instant, LinkId, NetworkEvent, NetworkId, Output, Seed, ServerConfig, Session, SessionId, Target, Verdict};
+use unbroken::{
+    ClientConfig, Endpoint, Event, Instant, LinkId, NetworkEvent, NetworkId, Output, Seed, ServerConfig, Session,
+    SessionId, Target, Verdict,
+};
 
 /// What an end did to its links.
 #[derive(Debug, Default)]
@@ -103,7 +106,9 @@ impl ServerBench {
             if let Some((id, event)) = self.endpoint.poll_event() {
                 if matches!(event, Event::Authorise { .. }) && self.lets_in {
                     let mut session = self.endpoint.session(id).unwrap();
-                    session.authorise(Verdict::Accept { message: Default::default() });
+                    session.authorise(Verdict::Accept {
+                        message: Default::default(),
+                    });
                 }
                 if matches!(event, Event::Readable) && self.reads {
                     self.read(id);
@@ -119,7 +124,9 @@ impl ServerBench {
     }
 
     pub fn read(&mut self, id: SessionId) {
-        let Some(mut session) = self.endpoint.session(id) else { return };
+        let Some(mut session) = self.endpoint.session(id) else {
+            return;
+        };
         let into = self.received.entry(id).or_default();
         while let Some(message) = session.recv() {
             into.push((message.id.map(|id| id.0), message.payload.to_vec()));
@@ -134,14 +141,21 @@ impl ServerBench {
             self.endpoint.handle_timeout(self.now);
             self.pump();
             let next = self.endpoint.poll_timeout();
-            assert!(next.is_none_or(|next| next > self.now), "poll_timeout {next:?} at {:?}", self.now);
+            assert!(
+                next.is_none_or(|next| next > self.now),
+                "poll_timeout {next:?} at {:?}",
+                self.now
+            );
         }
         self.now = until;
     }
 
     /// The payloads a session's application was given, reliable and not.
     pub fn payloads(&self, id: SessionId) -> Vec<Vec<u8>> {
-        self.received.get(&id).map(|all| all.iter().map(|(_, payload)| payload.clone()).collect()).unwrap_or_default()
+        self.received
+            .get(&id)
+            .map(|all| all.iter().map(|(_, payload)| payload.clone()).collect())
+            .unwrap_or_default()
     }
 
     pub fn take_events(&mut self) -> Vec<Event> {
@@ -167,7 +181,14 @@ impl ClientBench {
     pub fn seeded(config: ClientConfig, seed: [u8; 32]) -> Self {
         let now = Instant::from_millis(1_000_000);
         let session = Session::connect(Arc::new(config), Seed::new(seed), now);
-        let mut bench = ClientBench { session, now, links: Links::default(), events: Vec::new(), received: Vec::new(), reads: true };
+        let mut bench = ClientBench {
+            session,
+            now,
+            links: Links::default(),
+            events: Vec::new(),
+            received: Vec::new(),
+            reads: true,
+        };
         bench.pump();
         bench
     }
@@ -216,7 +237,8 @@ impl ClientBench {
             if self.reads
                 && let Some(message) = self.session.recv()
             {
-                self.received.push((message.id.map(|id| id.0), message.payload.to_vec()));
+                self.received
+                    .push((message.id.map(|id| id.0), message.payload.to_vec()));
                 continue;
             }
             match self.session.poll_output(&mut buffer, self.now) {
@@ -234,7 +256,11 @@ impl ClientBench {
             self.session.handle_timeout(self.now);
             self.pump();
             let next = self.session.poll_timeout();
-            assert!(next.is_none_or(|next| next > self.now), "poll_timeout {next:?} at {:?}", self.now);
+            assert!(
+                next.is_none_or(|next| next > self.now),
+                "poll_timeout {next:?} at {:?}",
+                self.now
+            );
         }
         self.now = until;
     }

@@ -15,7 +15,11 @@ pub struct Queue<E> {
 
 impl<E> Queue<E> {
     pub fn new(start: Instant) -> Self {
-        Queue { now: start, serial: 0, events: BTreeMap::new() }
+        Queue {
+            now: start,
+            serial: 0,
+            events: BTreeMap::new(),
+        }
     }
 
     pub fn now(&self) -> Instant {

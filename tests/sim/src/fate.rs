@@ -54,7 +54,11 @@ pub struct Cut {
 impl Cut {
     /// Both sides see it at once, after they have read what arrived.
     pub fn at_byte(side: Side, bytes: u64) -> Self {
-        Cut { when: When::Received(side, bytes), notice: [Some(Duration::ZERO); 2], reset: false }
+        Cut {
+            when: When::Received(side, bytes),
+            notice: [Some(Duration::ZERO); 2],
+            reset: false,
+        }
     }
 }
 
@@ -101,19 +105,35 @@ pub struct Fate {
 
 impl Fate {
     pub fn cut(cut: Cut) -> Self {
-        Fate { cut: Some(cut), ..Fate::default() }
+        Fate {
+            cut: Some(cut),
+            ..Fate::default()
+        }
     }
 
     pub fn connect(connect: Connect) -> Self {
-        Fate { connect, ..Fate::default() }
+        Fate {
+            connect,
+            ..Fate::default()
+        }
     }
 
     pub fn forged(forge: Forge) -> Self {
-        Fate { forge: Some(forge), ..Fate::default() }
+        Fate {
+            forge: Some(forge),
+            ..Fate::default()
+        }
     }
 
     pub fn stalled(from: Duration, lasts: Option<Duration>) -> Self {
-        Fate { stall: Some(Stall { from, lasts, sides: [true; 2] }), ..Fate::default() }
+        Fate {
+            stall: Some(Stall {
+                from,
+                lasts,
+                sides: [true; 2],
+            }),
+            ..Fate::default()
+        }
     }
 
     pub fn draw(o: &FaultOptions, rng: &mut Rng) -> Self {
@@ -140,7 +160,11 @@ impl Fate {
                 () if rng.coin() => Some(Duration::ZERO),
                 () => Some(Duration::from_micros(rng.log_range(1..=3_000_000))),
             });
-            fate.cut = Some(Cut { when, notice, reset: rng.coin() });
+            fate.cut = Some(Cut {
+                when,
+                notice,
+                reset: rng.coin(),
+            });
         }
         if rng.permille(o.stall) {
             fate.stall = Some(Stall {
@@ -155,7 +179,10 @@ impl Fate {
         if rng.permille(o.forge) {
             fate.forge = Some(match rng.below(4) {
                 0 => Forge::Silence,
-                1 => Forge::Says(b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\n\r\n".to_vec(), rng.coin()),
+                1 => Forge::Says(
+                    b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\n\r\n".to_vec(),
+                    rng.coin(),
+                ),
                 2 => {
                     let len = rng.log_range(1..=3000) as usize;
                     Forge::Says(rng.bytes(len), rng.coin())
@@ -169,7 +196,10 @@ impl Fate {
         }
         if rng.permille(o.copy) {
             let behind = rng.duration(Duration::ZERO..=Duration::from_secs(2));
-            fate.copy = Some(Copied { behind, bytes: rng.log_range(1..=100_000) });
+            fate.copy = Some(Copied {
+                behind,
+                bytes: rng.log_range(1..=100_000),
+            });
         }
         fate
     }

@@ -16,7 +16,14 @@ impl Fleet {
 
     /// So many clients, a calm network.
     pub fn calm(clients: usize, shards: u16) -> Self {
-        Fleet::new(Options { clients, shards, ..Options::calm() }, 1)
+        Fleet::new(
+            Options {
+                clients,
+                shards,
+                ..Options::calm()
+            },
+            1,
+        )
     }
 
     /// Runs until all are established at both ends.

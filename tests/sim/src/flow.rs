@@ -17,7 +17,11 @@ const UNRELIABLE: u64 = 0x756e_7265_6c69_6162;
 
 impl Flow {
     pub fn new(tag: u64, app: &AppOptions) -> Self {
-        Flow { tag, size: app.size, rare_size: app.rare_size }
+        Flow {
+            tag,
+            size: app.size,
+            rare_size: app.rare_size,
+        }
     }
 
     /// Reliable message `n`.
@@ -52,7 +56,13 @@ pub struct Writer {
 
 impl Writer {
     pub fn new(flow: Flow, total: u64) -> Self {
-        Writer { flow, sent: 0, total, unreliable: 0, blocked: false }
+        Writer {
+            flow,
+            sent: 0,
+            total,
+            unreliable: 0,
+            blocked: false,
+        }
     }
 }
 
@@ -67,14 +77,24 @@ pub struct Reader {
 
 impl Reader {
     pub fn new(flow: Flow) -> Self {
-        Reader { flow, received: 0, bytes: 0, unreliable: BTreeSet::new() }
+        Reader {
+            flow,
+            received: 0,
+            bytes: 0,
+            unreliable: BTreeSet::new(),
+        }
     }
 
     /// A message arrived. `sent` is how many reliable ones the other end has had accepted.
     pub fn take(&mut self, id: Option<u64>, payload: &[u8], sent: u64) -> Result<(), String> {
-        let Some(id) = id else { return self.take_unreliable(payload) };
+        let Some(id) = id else {
+            return self.take_unreliable(payload);
+        };
         if id != self.received {
-            return Err(format!("G1: message {id} was delivered where {} was due", self.received));
+            return Err(format!(
+                "G1: message {id} was delivered where {} was due",
+                self.received
+            ));
         }
         if id >= sent {
             return Err(format!("G1: message {id} was delivered, but only {sent} were sent"));
@@ -82,7 +102,11 @@ impl Reader {
         let expected = self.flow.message(id);
         if payload != expected {
             let at = payload.iter().zip(&expected).take_while(|(a, b)| a == b).count();
-            return Err(format!("G1: message {id} has {} bytes, should have {}, differs at {at}", payload.len(), expected.len()));
+            return Err(format!(
+                "G1: message {id} has {} bytes, should have {}, differs at {at}",
+                payload.len(),
+                expected.len()
+            ));
         }
         self.received += 1;
         self.bytes += payload.len() as u64;
@@ -110,7 +134,11 @@ mod tests {
     use super::*;
 
     fn reader() -> Reader {
-        Reader::new(Flow { tag: 3, size: 50, rare_size: 1000 })
+        Reader::new(Flow {
+            tag: 3,
+            size: 50,
+            rare_size: 1000,
+        })
     }
 
     #[test]

@@ -24,7 +24,9 @@ impl Life {
     pub fn see(&mut self, event: &Event) -> Result<(), String> {
         self.events += 1;
         if let Some(reason) = self.closed {
-            return Err(format!("{event:?} after Closed({reason:?}): Closed comes last, and once"));
+            return Err(format!(
+                "{event:?} after Closed({reason:?}): Closed comes last, and once"
+            ));
         }
         match event {
             Event::Established { .. } => {
@@ -57,7 +59,9 @@ impl Life {
             }
             Event::Closed(reason) => {
                 if self.in_handover {
-                    return Err(format!("Closed({reason:?}) within a handover: HandoverFailed is missing"));
+                    return Err(format!(
+                        "Closed({reason:?}) within a handover: HandoverFailed is missing"
+                    ));
                 }
                 if let Some(doom) = self.doomed.filter(|doom| *doom != FailReason::from(*reason)) {
                     return Err(format!("Closed({reason:?}) after HandoverFailed({doom:?})"));
@@ -80,11 +84,19 @@ mod tests {
 
     #[test]
     fn the_oracle_sees_events_out_of_order() {
-        let begin = Event::HandoverBegin { cause: HandoverCause::LinkLost };
+        let begin = Event::HandoverBegin {
+            cause: HandoverCause::LinkLost,
+        };
         let closed = Event::Closed(CloseReason::Expired);
-        let failed = Event::HandoverFailed { reason: FailReason::Expired, acked: unbroken::MessageId(0) };
+        let failed = Event::HandoverFailed {
+            reason: FailReason::Expired,
+            acked: unbroken::MessageId(0),
+        };
         let judge = |events: &[&Event]| {
-            let mut life = Life { established: true, ..Life::default() };
+            let mut life = Life {
+                established: true,
+                ..Life::default()
+            };
             events.iter().try_for_each(|e| life.see(e))
         };
         judge(&[&begin, &failed, &closed]).unwrap();

@@ -31,7 +31,12 @@ fn main() -> ExitCode {
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
     let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-    let mut parsed = Args { seeds: 0..100, profile: None, jobs, trace: 60 };
+    let mut parsed = Args {
+        seeds: 0..100,
+        profile: None,
+        jobs,
+        trace: 60,
+    };
     while let Some(arg) = args.next() {
         let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
         match arg.as_str() {
@@ -68,7 +73,9 @@ fn run(args: &Args) -> ExitCode {
                     if seed >= args.seeds.end || failed.lock().unwrap().len() >= 10 {
                         break;
                     }
-                    let profile = args.profile.unwrap_or(Profile::ALL[(seed % Profile::ALL.len() as u64) as usize]);
+                    let profile = args
+                        .profile
+                        .unwrap_or(Profile::ALL[(seed % Profile::ALL.len() as u64) as usize]);
                     match run_seed(profile, seed, args.trace) {
                         Ok(one) => {
                             let mut totals = totals.lock().unwrap();
@@ -91,7 +98,11 @@ fn run(args: &Args) -> ExitCode {
     if shows {
         eprintln!();
     }
-    println!("{totals}; digest {:016x}; {:.1} s", totals.digest, started.elapsed().as_secs_f64());
+    println!(
+        "{totals}; digest {:016x}; {:.1} s",
+        totals.digest,
+        started.elapsed().as_secs_f64()
+    );
     if failed.is_empty() {
         println!("no violation");
         return ExitCode::SUCCESS;

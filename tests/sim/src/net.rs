@@ -105,7 +105,14 @@ type Q = Queue<Event>;
 
 impl Net {
     pub fn new(options: NetOptions, rng: Rng) -> Self {
-        Net { options, rng, conns: BTreeMap::new(), next: 1, counters: NetCounters::default(), healed: false }
+        Net {
+            options,
+            rng,
+            conns: BTreeMap::new(),
+            next: 1,
+            counters: NetCounters::default(),
+            healed: false,
+        }
     }
 
     /// Begins a connection from the client's side.
@@ -125,7 +132,17 @@ impl Net {
             self.counters.not_made += 1;
         }
         let (ends, pipes) = Default::default();
-        self.conns.insert(id, Conn { fate, opened: q.now(), ends, pipes, delay, broken: false });
+        self.conns.insert(
+            id,
+            Conn {
+                fate,
+                opened: q.now(),
+                ends,
+                pipes,
+                delay,
+                broken: false,
+            },
+        );
         id
     }
 
@@ -144,12 +161,16 @@ impl Net {
 
     /// How many bytes `side` has been given by its peer so far, and how many were written to it.
     pub fn received(&self, id: ConnId, side: Side) -> (u64, u64) {
-        self.conns.get(&id).map_or((0, 0), |c| (c.pipes[side as usize].delivered, c.pipes[side as usize].written))
+        self.conns.get(&id).map_or((0, 0), |c| {
+            (c.pipes[side as usize].delivered, c.pipes[side as usize].written)
+        })
     }
 
     /// `side` writes. Says whether the host now holds bytes back: then the core should be told.
     pub fn write(&mut self, id: ConnId, side: Side, bytes: &[u8], q: &mut Q) -> bool {
-        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return false;
+        };
         if conn.ends[side as usize].gone {
             return false;
         }
@@ -227,7 +248,10 @@ impl Net {
             match cut.when {
                 When::After(life) => q.after(life, Event::Net(NetEvent::Cut(id))),
                 When::Received(side, 0) => {
-                    q.at(if side == Side::Server { accepted } else { q.now() }, Event::Net(NetEvent::Cut(id)));
+                    q.at(
+                        if side == Side::Server { accepted } else { q.now() },
+                        Event::Net(NetEvent::Cut(id)),
+                    );
                 }
                 When::Received(..) => {}
             }
@@ -242,7 +266,11 @@ impl Net {
         let pipe = &mut conn.pipes[reader as usize];
         let options = &self.options;
         while !pipe.host.is_empty() && pipe.under_way < options.socket {
-            let len = pipe.host.len().min(options.segment).min(options.socket - pipe.under_way);
+            let len = pipe
+                .host
+                .len()
+                .min(options.segment)
+                .min(options.socket - pipe.under_way);
             let bytes: Vec<u8> = pipe.host.drain(..len).collect();
             pipe.under_way += len;
             if let Some(nanos) = (len as u64 * 1_000_000).checked_div(options.bandwidth) {
@@ -283,7 +311,9 @@ impl Net {
             }
         }
         let pipe = &mut conn.pipes[side as usize];
-        let Some((_, mut bytes)) = pipe.line.pop_front() else { return };
+        let Some((_, mut bytes)) = pipe.line.pop_front() else {
+            return;
+        };
         if bytes.is_empty() {
             // The FIN: all before it is read first.
             self.read(id, side, q, out);
@@ -359,7 +389,9 @@ impl Net {
     }
 
     fn cut(&mut self, id: ConnId, q: &mut Q) {
-        let Some(cut) = self.conns.get(&id).and_then(|c| c.fate.cut) else { return };
+        let Some(cut) = self.conns.get(&id).and_then(|c| c.fate.cut) else {
+            return;
+        };
         self.break_off(id, cut.notice, cut.reset, q);
     }
 
@@ -390,7 +422,11 @@ impl Net {
 
     fn forget_if_over(&mut self, id: ConnId) {
         // A FIN or bytes under way to an end that is gone interest nobody.
-        if self.conns.get(&id).is_some_and(|c| c.ends[0].gone && (c.ends[1].gone || !c.ends[0].up)) {
+        if self
+            .conns
+            .get(&id)
+            .is_some_and(|c| c.ends[0].gone && (c.ends[1].gone || !c.ends[0].up))
+        {
             self.conns.remove(&id);
         }
     }

@@ -31,8 +31,15 @@ pub enum Profile {
 
 impl Profile {
     /// Those with faults of their own.
-    pub const ALL: [Profile; 7] =
-        [Profile::Chaos, Profile::Cuts, Profile::Slow, Profile::Hostile, Profile::Idle, Profile::Expiry, Profile::Fleet];
+    pub const ALL: [Profile; 7] = [
+        Profile::Chaos,
+        Profile::Cuts,
+        Profile::Slow,
+        Profile::Hostile,
+        Profile::Idle,
+        Profile::Expiry,
+        Profile::Fleet,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -54,7 +61,10 @@ impl FromStr for Profile {
     fn from_str(name: &str) -> Result<Self, String> {
         let all = Profile::ALL.iter().chain([&Profile::Calm]);
         all.clone().find(|p| p.name() == name).copied().ok_or_else(|| {
-            format!("no profile `{name}`; there are: {}", all.map(|p| p.name()).collect::<Vec<_>>().join(" "))
+            format!(
+                "no profile `{name}`; there are: {}",
+                all.map(|p| p.name()).collect::<Vec<_>>().join(" ")
+            )
         })
     }
 }
@@ -181,7 +191,10 @@ const HOUR: Duration = Duration::from_secs(3600);
 impl Options {
     /// No faults, 25 ms each way, ten messages each way.
     pub fn calm() -> Self {
-        let limits = Limits { detached: HOUR, ..Limits::default() };
+        let limits = Limits {
+            detached: HOUR,
+            ..Limits::default()
+        };
         Options {
             profile: Profile::Calm,
             clients: 1,
@@ -212,11 +225,18 @@ impl Options {
                 authorise: true,
                 ask_on_resume: false,
             },
-            host: HostOptions { late: Duration::ZERO, lazy: 0, buffer: 64 << 10 },
+            host: HostOptions {
+                late: Duration::ZERO,
+                lazy: 0,
+                buffer: 64 << 10,
+            },
             client_limits: limits.clone(),
             server_limits: limits,
             timing: Timing::default(),
-            backoff: Backoff { give_up_after: 24 * HOUR, ..Backoff::default() },
+            backoff: Backoff {
+                give_up_after: 24 * HOUR,
+                ..Backoff::default()
+            },
             trace: 60,
         }
     }
@@ -225,14 +245,21 @@ impl Options {
     pub fn draw(profile: Profile, seed: u64) -> Self {
         let mut rng = Rng::new(seed).fork("options");
         let rng = &mut rng;
-        let mut o = Options { profile, ..Options::calm() };
+        let mut o = Options {
+            profile,
+            ..Options::calm()
+        };
         if profile == Profile::Calm {
             return o;
         }
         o.net = draw_net(rng);
         o.app = draw_app(rng);
         o.host = HostOptions {
-            late: if rng.coin() { Duration::ZERO } else { rng.duration(Duration::ZERO..=5 * MS) },
+            late: if rng.coin() {
+                Duration::ZERO
+            } else {
+                rng.duration(Duration::ZERO..=5 * MS)
+            },
             lazy: *rng.pick(&[0, 0, 50, 300]),
             buffer: rng.log_range(256..=64 << 10) as usize,
         };
@@ -255,11 +282,20 @@ impl Options {
 
     /// Bends the draw to what the profile is about.
     fn fit(&mut self, profile: Profile, rng: &mut Rng) {
-        let quick = FaultOptions { cut_after: 1000, cut_at_byte: 300, cut_below: 4096, unnoticed: 30, ..FaultOptions::default() };
+        let quick = FaultOptions {
+            cut_after: 1000,
+            cut_at_byte: 300,
+            cut_below: 4096,
+            unnoticed: 30,
+            ..FaultOptions::default()
+        };
         match profile {
             Profile::Chaos | Profile::Calm => {}
             Profile::Cuts => {
-                self.net.delay = [rng.duration(Duration::ZERO..=10 * MS), rng.duration(Duration::ZERO..=10 * MS)];
+                self.net.delay = [
+                    rng.duration(Duration::ZERO..=10 * MS),
+                    rng.duration(Duration::ZERO..=10 * MS),
+                ];
                 self.net.jitter = rng.duration(Duration::ZERO..=2 * MS);
                 self.net.bandwidth = 0;
                 self.net.chunks = *rng.pick(&[Chunks::All, Chunks::All, Chunks::Random]);
@@ -268,7 +304,10 @@ impl Options {
                 self.app.rare_size = self.app.rare_size.min(20_000);
                 self.backoff.base = rng.duration(MS..=5 * MS);
                 self.backoff.cap = rng.duration(10 * MS..=40 * MS);
-                self.faults = FaultOptions { life: rng.duration(40 * MS..=200 * MS), ..quick };
+                self.faults = FaultOptions {
+                    life: rng.duration(40 * MS..=200 * MS),
+                    ..quick
+                };
                 self.safety = 40 * SECOND;
             }
             Profile::Slow => {
@@ -320,12 +359,21 @@ impl Options {
     pub fn patience(&self) -> Duration {
         let bytes = self.app.messages.iter().sum::<u64>() * (self.app.size + self.app.rare_size / 500 + 200) * 4
             + 20 * self.app.rare_size;
-        let line = if self.net.bandwidth == 0 { 0 } else { bytes.saturating_mul(1_000_000) / self.net.bandwidth };
+        let line = if self.net.bandwidth == 0 {
+            0
+        } else {
+            bytes.saturating_mul(1_000_000) / self.net.bandwidth
+        };
         // One round trip for each socket full of bytes, and one for each window of messages.
         let slowest = (self.net.delay[0] + self.net.delay[1]) * (100 + self.net.paths as u32) / 100;
         let round = slowest + self.net.jitter * 2 + self.net.coalesce * 2 + self.timing.ack_delay;
-        let room = self.client_limits.window_messages.min(self.server_limits.window_messages);
-        let room = room.min(self.client_limits.unacked_messages).min(self.server_limits.unacked_messages);
+        let room = self
+            .client_limits
+            .window_messages
+            .min(self.server_limits.window_messages);
+        let room = room
+            .min(self.client_limits.unacked_messages)
+            .min(self.server_limits.unacked_messages);
         let rounds = bytes / self.net.socket as u64 + self.app.messages.iter().max().unwrap() / u64::from(room) + 50;
         let reads = if self.app.read_every.is_zero() {
             Duration::ZERO
@@ -347,10 +395,22 @@ impl Options {
 fn draw_net(rng: &mut Rng) -> NetOptions {
     let delay = Duration::from_micros(rng.log_range(10..=300_000));
     NetOptions {
-        delay: if rng.coin() { [delay; 2] } else { [delay, Duration::from_micros(rng.log_range(10..=300_000))] },
+        delay: if rng.coin() {
+            [delay; 2]
+        } else {
+            [delay, Duration::from_micros(rng.log_range(10..=300_000))]
+        },
         paths: *rng.pick(&[0, 50, 400]),
-        jitter: if rng.coin() { Duration::ZERO } else { rng.duration(Duration::ZERO..=delay) },
-        bandwidth: if rng.coin() { 0 } else { rng.log_range(50_000..=100_000_000) },
+        jitter: if rng.coin() {
+            Duration::ZERO
+        } else {
+            rng.duration(Duration::ZERO..=delay)
+        },
+        bandwidth: if rng.coin() {
+            0
+        } else {
+            rng.log_range(50_000..=100_000_000)
+        },
         socket: rng.log_range(1_000..=1 << 20) as usize,
         segment: *rng.pick(&[536, 1460, 1460, 9000]),
         chunks: match rng.below(10) {
@@ -358,7 +418,11 @@ fn draw_net(rng: &mut Rng) -> NetOptions {
             1..=3 => Chunks::Random,
             _ => Chunks::All,
         },
-        coalesce: if rng.coin() { Duration::ZERO } else { rng.duration(Duration::ZERO..=50 * MS) },
+        coalesce: if rng.coin() {
+            Duration::ZERO
+        } else {
+            rng.duration(Duration::ZERO..=50 * MS)
+        },
         reset_on_closed: rng.permille(200),
     }
 }
@@ -369,12 +433,24 @@ fn draw_app(rng: &mut Rng) -> AppOptions {
         messages: [rng.log_range(0..=2_000), rng.log_range(1..=2_000)],
         unreliable: *rng.pick(&[0, 100, 500]),
         size,
-        rare_size: if rng.permille(100) { 1 << 20 } else { size.max(rng.log_range(1..=100_000)) },
+        rare_size: if rng.permille(100) {
+            1 << 20
+        } else {
+            size.max(rng.log_range(1..=100_000))
+        },
         interval: rng.duration(MS..=500 * MS),
         burst: rng.log_range(1..=50),
-        read_every: if rng.permille(800) { Duration::ZERO } else { rng.duration(MS..=300 * MS) },
+        read_every: if rng.permille(800) {
+            Duration::ZERO
+        } else {
+            rng.duration(MS..=300 * MS)
+        },
         read_batch: rng.log_range(1..=100),
-        verdict: if rng.coin() { Duration::ZERO } else { rng.duration(Duration::ZERO..=SECOND) },
+        verdict: if rng.coin() {
+            Duration::ZERO
+        } else {
+            rng.duration(Duration::ZERO..=SECOND)
+        },
         authorise: rng.permille(800),
         ask_on_resume: rng.permille(200),
     }
@@ -409,14 +485,29 @@ fn draw_faults(rng: &mut Rng) -> FaultOptions {
         corrupt: *rng.pick(&[0, 0, 50]),
         forge: *rng.pick(&[0, 0, 50]),
         copy: *rng.pick(&[0, 0, 100]),
-        hostile_every: if rng.permille(300) { rng.duration(100 * MS..=5 * SECOND) } else { Duration::ZERO },
-        network_every: if rng.permille(300) { rng.duration(SECOND..=20 * SECOND) } else { Duration::ZERO },
+        hostile_every: if rng.permille(300) {
+            rng.duration(100 * MS..=5 * SECOND)
+        } else {
+            Duration::ZERO
+        },
+        network_every: if rng.permille(300) {
+            rng.duration(SECOND..=20 * SECOND)
+        } else {
+            Duration::ZERO
+        },
     }
 }
 
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "profile {}, {} clients, {} shards, faults for {:?}", self.profile.name(), self.clients, self.shards, self.safety)?;
+        writeln!(
+            f,
+            "profile {}, {} clients, {} shards, faults for {:?}",
+            self.profile.name(),
+            self.clients,
+            self.shards,
+            self.safety
+        )?;
         writeln!(f, "{:?}", self.net)?;
         writeln!(f, "{:?}", self.faults)?;
         writeln!(f, "{:?}", self.app)?;

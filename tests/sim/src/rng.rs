@@ -15,7 +15,9 @@ impl Rng {
 
     /// The generator for one purpose.
     pub fn fork(&self, label: &str) -> Self {
-        let salt = label.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let salt = label.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+        });
         Rng::new(self.0[0] ^ self.0[3].rotate_left(17) ^ salt)
     }
 

@@ -17,11 +17,21 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "seed {} of profile {}: {}", self.seed, self.profile.name(), self.what)?;
+        writeln!(
+            f,
+            "seed {} of profile {}: {}",
+            self.seed,
+            self.profile.name(),
+            self.what
+        )?;
         writeln!(f, "{}", self.options)?;
         writeln!(f, "{}", self.trace)?;
         let (seed, name) = (self.seed, self.profile.name());
-        write!(f, "again: cargo run --release -p unbroken-sim -- --seeds {seed}..{} --profile {name}", seed + 1)
+        write!(
+            f,
+            "again: cargo run --release -p unbroken-sim -- --seeds {seed}..{} --profile {name}",
+            seed + 1
+        )
     }
 }
 
@@ -33,7 +43,10 @@ impl fmt::Debug for Failure {
 
 /// One seed, from its options to the end; a failure shows so many of the last events.
 pub fn run_seed(profile: Profile, seed: u64, trace: usize) -> Result<Totals, Box<Failure>> {
-    let options = Options { trace, ..Options::draw(profile, seed) };
+    let options = Options {
+        trace,
+        ..Options::draw(profile, seed)
+    };
     run_world(World::new(options, seed), World::run)
 }
 

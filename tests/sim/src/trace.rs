@@ -34,7 +34,12 @@ pub struct Trace {
 
 impl Trace {
     pub fn new(keep: usize) -> Self {
-        Trace { ring: VecDeque::new(), keep, total: 0, digest: 0xcbf2_9ce4_8422_2325 }
+        Trace {
+            ring: VecDeque::new(),
+            keep,
+            total: 0,
+            digest: 0xcbf2_9ce4_8422_2325,
+        }
     }
 
     pub fn add(&mut self, at: Instant, who: Who, what: &'static str, a: u64, b: u64) {
@@ -68,7 +73,11 @@ impl fmt::Display for Trace {
                 Who::Server(i) => format!("server {i}"),
                 Who::Net(i) => format!("conn {i}"),
             };
-            writeln!(f, "{:>14.6} s  {who:<10} {what:<24} {a} {b}", at.as_micros() as f64 / 1e6)?;
+            writeln!(
+                f,
+                "{:>14.6} s  {who:<10} {what:<24} {a} {b}",
+                at.as_micros() as f64 / 1e6
+            )?;
         }
         Ok(())
     }

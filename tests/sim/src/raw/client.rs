@@ -42,8 +42,19 @@ pub struct Resume {
 /// What an ACCEPT said.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Accepted {
-    Ok { recv_next: u64, recv_offset: u32, delivered: u64, window: Window, detached_ms: u32, address: String },
-    Lost { status: u8, kind: u8, code: u32 },
+    Ok {
+        recv_next: u64,
+        recv_offset: u32,
+        delivered: u64,
+        window: Window,
+        detached_ms: u32,
+        address: String,
+    },
+    Lost {
+        status: u8,
+        kind: u8,
+        code: u32,
+    },
 }
 
 impl RawClient {
@@ -76,7 +87,8 @@ impl RawClient {
     pub fn hello_with(&mut self, payload: &[u8]) -> (Vec<u8>, Pending) {
         let header = prelude(HELLO, self.server.id(), NOISE + payload.len());
         let mut flight = header.to_vec();
-        let initiator = Initiator::nk(&self.server, &self.realm, &header, self.rng.key(), payload, &mut flight).unwrap();
+        let initiator =
+            Initiator::nk(&self.server, &self.realm, &header, self.rng.key(), payload, &mut flight).unwrap();
         (flight, Pending { initiator, attempt: 0 })
     }
 
@@ -104,8 +116,16 @@ impl RawClient {
         let resumption = self.resumption.as_ref().expect("a session to resume");
         let mut message = Vec::new();
         let psk = resumption.psk();
-        let initiator =
-            Initiator::nk_psk0(&self.server, psk, &self.realm, &header, self.rng.key(), &payload, &mut message).unwrap();
+        let initiator = Initiator::nk_psk0(
+            &self.server,
+            psk,
+            &self.realm,
+            &header,
+            self.rng.key(),
+            &payload,
+            &mut message,
+        )
+        .unwrap();
         let mac1 = resumption.mac1(&header, &message[..32]);
         ([&header[..], &mac1, &message].concat(), Pending { initiator, attempt })
     }
@@ -117,7 +137,15 @@ impl RawClient {
         header.extend(self.handle);
         header.extend(attempt.to_be_bytes());
         let mut flight = header.clone();
-        let initiator = Initiator::nk(&self.server, &self.realm, &header, self.rng.key(), &payload, &mut flight).unwrap();
+        let initiator = Initiator::nk(
+            &self.server,
+            &self.realm,
+            &header,
+            self.rng.key(),
+            &payload,
+            &mut flight,
+        )
+        .unwrap();
         (flight, Pending { initiator, attempt })
     }
 
@@ -134,7 +162,11 @@ impl RawClient {
         assert_eq!(take.array(), head, "U-19");
         let status = take.u8();
         if status != 0 {
-            let lost = Accepted::Lost { status, kind: take.u8(), code: take.u32() };
+            let lost = Accepted::Lost {
+                status,
+                kind: take.u8(),
+                code: take.u32(),
+            };
             return Some((lost, RawLink::client(&split), len));
         }
         self.handle = take.array();
@@ -148,6 +180,17 @@ impl RawClient {
         let address = String::from_utf8(take.bytes(address_len).to_vec()).unwrap();
         let link = RawLink::client(&split);
         self.resumption = Some(split.resumption);
-        Some((Accepted::Ok { recv_next, recv_offset, delivered, window, detached_ms, address }, link, len))
+        Some((
+            Accepted::Ok {
+                recv_next,
+                recv_offset,
+                delivered,
+                window,
+                detached_ms,
+                address,
+            },
+            link,
+            len,
+        ))
     }
 }

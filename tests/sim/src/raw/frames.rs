@@ -5,17 +5,43 @@ use super::Take;
 /// A frame as it was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RawFrame {
-    Data { seq: u64, messages: Vec<Vec<u8>> },
-    Ack { recv_next: u64, messages: u64, bytes: u64 },
+    Data {
+        seq: u64,
+        messages: Vec<Vec<u8>>,
+    },
+    Ack {
+        recv_next: u64,
+        messages: u64,
+        bytes: u64,
+    },
     Unreliable(Vec<u8>),
     Ping([u8; 8]),
     Pong([u8; 8]),
     Auth(Vec<u8>),
-    AuthResult { verdict: u8, code: u32, message: Vec<u8> },
-    Close { kind: u8, code: u32, send_end: u64, recv_next: u64 },
-    CloseAck { recv_next: u64 },
-    Drain { window_ms: u32, address: Vec<u8> },
-    Fragment { seq: u64, total: u64, offset: u64, bytes: Vec<u8> },
+    AuthResult {
+        verdict: u8,
+        code: u32,
+        message: Vec<u8>,
+    },
+    Close {
+        kind: u8,
+        code: u32,
+        send_end: u64,
+        recv_next: u64,
+    },
+    CloseAck {
+        recv_next: u64,
+    },
+    Drain {
+        window_ms: u32,
+        address: Vec<u8>,
+    },
+    Fragment {
+        seq: u64,
+        total: u64,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
 }
 
 /// The frames of a plaintext.
@@ -45,15 +71,33 @@ pub fn parse(plaintext: &[u8]) -> Vec<RawFrame> {
                 }
                 RawFrame::Data { seq, messages }
             }
-            2 => RawFrame::Ack { recv_next: take.varint(), messages: take.varint(), bytes: take.varint() },
+            2 => RawFrame::Ack {
+                recv_next: take.varint(),
+                messages: take.varint(),
+                bytes: take.varint(),
+            },
             3 => RawFrame::Unreliable(sized(&mut take)),
             4 => RawFrame::Ping(take.array()),
             5 => RawFrame::Pong(take.array()),
             6 => RawFrame::Auth(sized(&mut take)),
-            7 => RawFrame::AuthResult { verdict: take.u8(), code: take.u32(), message: sized(&mut take) },
-            8 => RawFrame::Close { kind: take.u8(), code: take.u32(), send_end: take.varint(), recv_next: take.varint() },
-            9 => RawFrame::CloseAck { recv_next: take.varint() },
-            10 => RawFrame::Drain { window_ms: take.u32(), address: sized(&mut take) },
+            7 => RawFrame::AuthResult {
+                verdict: take.u8(),
+                code: take.u32(),
+                message: sized(&mut take),
+            },
+            8 => RawFrame::Close {
+                kind: take.u8(),
+                code: take.u32(),
+                send_end: take.varint(),
+                recv_next: take.varint(),
+            },
+            9 => RawFrame::CloseAck {
+                recv_next: take.varint(),
+            },
+            10 => RawFrame::Drain {
+                window_ms: take.u32(),
+                address: sized(&mut take),
+            },
             12 => RawFrame::Fragment {
                 seq: take.varint(),
                 total: take.varint(),
@@ -106,11 +150,23 @@ pub fn auth(credential: &[u8]) -> Vec<u8> {
 }
 
 pub fn auth_result(verdict: u8, code: u32, message: &[u8]) -> Vec<u8> {
-    [&[7, verdict], &code.to_be_bytes()[..], &varint(message.len() as u64), message].concat()
+    [
+        &[7, verdict],
+        &code.to_be_bytes()[..],
+        &varint(message.len() as u64),
+        message,
+    ]
+    .concat()
 }
 
 pub fn close(kind: u8, code: u32, send_end: u64, recv_next: u64) -> Vec<u8> {
-    [&[8, kind], &code.to_be_bytes()[..], &varint(send_end), &varint(recv_next)].concat()
+    [
+        &[8, kind],
+        &code.to_be_bytes()[..],
+        &varint(send_end),
+        &varint(recv_next),
+    ]
+    .concat()
 }
 
 pub fn close_ack(recv_next: u64) -> Vec<u8> {
@@ -118,7 +174,13 @@ pub fn close_ack(recv_next: u64) -> Vec<u8> {
 }
 
 pub fn drain(window_ms: u32, address: &str) -> Vec<u8> {
-    [&[10], &window_ms.to_be_bytes()[..], &varint(address.len() as u64), address.as_bytes()].concat()
+    [
+        &[10],
+        &window_ms.to_be_bytes()[..],
+        &varint(address.len() as u64),
+        address.as_bytes(),
+    ]
+    .concat()
 }
 
 pub fn keys(keys: &[([u8; 32], u32)]) -> Vec<u8> {
@@ -131,7 +193,15 @@ pub fn keys(keys: &[([u8; 32], u32)]) -> Vec<u8> {
 }
 
 pub fn fragment(seq: u64, total: u64, offset: u64, bytes: &[u8]) -> Vec<u8> {
-    [&[12], &varint(seq)[..], &varint(total), &varint(offset), &varint(bytes.len() as u64), bytes].concat()
+    [
+        &[12],
+        &varint(seq)[..],
+        &varint(total),
+        &varint(offset),
+        &varint(bytes.len() as u64),
+        bytes,
+    ]
+    .concat()
 }
 
 #[cfg(test)]
@@ -166,6 +236,12 @@ mod tests {
         .concat();
         let frames = parse(&bytes);
         assert_eq!(frames.len(), 4);
-        assert_eq!(frames[0], RawFrame::Data { seq: 7, messages: vec![vec![], b"abc".to_vec()] });
+        assert_eq!(
+            frames[0],
+            RawFrame::Data {
+                seq: 7,
+                messages: vec![vec![], b"abc".to_vec()]
+            }
+        );
     }
 }

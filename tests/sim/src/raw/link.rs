@@ -13,11 +13,19 @@ pub struct RawLink {
 
 impl RawLink {
     pub fn client(split: &Split) -> Self {
-        RawLink { sealer: Sealer::new(&split.client), opener: Opener::new(&split.server), held: Vec::new() }
+        RawLink {
+            sealer: Sealer::new(&split.client),
+            opener: Opener::new(&split.server),
+            held: Vec::new(),
+        }
     }
 
     pub fn server(split: &Split) -> Self {
-        RawLink { sealer: Sealer::new(&split.server), opener: Opener::new(&split.client), held: Vec::new() }
+        RawLink {
+            sealer: Sealer::new(&split.server),
+            opener: Opener::new(&split.client),
+            held: Vec::new(),
+        }
     }
 
     /// One record with this plaintext.
@@ -38,7 +46,9 @@ impl RawLink {
                 break;
             }
             let mut plaintext = vec![0; length - 16];
-            self.opener.open(&self.held[2..2 + length], &mut plaintext).expect("U-31: the core's record does not open");
+            self.opener
+                .open(&self.held[2..2 + length], &mut plaintext)
+                .expect("U-31: the core's record does not open");
             self.held.drain(..2 + length);
             frames.extend(parse(&plaintext));
         }

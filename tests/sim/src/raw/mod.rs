@@ -72,6 +72,8 @@ impl<'a> Take<'a> {
     pub(crate) fn varint(&mut self) -> u64 {
         let len = 1 << (self.0[0] >> 6);
         let bytes = self.bytes(len);
-        bytes[1..].iter().fold(u64::from(bytes[0] & 0x3f), |n, b| n << 8 | u64::from(*b))
+        bytes[1..]
+            .iter()
+            .fold(u64::from(bytes[0] & 0x3f), |n, b| n << 8 | u64::from(*b))
     }
 }

@@ -62,11 +62,13 @@ impl RawServer {
         let mut payload = Vec::new();
         let mut served = match kind {
             HELLO => {
-                let responder = Responder::nk(&self.key, &self.realm, &flight[..12], &flight[12..], &mut payload).unwrap();
+                let responder =
+                    Responder::nk(&self.key, &self.realm, &flight[..12], &flight[12..], &mut payload).unwrap();
                 Served::new(kind, responder)
             }
             QUERY => {
-                let responder = Responder::nk(&self.key, &self.realm, &flight[..32], &flight[32..], &mut payload).unwrap();
+                let responder =
+                    Responder::nk(&self.key, &self.realm, &flight[..32], &flight[32..], &mut payload).unwrap();
                 Served::new(kind, responder)
             }
             RESUME => {
@@ -74,7 +76,8 @@ impl RawServer {
                 let mut found = None;
                 for resumption in [&self.resumption, &self.former].into_iter().flatten() {
                     payload.clear();
-                    let opened = Responder::nk_psk0(&self.key, resumption.psk(), &self.realm, header, message, &mut payload);
+                    let opened =
+                        Responder::nk_psk0(&self.key, resumption.psk(), &self.realm, header, message, &mut payload);
                     if let Ok(responder) = opened {
                         found = Some(Served::new(kind, responder));
                         found.as_mut().unwrap().mac1_right = resumption.mac1(header, &message[..32]) == mac1;
@@ -134,7 +137,10 @@ impl RawServer {
     pub fn answer(&mut self, served: Served, body: &[u8], lives: bool) -> (Vec<u8>, RawLink) {
         let head = prelude(ACCEPT, self.key.id(), NOISE + 12 + body.len());
         let mut out = head.to_vec();
-        let split = served.responder.finish(self.rng.key(), &[&head[..], body].concat(), &mut out).unwrap();
+        let split = served
+            .responder
+            .finish(self.rng.key(), &[&head[..], body].concat(), &mut out)
+            .unwrap();
         let link = RawLink::server(&split);
         if lives {
             self.former = self.resumption.replace(split.resumption);

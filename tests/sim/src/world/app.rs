@@ -64,7 +64,11 @@ impl World {
                     self.fail(format_args!("identity: client {i} is told {session}"));
                 }
                 self.clients[i].welcome = Some(message.to_vec());
-                let expected = if self.options.app.authorise { welcome(i) } else { Vec::new() };
+                let expected = if self.options.app.authorise {
+                    welcome(i)
+                } else {
+                    Vec::new()
+                };
                 if *message != expected {
                     self.fail(format_args!("client {i} was welcomed with {message:?}"));
                 }
@@ -93,9 +97,12 @@ impl World {
 
     fn server_event(&mut self, j: usize, i: usize, id: SessionId, event: &CoreEvent) {
         let now = self.now();
-        self.trace.add(now, Node::Server(j).into(), name(event), code(event), i as u64);
+        self.trace
+            .add(now, Node::Server(j).into(), name(event), code(event), i as u64);
         if self.clients[i].session.id() != Some(id) || self.seats[i].server != j {
-            self.fail(format_args!("identity: server {j} has {event:?} for client {i}, session {id}"));
+            self.fail(format_args!(
+                "identity: server {j} has {event:?} for client {i}, session {id}"
+            ));
         }
         if let Err(wrong) = self.seats[i].talk.life.see(event) {
             self.fail(format_args!("server {j}, session of client {i}: {wrong}"));
@@ -148,7 +155,10 @@ impl World {
     fn check_acked(&self, i: usize, side: Side, acked: MessageId) {
         let delivered = self.talk(i, side.other()).reader.received;
         if acked.0 > delivered {
-            self.fail(format_args!("G2: {side:?} of {i} was told that {} were ACKed, {delivered} were delivered", acked.0));
+            self.fail(format_args!(
+                "G2: {side:?} of {i} was told that {} were ACKed, {delivered} were delivered",
+                acked.0
+            ));
         }
     }
 
@@ -158,16 +168,25 @@ impl World {
             self.read_some(i, side, u64::MAX);
         }
         let (by_client, by_server) = (self.clients[i].talk.life.disconnected, self.seats[i].closed_by_app);
-        let (own, other) = if side == Side::Client { (by_client, by_server) } else { (by_server, by_client) };
+        let (own, other) = if side == Side::Client {
+            (by_client, by_server)
+        } else {
+            (by_server, by_client)
+        };
         let may_expire = self.options.profile == Profile::Expiry
             || side == Side::Server && (own.is_some() || other.is_some())
             || own.is_some();
         let legal = match reason {
             CloseReason::Local { code } => own == Some(code),
             CloseReason::Peer { code, truncated } => {
-                let (sent, received) = (self.talk(i, side.other()).writer.sent, self.talk(i, side).reader.received);
+                let (sent, received) = (
+                    self.talk(i, side.other()).writer.sent,
+                    self.talk(i, side).reader.received,
+                );
                 if truncated != (received < sent) {
-                    self.fail(format_args!("G2: {side:?} of {i} received {received} of {sent} and is told truncated: {truncated}"));
+                    self.fail(format_args!(
+                        "G2: {side:?} of {i} received {received} of {sent} and is told truncated: {truncated}"
+                    ));
                 }
                 other == Some(code)
             }
@@ -177,7 +196,9 @@ impl World {
             _ => false,
         };
         if !legal {
-            self.fail(format_args!("G2: {side:?} of {i} ended by {reason:?}; disconnects: {by_client:?}, {by_server:?}"));
+            self.fail(format_args!(
+                "G2: {side:?} of {i} ended by {reason:?}; disconnects: {by_client:?}, {by_server:?}"
+            ));
         }
     }
 
@@ -233,7 +254,9 @@ impl World {
             Side::Client => self.clients[i].session.send(message.clone()),
             Side::Server => {
                 let Some(id) = self.seats[i].id else { return false };
-                let Some(mut session) = self.servers[self.seats[i].server].endpoint.session(id) else { return false };
+                let Some(mut session) = self.servers[self.seats[i].server].endpoint.session(id) else {
+                    return false;
+                };
                 session.send(message.clone())
             }
         };
@@ -244,7 +267,10 @@ impl World {
             Err(SendError::WouldBlock(back)) if back == message => talk.writer.blocked = true,
             Err(SendError::Closed(_)) if talk.life.closed.is_some() || talk.life.disconnected.is_some() => {}
             Err(SendError::Closed(_)) if self.ending(i) => {}
-            Err(error) => self.fail(format_args!("{side:?} of {i} cannot send message {n} of {} bytes: {error}", message.len())),
+            Err(error) => self.fail(format_args!(
+                "{side:?} of {i} cannot send message {n} of {} bytes: {error}",
+                message.len()
+            )),
         }
         self.talk(i, side).writer.sent > n
     }
@@ -264,16 +290,24 @@ impl World {
             Side::Client => self.clients[i].session.send_unreliable(message),
             Side::Server => {
                 let Some(id) = self.seats[i].id else { return };
-                let Some(mut session) = self.servers[self.seats[i].server].endpoint.session(id) else { return };
+                let Some(mut session) = self.servers[self.seats[i].server].endpoint.session(id) else {
+                    return;
+                };
                 session.send_unreliable(message)
             }
         };
         match result {
             Ok(()) | Err(SendError::NoLink(_) | SendError::WouldBlock(_) | SendError::Closed(_)) => {}
             Err(error @ SendError::TooLarge { .. }) => {
-                let least = self.options.client_limits.unreliable_bytes.min(self.options.server_limits.unreliable_bytes);
+                let least = self
+                    .options
+                    .client_limits
+                    .unreliable_bytes
+                    .min(self.options.server_limits.unreliable_bytes);
                 if least > 300 {
-                    self.fail(format_args!("{side:?} of {i} cannot send an unreliable message: {error}"));
+                    self.fail(format_args!(
+                        "{side:?} of {i} cannot send an unreliable message: {error}"
+                    ));
                 }
             }
         }
@@ -320,13 +354,20 @@ impl World {
             let result = match side {
                 Side::Client => {
                     let client = &mut self.clients[i];
-                    client.session.recv().map(|m| client.talk.reader.take(m.id.map(|id| id.0), m.payload, sent))
+                    client
+                        .session
+                        .recv()
+                        .map(|m| client.talk.reader.take(m.id.map(|id| id.0), m.payload, sent))
                 }
                 Side::Server => {
                     let seat = &mut self.seats[i];
                     let Some(id) = seat.id else { return false };
-                    let Some(mut session) = self.servers[seat.server].endpoint.session(id) else { return false };
-                    session.recv().map(|m| seat.talk.reader.take(m.id.map(|id| id.0), m.payload, sent))
+                    let Some(mut session) = self.servers[seat.server].endpoint.session(id) else {
+                        return false;
+                    };
+                    session
+                        .recv()
+                        .map(|m| seat.talk.reader.take(m.id.map(|id| id.0), m.payload, sent))
                 }
             };
             match result {
@@ -344,7 +385,9 @@ impl World {
     pub(super) fn on_verdict(&mut self, i: usize) {
         self.seats[i].verdict = true;
         if let Some(mut session) = self.seat_session(i) {
-            session.authorise(Verdict::Accept { message: welcome(i).into() });
+            session.authorise(Verdict::Accept {
+                message: welcome(i).into(),
+            });
         }
         self.after_input(self.node(i, Side::Server));
     }
@@ -385,7 +428,8 @@ impl World {
 
     /// The client's application ends the conversation.
     pub fn disconnect(&mut self, i: usize, code: u32) {
-        self.trace.add(self.now(), Node::Client(i).into(), "disconnect", u64::from(code), 0);
+        self.trace
+            .add(self.now(), Node::Client(i).into(), "disconnect", u64::from(code), 0);
         self.clients[i].talk.life.disconnected = Some(code);
         self.clients[i].session.disconnect(code);
         self.after_input(Node::Client(i));
@@ -394,7 +438,8 @@ impl World {
     /// The server's application ends it.
     pub fn close_from_server(&mut self, i: usize, code: u32) {
         let node = self.node(i, Side::Server);
-        self.trace.add(self.now(), node.into(), "app closes", u64::from(code), i as u64);
+        self.trace
+            .add(self.now(), node.into(), "app closes", u64::from(code), i as u64);
         if self.seat_session(i).map(|mut session| session.close(code)).is_some() {
             self.seats[i].closed_by_app = Some(code);
         }
@@ -413,14 +458,20 @@ impl World {
                 }
             };
             let Some(stats) = stats else { continue };
-            if stats.unacked_messages > limits.unacked_messages.into() || stats.unacked_bytes > limits.unacked_bytes.into() {
-                self.fail(format_args!("G7: {side:?} of {i} holds more than its limits: {stats:?}"));
+            if stats.unacked_messages > limits.unacked_messages.into()
+                || stats.unacked_bytes > limits.unacked_bytes.into()
+            {
+                self.fail(format_args!(
+                    "G7: {side:?} of {i} holds more than its limits: {stats:?}"
+                ));
             }
             let sent = self.talk(i, side).writer.sent;
             let acked = sent - stats.unacked_messages.min(sent);
             let delivered = self.talk(i, side.other()).reader.received;
             if acked > delivered && self.talk(i, side).life.closed.is_none() {
-                self.fail(format_args!("G2: {side:?} of {i} has {acked} messages ACKed, {delivered} were delivered"));
+                self.fail(format_args!(
+                    "G2: {side:?} of {i} has {acked} messages ACKed, {delivered} were delivered"
+                ));
             }
         }
     }

@@ -38,7 +38,8 @@ impl World {
     fn client_up(&mut self, conn: ConnId) {
         match self.ends[&conn].client {
             ClientEnd::Session(i, link) => {
-                self.trace.add(self.now(), Node::Client(i).into(), "link up", link.0, conn);
+                self.trace
+                    .add(self.now(), Node::Client(i).into(), "link up", link.0, conn);
                 let now = self.now();
                 self.clients[i].session.handle_link_up(link, now);
                 self.after_input(Node::Client(i));
@@ -59,7 +60,8 @@ impl World {
     fn give_to(&mut self, conn: ConnId, server: usize) {
         let link = LinkId(conn);
         self.ends.get_mut(&conn).unwrap().server = ServerEnd::Endpoint(server, link);
-        self.trace.add(self.now(), Node::Server(server).into(), "accept", link.0, 0);
+        self.trace
+            .add(self.now(), Node::Server(server).into(), "accept", link.0, 0);
         let now = self.now();
         let node = &mut self.servers[server];
         node.host.links.insert(link, conn);
@@ -68,8 +70,11 @@ impl World {
     }
 
     fn client_input(&mut self, conn: ConnId, bytes: &[u8]) {
-        let ClientEnd::Session(i, link) = self.ends[&conn].client else { return };
-        self.trace.add(self.now(), Node::Client(i).into(), "input", link.0, bytes.len() as u64);
+        let ClientEnd::Session(i, link) = self.ends[&conn].client else {
+            return;
+        };
+        self.trace
+            .add(self.now(), Node::Client(i).into(), "input", link.0, bytes.len() as u64);
         for chunk in self.chunks(bytes) {
             if !self.clients[i].host.links.contains_key(&link) {
                 break;
@@ -103,7 +108,13 @@ impl World {
 
     fn feed_endpoint(&mut self, conn: ConnId, j: usize, link: LinkId, bytes: &[u8]) {
         let strict = matches!(self.ends[&conn].client, ClientEnd::Script { strict: true, .. });
-        self.trace.add(self.now(), Node::Server(j).into(), if strict { "hostile input" } else { "input" }, link.0, bytes.len() as u64);
+        self.trace.add(
+            self.now(),
+            Node::Server(j).into(),
+            if strict { "hostile input" } else { "input" },
+            link.0,
+            bytes.len() as u64,
+        );
         let before = strict.then(|| {
             self.settle(Node::Server(j));
             self.looks(j)
@@ -123,7 +134,9 @@ impl World {
         if let Some(before) = before {
             let after = self.looks(j);
             if before != after {
-                self.fail(format_args!("G3: bytes without proof changed what can be seen\nbefore {before}\nafter  {after}"));
+                self.fail(format_args!(
+                    "G3: bytes without proof changed what can be seen\nbefore {before}\nafter  {after}"
+                ));
             }
         }
         self.after_input(Node::Server(j));
@@ -142,7 +155,9 @@ impl World {
     }
 
     fn link_down(&mut self, conn: ConnId, side: Side) {
-        let Some(Ends { client, server }) = self.ends.get(&conn) else { return };
+        let Some(Ends { client, server }) = self.ends.get(&conn) else {
+            return;
+        };
         let now = self.now();
         match (side, client, server) {
             (Side::Client, &ClientEnd::Session(i, link), _) => {
@@ -167,7 +182,9 @@ impl World {
     }
 
     fn writable(&mut self, conn: ConnId, side: Side) {
-        let Some(Ends { client, server }) = self.ends.get(&conn) else { return };
+        let Some(Ends { client, server }) = self.ends.get(&conn) else {
+            return;
+        };
         match (side, client, server) {
             (Side::Client, &ClientEnd::Session(i, link), _) => {
                 let node = &mut self.clients[i];
@@ -212,7 +229,11 @@ impl World {
 
     /// What a host does after it told the core something: drains it, mostly.
     pub fn after_input(&mut self, node: Node) {
-        let limit = if self.rng.permille(self.options.host.lazy) { self.rng.below(4) as u32 } else { u32::MAX };
+        let limit = if self.rng.permille(self.options.host.lazy) {
+            self.rng.below(4) as u32
+        } else {
+            u32::MAX
+        };
         self.drain(node, Only::Anything, limit);
         if limit != u32::MAX {
             // No event tells a client's application to read: it always does.
@@ -231,7 +252,9 @@ impl World {
         self.drain(node, Only::Anything, u32::MAX);
         let next = self.timeout(node);
         if next.is_some_and(|next| next <= now) {
-            self.fail(format_args!("contract: after handle_timeout({now:?}) and a full drain of {node:?}, poll_timeout is {next:?}"));
+            self.fail(format_args!(
+                "contract: after handle_timeout({now:?}) and a full drain of {node:?}, poll_timeout is {next:?}"
+            ));
         }
         self.rearm(node);
     }
@@ -243,7 +266,11 @@ impl World {
             return;
         }
         host.wake = None;
-        host.spins = if host.spins.0 == now { (now, host.spins.1 + 1) } else { (now, 0) };
+        host.spins = if host.spins.0 == now {
+            (now, host.spins.1 + 1)
+        } else {
+            (now, 0)
+        };
         if host.spins.1 > 1000 {
             self.fail(format_args!("{node:?} wants to be woken again and again at {now:?}"));
         }
@@ -254,7 +281,11 @@ impl World {
     pub fn rearm(&mut self, node: Node) {
         let (now, timeout) = (self.now(), self.timeout(node));
         let late = self.options.host.late;
-        let late = if late.is_zero() { late } else { self.rng.duration(core::time::Duration::ZERO..=late) };
+        let late = if late.is_zero() {
+            late
+        } else {
+            self.rng.duration(core::time::Duration::ZERO..=late)
+        };
         let host = self.host(node);
         let Some(timeout) = timeout.filter(|t| *t != Instant::FAR_FUTURE) else {
             host.wake = None;
@@ -303,7 +334,9 @@ impl World {
                 _ => self.read_now(node),
             };
             if something && turn % 3 < 2 && due.is_none_or(|due| due > self.now()) {
-                self.fail(format_args!("contract: {node:?} had something queued, but poll_timeout said {due:?}"));
+                self.fail(format_args!(
+                    "contract: {node:?} had something queued, but poll_timeout said {due:?}"
+                ));
             }
             idle = if something { 0 } else { idle + 1 };
             turn = if something && self.rng.coin() { turn } else { turn + 1 };
@@ -351,7 +384,8 @@ impl World {
             Node::Client(_) => Side::Client,
             Node::Server(_) => Side::Server,
         };
-        self.trace.add(self.now(), node.into(), "write", link.0, bytes.len() as u64);
+        self.trace
+            .add(self.now(), node.into(), "write", link.0, bytes.len() as u64);
         self.tape.hear(conn, side, bytes);
         if side == Side::Client {
             self.mirror(conn, bytes);
@@ -371,23 +405,33 @@ impl World {
         host.blocked.remove(&link);
         // A link may go down and be closed at the same moment.
         if let Some(conn) = host.links.remove(&link) {
-            let side = if matches!(node, Node::Client(_)) { Side::Client } else { Side::Server };
+            let side = if matches!(node, Node::Client(_)) {
+                Side::Client
+            } else {
+                Side::Server
+            };
             self.net.close(conn, side, &mut self.queue);
             self.forget(conn);
         }
     }
 
     fn open(&mut self, node: Node, link: LinkId) {
-        let Node::Client(i) = node else { self.fail("an endpoint asks for a link") };
+        let Node::Client(i) = node else {
+            self.fail("an endpoint asks for a link")
+        };
         if !self.host(node).used.insert(link) {
             self.fail(format_args!("{link:?} is used a second time"));
         }
         let life = &self.clients[i].talk.life;
         if life.disconnected.is_some() || life.closed.is_some() {
-            self.fail(format_args!("G8: client {i} asks for a link after disconnect or Closed"));
+            self.fail(format_args!(
+                "G8: client {i} asks for a link after disconnect or Closed"
+            ));
         }
         if life.resting {
-            self.fail(format_args!("client {i} asks for a link after it gave up, without a retry"));
+            self.fail(format_args!(
+                "client {i} asks for a link after it gave up, without a retry"
+            ));
         }
         self.clients[i].links_opened += 1;
         let fate = self.next_fate();
@@ -395,7 +439,13 @@ impl World {
         let conn = self.net.open(fate, &mut self.queue);
         self.trace.add(self.now(), node.into(), "open link", link.0, conn);
         self.clients[i].host.links.insert(link, conn);
-        self.ends.insert(conn, Ends { client: ClientEnd::Session(i, link), server: ServerEnd::Router(Vec::new()) });
+        self.ends.insert(
+            conn,
+            Ends {
+                client: ClientEnd::Session(i, link),
+                server: ServerEnd::Router(Vec::new()),
+            },
+        );
         if let Some(copied) = copied {
             self.open_copy(conn, copied);
         }
@@ -403,7 +453,9 @@ impl World {
 
     /// The server's place taken by somebody else.
     fn impostor(&mut self, conn: ConnId, bytes: &[u8]) {
-        let Some(forge) = self.net.fate(conn).and_then(|f| f.forge.clone()) else { return };
+        let Some(forge) = self.net.fate(conn).and_then(|f| f.forge.clone()) else {
+            return;
+        };
         let (answer, closes) = match forge {
             Forge::Silence => return,
             Forge::Says(bytes, closes) => (bytes, closes),
@@ -430,7 +482,11 @@ impl World {
 impl World {
     /// The endpoint that the first bytes of a connection belong to, or `None` if there are too few.
     fn route(&mut self, first_bytes: &[u8]) -> Option<usize> {
-        match self.router.as_ref().map_or(Route::Any, |router| router.route(first_bytes)) {
+        match self
+            .router
+            .as_ref()
+            .map_or(Route::Any, |router| router.route(first_bytes))
+        {
             Route::NeedMore => None,
             Route::Any => Some(self.rng.below(self.servers.len() as u64) as usize),
             Route::Shard(shard) => Some(usize::from(shard)),

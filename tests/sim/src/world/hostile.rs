@@ -52,7 +52,11 @@ impl Tape {
             }
         }
         let flight = self.flights.entry(conn).or_default();
-        let heard = if from == Side::Client { &mut flight.from_client } else { &mut flight.from_server };
+        let heard = if from == Side::Client {
+            &mut flight.from_client
+        } else {
+            &mut flight.from_server
+        };
         let room = KEEP_BYTES.saturating_sub(heard.len());
         heard.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
@@ -74,14 +78,30 @@ impl World {
     /// Opens a connection that plays these bytes, each part so long after the one before.
     pub fn play(&mut self, parts: Vec<(Duration, Vec<u8>)>, then_close: bool, strict: bool) -> ConnId {
         let conn = self.net.open(Fate::default(), &mut self.queue);
-        let client = ClientEnd::Script { bytes: VecDeque::from(parts), then_close, strict };
-        self.ends.insert(conn, Ends { client, server: ServerEnd::Router(Vec::new()) });
+        let client = ClientEnd::Script {
+            bytes: VecDeque::from(parts),
+            then_close,
+            strict,
+        };
+        self.ends.insert(
+            conn,
+            Ends {
+                client,
+                server: ServerEnd::Router(Vec::new()),
+            },
+        );
         conn
     }
 
     /// The next part, or the end, of a scripted connection.
     pub(super) fn on_play(&mut self, conn: ConnId) {
-        let Some(Ends { client: ClientEnd::Script { bytes, then_close, .. }, .. }) = self.ends.get_mut(&conn) else { return };
+        let Some(Ends {
+            client: ClientEnd::Script { bytes, then_close, .. },
+            ..
+        }) = self.ends.get_mut(&conn)
+        else {
+            return;
+        };
         match bytes.pop_front() {
             Some((_, part)) => {
                 let pause = bytes.front().map_or(Duration::from_millis(1), |(pause, _)| *pause);
@@ -103,11 +123,19 @@ impl World {
 
     /// What the client writes is written once more, on its copy.
     pub(super) fn mirror(&mut self, conn: ConnId, bytes: &[u8]) {
-        let Some((copy, copied)) = self.tape.copies.get_mut(&conn) else { return };
+        let Some((copy, copied)) = self.tape.copies.get_mut(&conn) else {
+            return;
+        };
         let take = copied.bytes.min(bytes.len() as u64) as usize;
         copied.bytes -= take as u64;
         let (copy, behind) = (*copy, copied.behind);
-        let Some(Ends { client: ClientEnd::Script { bytes: parts, .. }, .. }) = self.ends.get_mut(&copy) else { return };
+        let Some(Ends {
+            client: ClientEnd::Script { bytes: parts, .. },
+            ..
+        }) = self.ends.get_mut(&copy)
+        else {
+            return;
+        };
         if take > 0 {
             parts.push_back((behind, bytes[..take].to_vec()));
             self.queue.after(behind, Event::Play(copy));
@@ -126,7 +154,10 @@ impl World {
         let rng = &mut self.fates;
         let (bytes, strict) = match (rng.below(8), flight) {
             (0, _) => (b"GET / HTTP/1.1\r\nHost: game.example\r\n\r\n".to_vec(), true),
-            (1, _) => ([&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &rng.bytes(500)].concat(), true),
+            (1, _) => (
+                [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &rng.bytes(500)].concat(),
+                true,
+            ),
             (2, _) => {
                 let len = rng.log_range(1..=40_000) as usize;
                 (rng.bytes(len), true)
@@ -163,7 +194,10 @@ impl World {
                 let pause = rng.duration(Duration::ZERO..=Duration::from_secs(6));
                 vec![(Duration::ZERO, bytes[..at].to_vec()), (pause, bytes[at..].to_vec())]
             }
-            _ => bytes.chunks(1 + bytes.len() / 10).map(|part| (Duration::from_millis(3), part.to_vec())).collect(),
+            _ => bytes
+                .chunks(1 + bytes.len() / 10)
+                .map(|part| (Duration::from_millis(3), part.to_vec()))
+                .collect(),
         };
         let then_close = rng.coin();
         self.play(parts, then_close, strict);

@@ -19,7 +19,10 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use unbroken::{ClientConfig, ClusterKey, Endpoint, Instant, LinkId, NetworkEvent, Router, Seed, ServerConfig, ServerKey, Session, SessionId, Shard};
+use unbroken::{
+    ClientConfig, ClusterKey, Endpoint, Instant, LinkId, NetworkEvent, Router, Seed, ServerConfig, ServerKey, Session,
+    SessionId, Shard,
+};
 
 use crate::clock::Queue;
 use crate::fate::{Fate, Side};
@@ -131,7 +134,11 @@ pub(crate) struct Ends {
 pub(crate) enum ClientEnd {
     Session(usize, LinkId),
     /// Bytes to be played; what comes back is thrown away. Strict: nothing that it does may show.
-    Script { bytes: VecDeque<(Duration, Vec<u8>)>, then_close: bool, strict: bool },
+    Script {
+        bytes: VecDeque<(Duration, Vec<u8>)>,
+        then_close: bool,
+        strict: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -195,16 +202,34 @@ impl World {
             .unwrap();
         let servers = (0..options.shards)
             .map(|index| {
-                let config = server_config.for_shard(Shard { index, count: options.shards }).unwrap();
+                let config = server_config
+                    .for_shard(Shard {
+                        index,
+                        count: options.shards,
+                    })
+                    .unwrap();
                 let endpoint = Endpoint::new(Arc::new(config), Seed::new(keys.key()), start);
-                ServerNode { endpoint, host: Host::default() }
+                ServerNode {
+                    endpoint,
+                    host: Host::default(),
+                }
             })
             .collect();
         let talk = |i: usize, side: Side| {
-            let flow = |to: Side| Flow::new(seed ^ ((i as u64) << 8 | to as u64 + 1).wrapping_mul(0x9e37_79b9), &options.app);
+            let flow = |to: Side| {
+                Flow::new(
+                    seed ^ ((i as u64) << 8 | to as u64 + 1).wrapping_mul(0x9e37_79b9),
+                    &options.app,
+                )
+            };
             let total = options.app.messages[side as usize];
             let (writer, reader) = (Writer::new(flow(side.other()), total), Reader::new(flow(side)));
-            Talk { life: Life::default(), writer, reader, reading: false }
+            Talk {
+                life: Life::default(),
+                writer,
+                reader,
+                reading: false,
+            }
         };
         let client_configs: Vec<_> = (0..options.clients)
             .map(|i| {
@@ -322,7 +347,10 @@ impl World {
         let until = self.now() + patience;
         while !done(self) {
             if !self.step(until) {
-                self.fail(format_args!("liveness: {what} did not happen within {patience:?}; {}", self.where_we_are()));
+                self.fail(format_args!(
+                    "liveness: {what} did not happen within {patience:?}; {}",
+                    self.where_we_are()
+                ));
             }
         }
     }
