@@ -318,7 +318,8 @@ impl Conversation {
             return;
         }
         if open {
-            // (server) The client's newer link came to nothing; the older one carries on.
+            // (server) The client's newer link came to nothing; the older one carries on. An ACK may have gone with it.
+            self.acks.force();
             return self.carried_again(true);
         }
         if self.closing.has_begun() {
