@@ -81,6 +81,7 @@ impl World {
         self.settle_down();
         // Whoever could not even connect before has one handover at least.
         self.kill_all();
+        self.run_for(Duration::from_secs(1));
         self.settle_down();
         if self.options.profile != Profile::Calm {
             self.check_not_vacuous();
