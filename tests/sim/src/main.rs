@@ -1,4 +1,4 @@
-//! `unbroken-sim --seeds A..B [--profile NAME] [--jobs N]`: runs the seeds and says what came of it.
+//! `unbroken-sim --seeds A..B [--profile NAME] [--jobs N] [--trace N]`: runs the seeds and says what came of it.
 
 use core::ops::Range;
 use std::io::{IsTerminal as _, Write as _};
@@ -9,13 +9,14 @@ use std::time::Instant;
 
 use unbroken_sim::{Profile, Totals, run_seed};
 
-const USAGE: &str = "usage: unbroken-sim --seeds A..B [--profile NAME] [--jobs N]\n\
+const USAGE: &str = "usage: unbroken-sim --seeds A..B [--profile NAME] [--jobs N] [--trace N]\n\
                      without --profile the seeds go through all profiles in turn";
 
 struct Args {
     seeds: Range<u64>,
     profile: Option<Profile>,
     jobs: u64,
+    trace: usize,
 }
 
 fn main() -> ExitCode {
@@ -30,11 +31,15 @@ fn main() -> ExitCode {
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
     let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+<<<<<<< HEAD
     let mut parsed = Args {
         seeds: 0..100,
         profile: None,
         jobs,
     };
+=======
+    let mut parsed = Args { seeds: 0..100, profile: None, jobs, trace: 60 };
+>>>>>>> sim
     while let Some(arg) = args.next() {
         let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
         match arg.as_str() {
@@ -45,6 +50,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
             }
             "--profile" => parsed.profile = Some(value.parse()?),
             "--jobs" => parsed.jobs = value.parse::<u64>().map_err(|e| format!("--jobs {value}: {e}"))?.max(1),
+            "--trace" => parsed.trace = value.parse::<usize>().map_err(|e| format!("--trace {value}: {e}"))?,
             _ => return Err(format!("no option {arg}")),
         }
     }
@@ -70,10 +76,15 @@ fn run(args: &Args) -> ExitCode {
                     if seed >= args.seeds.end || failed.lock().unwrap().len() >= 10 {
                         break;
                     }
+<<<<<<< HEAD
                     let profile = args
                         .profile
                         .unwrap_or(Profile::ALL[(seed % Profile::ALL.len() as u64) as usize]);
                     match run_seed(profile, seed) {
+=======
+                    let profile = args.profile.unwrap_or(Profile::ALL[(seed % Profile::ALL.len() as u64) as usize]);
+                    match run_seed(profile, seed, args.trace) {
+>>>>>>> sim
                         Ok(one) => {
                             let mut totals = totals.lock().unwrap();
                             *totals += one;

@@ -84,6 +84,8 @@ pub enum Chunks {
 pub struct NetOptions {
     /// One way, per direction: client to server, server to client.
     pub delay: [Duration; 2],
+    /// Each connection has its own path: up to so many percent slower.
+    pub paths: u64,
     /// Added at random to each segment; never reorders.
     pub jitter: Duration,
     /// Bytes a second, per direction; 0 is without bound.
@@ -178,6 +180,8 @@ pub struct Options {
     pub server_limits: Limits,
     pub timing: Timing,
     pub backoff: Backoff,
+    /// Events that are kept to be shown.
+    pub trace: usize,
 }
 
 const MS: Duration = Duration::from_millis(1);
@@ -198,6 +202,7 @@ impl Options {
             safety: Duration::ZERO,
             net: NetOptions {
                 delay: [25 * MS; 2],
+                paths: 0,
                 jitter: Duration::ZERO,
                 bandwidth: 0,
                 socket: 1 << 20,
@@ -228,10 +233,15 @@ impl Options {
             client_limits: limits.clone(),
             server_limits: limits,
             timing: Timing::default(),
+<<<<<<< HEAD
             backoff: Backoff {
                 give_up_after: 24 * HOUR,
                 ..Backoff::default()
             },
+=======
+            backoff: Backoff { give_up_after: 24 * HOUR, ..Backoff::default() },
+            trace: 60,
+>>>>>>> sim
         }
     }
 
@@ -389,6 +399,7 @@ impl Options {
 fn draw_net(rng: &mut Rng) -> NetOptions {
     let delay = Duration::from_micros(rng.log_range(10..=300_000));
     NetOptions {
+<<<<<<< HEAD
         delay: if rng.coin() {
             [delay; 2]
         } else {
@@ -404,6 +415,12 @@ fn draw_net(rng: &mut Rng) -> NetOptions {
         } else {
             rng.log_range(50_000..=100_000_000)
         },
+=======
+        delay: if rng.coin() { [delay; 2] } else { [delay, Duration::from_micros(rng.log_range(10..=300_000))] },
+        paths: *rng.pick(&[0, 50, 400]),
+        jitter: if rng.coin() { Duration::ZERO } else { rng.duration(Duration::ZERO..=delay) },
+        bandwidth: if rng.coin() { 0 } else { rng.log_range(50_000..=100_000_000) },
+>>>>>>> sim
         socket: rng.log_range(1_000..=1 << 20) as usize,
         segment: *rng.pick(&[536, 1460, 1460, 9000]),
         chunks: match rng.below(10) {
