@@ -40,3 +40,4 @@ mod tests;
 pub use auth::Verdict;
 pub use client::Session;
 pub use stats::Stats;
+pub use transmit::MIN_BUFFER;
