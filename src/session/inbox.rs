@@ -110,6 +110,7 @@ impl Inbox {
     pub fn take_buffer(&mut self, room: usize) -> (Vec<u8>, usize) {
         if self.stretches.is_empty() && self.partial.is_none() {
             self.buffer.clear();
+            self.buffer.shrink_to(KEEP);
         } else {
             self.compact();
         }

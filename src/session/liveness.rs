@@ -67,6 +67,11 @@ impl Liveness {
         self.heard
     }
 
+    /// Since when nothing was heard.
+    pub fn quiet_since(&self) -> Instant {
+        self.heard
+    }
+
     /// Since when the link has not carried what it should, if it is silent.
     pub fn silent_since(&self) -> Option<Instant> {
         self.awaiting

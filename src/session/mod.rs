@@ -35,7 +35,7 @@ pub(crate) mod stats;
 pub(crate) mod transmit;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use auth::Verdict;
 pub use client::Session;

@@ -293,3 +293,19 @@ fn memory_stays_bounded_by_the_window() {
     inbox.shrink();
     assert_eq!(inbox.memory(), 0);
 }
+
+#[test]
+fn a_large_buffer_is_given_back_when_it_is_empty() {
+    let mut inbox = Inbox::new(4, 4 << 20, 2 << 20, 0);
+    let large = alloc::vec![1; 1 << 20];
+    for seq in 0..3 {
+        let mut record = Vec::new();
+        part(&mut record, seq, &large, 0, large.len());
+        take(&mut inbox, &record).expect("within the window");
+        assert_eq!(inbox.pop().map(|message| message.payload.len()), Some(1 << 20));
+        let mut small = Vec::new();
+        run(&mut small, seq, &[alloc::vec![1; 1]]);
+        take(&mut inbox, &small).expect("known");
+        assert!(inbox.memory() <= (256 << 10) + 1024, "{}", inbox.memory());
+    }
+}
