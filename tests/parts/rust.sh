@@ -2,8 +2,9 @@
 need_rust
 
 step format cargo fmt --all --check
-step "clippy" cargo clippy --workspace --all-targets -- -D warnings
+step clippy cargo clippy --workspace --all-targets -- -D warnings
 step "clippy, all features" cargo clippy --workspace --all-targets --all-features -- -D warnings
-step "tests" cargo test --workspace --no-fail-fast
+# The corpora of the fuzzers belong to the part `fuzz`.
+step tests cargo test --workspace --exclude unbroken-fuzz-oracles --no-fail-fast
 step "tests, aws-lc-rs" cargo test -p unbroken --features aws-lc-rs --no-fail-fast
-RUSTDOCFLAGS='-D warnings' step "documentation" cargo doc --workspace --no-deps --all-features
+RUSTDOCFLAGS='-D warnings' step documentation cargo doc --workspace --no-deps --all-features
