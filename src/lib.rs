@@ -9,6 +9,8 @@ pub mod config;
 pub mod crypto;
 pub mod error;
 pub mod event;
+#[doc(hidden)]
+pub mod session;
 mod time;
 #[doc(hidden)]
 pub mod wire;

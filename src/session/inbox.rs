@@ -12,8 +12,10 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::outbox::Part;
+use super::queue::ByteQueue;
 use crate::event::{Message, MessageId};
-use crate::wire::frame::{self, Fragment, Run};
+use crate::wire::frame;
 
 /// A buffer above this is given back as soon as it is empty; below, when the session goes quiet.
 const KEEP: usize = 256 << 10;
@@ -25,7 +27,6 @@ struct Stretch {
     end: usize,
     /// Whole and without a header, as large messages are.
     bare: bool,
-    reliable: bool,
 }
 
 /// The beginning of a message that comes in fragments, at the buffer's end.
@@ -34,6 +35,14 @@ struct Partial {
     start: usize,
     length: u32,
     total: u32,
+}
+
+/// A run of messages without its bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct RunHead {
+    pub seq: u64,
+    pub count: u64,
+    pub payload: u64,
 }
 
 /// Why a message was not taken in; the link ends.
@@ -56,11 +65,10 @@ pub struct Inbox {
     delivered: u64,
     /// Payload of messages received and not delivered, partial ones included.
     held: u64,
-    unreliable_held: usize,
+    unreliable: ByteQueue,
     window_messages: u64,
     window_bytes: u64,
     max_message: u64,
-    unreliable_max: usize,
 }
 
 impl Inbox {
@@ -72,11 +80,10 @@ impl Inbox {
             next: 0,
             delivered: 0,
             held: 0,
-            unreliable_held: 0,
+            unreliable: ByteQueue::new(unreliable_max as usize),
             window_messages: window_messages.into(),
             window_bytes: window_bytes.into(),
             max_message: max_message.into(),
-            unreliable_max: unreliable_max as usize,
         }
     }
 
@@ -96,7 +103,7 @@ impl Inbox {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.stretches.is_empty()
+        self.stretches.is_empty() && self.unreliable.is_empty()
     }
 
     /// Takes the buffer out, with `room` bytes behind what is kept; they begin at the returned index. [`Inbox::put_back`] ends it.
@@ -121,7 +128,7 @@ impl Inbox {
     }
 
     /// Takes in a run whose entries stand at `entries` of the taken buffer. Returns whether anything was new.
-    pub fn run(&mut self, run: &Run<'_>, buffer: &mut [u8], entries: Range<usize>) -> Result<bool, InboxError> {
+    pub fn run(&mut self, run: RunHead, buffer: &mut [u8], entries: Range<usize>) -> Result<bool, InboxError> {
         if run.seq > self.next {
             return Err(InboxError::Gap);
         }
@@ -131,24 +138,15 @@ impl Inbox {
         }
         let mut start = entries.start;
         let mut payload = run.payload;
-        let mut largest_checked = run.payload <= self.max_message;
         while known > 0 {
             let Some((message, size)) = frame::next_message(&buffer[start..entries.end]) else { break };
             start += size;
             payload -= message.len() as u64;
             known -= 1;
         }
-        if !largest_checked {
-            let mut at = start;
-            while let Some((message, size)) = frame::next_message(&buffer[at..entries.end]) {
-                if message.len() as u64 > self.max_message {
-                    return Err(InboxError::Size);
-                }
-                at += size;
-            }
-            largest_checked = true;
+        if payload > self.max_message && self.has_oversized(&buffer[start..entries.end]) {
+            return Err(InboxError::Size);
         }
-        debug_assert!(largest_checked);
         let end_seq = run.seq + run.count;
         // A partial message that now comes whole is superseded by the whole one.
         let partial = u64::from(self.partial.map_or(0, |partial| partial.length));
@@ -160,31 +158,31 @@ impl Inbox {
         self.partial = None;
         self.held = held;
         self.next = end_seq;
-        self.stretches.push_back(Stretch { start, end, bare: false, reliable: true });
+        self.stretches.push_back(Stretch { start, end, bare: false });
         Ok(true)
     }
 
     /// Takes in a fragment whose bytes stand at `bytes` of the taken buffer.
-    pub fn fragment(&mut self, fragment: &Fragment<'_>, buffer: &mut [u8], bytes: Range<usize>) -> Result<bool, InboxError> {
-        let total = fragment.total;
+    pub fn fragment(&mut self, fragment: Part, buffer: &mut [u8], bytes: Range<usize>) -> Result<bool, InboxError> {
+        let (total, offset) = (fragment.total, fragment.offset);
         if fragment.seq < self.next {
             return Ok(false);
         }
         if fragment.seq > self.next {
             return Err(InboxError::Gap);
         }
-        if total > self.max_message {
+        if u64::from(total) > self.max_message {
             return Err(InboxError::Size);
         }
         let floor = self.stretches.back().map_or(0, |stretch| stretch.end);
-        let partial = self.partial.unwrap_or(Partial { start: floor, length: 0, total: total as u32 });
-        if u64::from(partial.total) != total {
+        let partial = self.partial.unwrap_or(Partial { start: floor, length: 0, total });
+        if partial.total != total {
             return Err(InboxError::Size);
         }
-        if fragment.offset > u64::from(partial.length) {
+        if offset > partial.length {
             return Err(InboxError::Gap);
         }
-        let known = (u64::from(partial.length) - fragment.offset) as usize;
+        let known = (partial.length - offset) as usize;
         if known >= bytes.len() {
             return Ok(false);
         }
@@ -198,49 +196,45 @@ impl Inbox {
         buffer.copy_within(fresh, at);
         self.held += size as u64;
         let length = partial.length + size as u32;
-        if u64::from(length) == total {
+        if length == total {
             self.partial = None;
             self.next += 1;
-            self.stretches.push_back(Stretch { start: partial.start, end: at + size, bare: true, reliable: true });
+            self.stretches.push_back(Stretch { start: partial.start, end: at + size, bare: true });
         } else {
             self.partial = Some(Partial { length, ..partial });
         }
         Ok(true)
     }
 
-    /// Takes in an unreliable message, or drops it if too many wait.
-    pub fn unreliable(&mut self, buffer: &mut [u8], bytes: Range<usize>) {
-        // A message that comes in fragments must stay the last thing in the buffer: no room beside it.
-        if self.partial.is_some() || self.unreliable_held + bytes.len() + 1 > self.unreliable_max {
-            return;
-        }
-        self.unreliable_held += bytes.len() + 1;
-        let (start, end) = self.pull_down(buffer, bytes);
-        self.stretches.push_back(Stretch { start, end, bare: true, reliable: false });
+    /// Takes in an unreliable message, or drops it if too many wait (U-40).
+    pub fn unreliable(&mut self, message: &[u8]) {
+        let _dropped = self.unreliable.push(message).is_err();
     }
 
-    /// The next message, in order.
+    /// The next message: unreliable ones first, as they are worth least when late; reliable ones in order.
     #[inline]
     pub fn pop(&mut self) -> Option<Message<'_>> {
+        if !self.unreliable.is_empty() {
+            return self.unreliable.pop().map(|payload| Message { id: None, payload });
+        }
         let stretch = self.stretches.front_mut()?;
-        if stretch.bare {
-            let Stretch { start, end, reliable, .. } = *stretch;
-            self.stretches.pop_front();
-            if !reliable {
-                self.unreliable_held -= end - start + 1;
-                return Some(Message { id: None, payload: &self.buffer[start..end] });
-            }
-            return Some(self.deliver(start..end));
-        }
-        let Some((message, size)) = frame::next_message(&self.buffer[stretch.start..stretch.end]) else {
-            unreachable!("a run was checked when it was taken in")
+        let range = if stretch.bare {
+            stretch.start..stretch.end
+        } else {
+            let Some((message, size)) = frame::next_message(&self.buffer[stretch.start..stretch.end]) else {
+                unreachable!("a run was checked when it was taken in")
+            };
+            let length = message.len();
+            stretch.start += size;
+            stretch.start - length..stretch.start
         };
-        let (start, length) = (stretch.start + size - message.len(), message.len());
-        stretch.start += size;
-        if stretch.start == stretch.end {
+        if stretch.bare || stretch.start == stretch.end {
             self.stretches.pop_front();
         }
-        Some(self.deliver(start..start + length))
+        let id = self.delivered;
+        self.delivered += 1;
+        self.held -= range.len() as u64;
+        Some(Message { id: Some(MessageId(id)), payload: &self.buffer[range] })
     }
 
     /// Gives the memory back; for sessions that have gone quiet.
@@ -249,13 +243,17 @@ impl Inbox {
             self.buffer = Vec::new();
             self.stretches = VecDeque::new();
         }
+        self.unreliable.shrink();
     }
 
-    fn deliver(&mut self, range: Range<usize>) -> Message<'_> {
-        let id = self.delivered;
-        self.delivered += 1;
-        self.held -= range.len() as u64;
-        Message { id: Some(MessageId(id)), payload: &self.buffer[range] }
+    fn has_oversized(&self, mut entries: &[u8]) -> bool {
+        while let Some((message, size)) = frame::next_message(entries) {
+            if message.len() as u64 > self.max_message {
+                return true;
+            }
+            entries = &entries[size..];
+        }
+        false
     }
 
     /// Moves a range down to where the last stretch ends if the junk between them (headers, padding, other frames) is more than a

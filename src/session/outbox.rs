@@ -18,7 +18,7 @@
 
 use alloc::vec::Vec;
 
-use crate::wire::frame::{self, Fragment};
+use crate::wire::frame;
 use crate::wire::varint;
 
 /// Room for what stands before a run: ACK (25), PING (9), PONG (9), DATA or FRAGMENT header (at most 33).
@@ -121,10 +121,10 @@ impl Outbox {
     /// Takes a message in; the caller has checked the limits. The one place where numbers are given out (L-1).
     #[inline]
     pub fn push(&mut self, message: &[u8]) -> u64 {
-        let head = frame::message_header_len(message.len() as u64);
+        let head = frame::message_header_len(message.len());
         let size = head + message.len();
         let at = self.room_for(size);
-        frame::message_header(&mut self.buffer[at..], message.len() as u64);
+        frame::message_header(&mut self.buffer[at..], message.len());
         self.buffer[at + head..at + size].copy_from_slice(message);
         let seq = self.end.seq;
         self.end.seq += 1;
@@ -262,7 +262,7 @@ impl Outbox {
     fn take_part(&self, cursor: &mut Cursor, length: u32, head: usize, room: usize) -> Option<Piece> {
         let first = *cursor;
         let left = (length - first.offset) as usize;
-        let header = frame::fragment_header_len(first.seq, u64::from(length), u64::from(first.offset), left as u64);
+        let header = frame::fragment_header_len(first.seq, length, first.offset, left);
         let size = left.min(room.checked_sub(header)?);
         // A sliver at the end of a record is not worth its header.
         if size == 0 || (size < left && size < 64) {
@@ -347,9 +347,6 @@ impl Outbox {
 impl Part {
     /// The header of a fragment with `size` bytes of payload.
     pub fn header(&self, out: &mut [u8], size: usize) -> usize {
-        frame::fragment_header(out, self.seq, u64::from(self.total), u64::from(self.offset), size as u64)
+        frame::fragment_header(out, self.seq, self.total, self.offset, size)
     }
 }
-
-#[allow(dead_code)]
-fn _doc(_: Fragment<'_>) {}

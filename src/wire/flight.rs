@@ -19,8 +19,8 @@ use core::fmt;
 
 use super::prelude;
 use super::reader::Reader;
+use super::record::TAG;
 
-pub use super::record::TAG;
 pub use accept::{Accept, AcceptOk, LostStatus};
 pub use parts::{Position, Versions, Window};
 

@@ -21,3 +21,6 @@ pub mod record;
 pub mod varint;
 
 mod reader;
+
+#[cfg(test)]
+mod tests;

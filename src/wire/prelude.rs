@@ -8,6 +8,12 @@
 
 use core::fmt;
 
+use super::flight::{
+    ACCEPT_MAX, HELLO_MAX, Hello, LostStatus, NOISE_OVERHEAD, REFUSE_LEN, RESUME_JUDGED,
+    RESUME_MAX, Resume, ResumeHeader,
+};
+use super::record::TAG;
+
 /// Bytes of the prelude.
 pub const LEN: usize = 12;
 /// The first bytes of every link.
@@ -86,7 +92,6 @@ impl FlightKind {
     /// U-7 gives the greatest. The least is what the layout itself needs: a shorter flight can never be whole, and
     /// refusing it here lets the owner of a RESUME count on its first 80 bytes.
     pub const fn lengths(self) -> (u16, u16) {
-        use super::flight::*;
         let (min, max) = match self {
             Self::Hello => (NOISE_OVERHEAD + Hello::LEN, HELLO_MAX),
             Self::Query => (ResumeHeader::LEN + NOISE_OVERHEAD + Hello::LEN, HELLO_MAX),

@@ -40,6 +40,19 @@ impl<'a> Frames<'a> {
         }
     }
 
+    /// The walk from byte `at` on, where [`Frames::position`] said a frame begins: for a reader that must let go of the record
+    /// between two frames.
+    #[inline]
+    pub fn from_position(self, at: usize) -> Self {
+        Self { at, ..self }
+    }
+
+    /// Where the next frame begins.
+    #[inline]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
     /// The next frame that has something to say.
     fn advance(&mut self) -> Result<Option<Frame<'a>>, FrameError> {
         while let Some(&code) = self.record.get(self.at) {

@@ -1,0 +1,49 @@
+//! Authorisation: the client's credential, the server application's verdict (U-42).
+//!
+//! AUTH and its answer are not numbered messages: the client repeats AUTH on each link until it knows the verdict, the server
+//! repeats the verdict. Nothing reaches the server's application before it.
+
+use bytes::Bytes;
+
+/// See the module's head. One variant says where this end stands.
+pub enum Auth {
+    /// (client) The verdict is out; the credential goes with each new link.
+    Asking { credential: Bytes },
+    /// (server) AUTH has not come.
+    Expected,
+    /// (server) The application is thinking.
+    Judging,
+    /// Let in; at the server with what it said.
+    Accepted { message: Bytes },
+    /// Turned away.
+    Refused,
+}
+
+impl Auth {
+    pub fn accepted(&self) -> bool {
+        matches!(self, Auth::Accepted { .. })
+    }
+
+    /// Whether received messages may reach the application: always at the client.
+    #[inline]
+    pub fn may_deliver(&self) -> bool {
+        matches!(self, Auth::Accepted { .. } | Auth::Asking { .. })
+    }
+}
+
+/// The server application's answer to [`Event::Authorise`](crate::Event::Authorise).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Let the client in.
+    Accept {
+        /// Told to the client; at most 1024 bytes, the rest is cut off.
+        message: Bytes,
+    },
+    /// Turn it away: the session ends at both ends with [`CloseReason::Refused`](crate::CloseReason::Refused).
+    Refuse {
+        /// The application's code.
+        code: u32,
+        /// Told to the client; at most 1024 bytes, the rest is cut off.
+        message: Bytes,
+    },
+}

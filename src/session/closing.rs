@@ -1,0 +1,134 @@
+//! How a session ends: CLOSE behind the last message, CLOSE_ACK, and one `Closed` event with the reason (U-48).
+//!
+//! ```text
+//!   open ── close() ──► lingering ── all carried, or half the time over ──► CLOSE sent ── CLOSE_ACK, or time over ──► Closed
+//!     └──── peer's CLOSE on the newest confirmed link, or the verdict of the other machinery ─────────────────────────► Closed
+//! ```
+
+use core::time::Duration;
+
+use super::conversation::{Conversation, Role};
+use super::link::Life;
+use super::phase::Input;
+use crate::error::CloseReason;
+use crate::event::{Event, MessageId, State};
+use crate::time::Instant;
+use crate::wire::frame::{self, Close, CloseKind};
+
+/// How long a closing session waits for its last messages and the CLOSE_ACK.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// See the module's head.
+#[derive(Default)]
+pub enum Closing {
+    #[default]
+    No,
+    /// Ending by this end's wish.
+    Lingering { kind: CloseKind, code: u32, reason: CloseReason, since: Instant, sent: bool },
+    Done(CloseReason),
+}
+
+impl Closing {
+    pub fn has_begun(&self) -> bool {
+        !matches!(self, Closing::No)
+    }
+
+    pub fn deadline(&self) -> Instant {
+        match *self {
+            Closing::Lingering { since, sent: false, .. } => since + LINGER / 2,
+            Closing::Lingering { since, .. } => since + LINGER,
+            _ => Instant::FAR_FUTURE,
+        }
+    }
+
+    pub fn reason(&self) -> Option<CloseReason> {
+        match *self {
+            Closing::Done(reason) => Some(reason),
+            Closing::Lingering { reason, .. } => Some(reason),
+            Closing::No => None,
+        }
+    }
+}
+
+impl Conversation {
+    /// Begins to end the session. Without a link there is nobody to tell, and it ends at once.
+    pub fn close(&mut self, kind: CloseKind, code: u32, reason: CloseReason) {
+        if self.closing.has_begun() {
+            return;
+        }
+        if self.newest_confirmed().is_none() {
+            return self.finish(reason);
+        }
+        self.closing = Closing::Lingering { kind, code, reason, since: self.now, sent: false };
+        self.close_when_carried();
+    }
+
+    /// Sends CLOSE once the carrier has carried everything, or does not get there in time.
+    pub fn close_when_carried(&mut self) {
+        let Closing::Lingering { kind, code, since, sent: false, .. } = self.closing else { return };
+        let Some(index) = self.newest_confirmed() else { return };
+        let link = &mut self.links[index];
+        if !self.outbox.all_carried(&link.cursor) && self.now < since + LINGER / 2 {
+            return;
+        }
+        let close = Close { kind, code, send_end: self.outbox.next(), recv_next: self.inbox.delivered() };
+        frame::close(&mut link.control, &close);
+        self.acks.force();
+        if let Closing::Lingering { sent, .. } = &mut self.closing {
+            *sent = true;
+        }
+    }
+
+    pub fn check_closing(&mut self) {
+        self.close_when_carried();
+        if let Closing::Lingering { since, reason, .. } = self.closing
+            && self.now >= since + LINGER
+        {
+            self.finish(reason);
+        }
+    }
+
+    /// The peer ended the session on link `index`.
+    pub fn peer_closed(&mut self, index: usize, close: &Close) {
+        frame::close_ack(&mut self.links[index].control, self.inbox.next());
+        if let Closing::Lingering { reason, .. } = self.closing {
+            // Both ends closed at once: each keeps its own reason.
+            return self.finish(reason);
+        }
+        let truncated = self.inbox.next() < close.send_end;
+        let reason = match (self.role, close.kind) {
+            (Role::Client, CloseKind::Expired) => CloseReason::Expired,
+            (Role::Client, CloseKind::Kicked) => CloseReason::Kicked { code: close.code },
+            (Role::Client, CloseKind::Superseded) => CloseReason::Superseded,
+            (Role::Client, CloseKind::NotAuthorised) => CloseReason::Refused { code: close.code },
+            (_, CloseKind::Overflow) => CloseReason::Overflow,
+            (_, CloseKind::Internal) => CloseReason::Internal,
+            _ => CloseReason::Peer { code: close.code, truncated },
+        };
+        self.finish(reason);
+    }
+
+    /// The last link went while this end was closing: the wish stands, nothing is redialled (G8).
+    pub fn closing_link_lost(&mut self) {
+        if let Closing::Lingering { reason, .. } = self.closing {
+            self.finish(reason);
+        }
+    }
+
+    /// Ends the session, once and for good (G2).
+    pub fn finish(&mut self, reason: CloseReason) {
+        if self.state == State::Closed {
+            return;
+        }
+        if self.handover.fail() {
+            let acked = MessageId(self.outbox.acked());
+            self.events.push_back(Event::HandoverFailed { reason: reason.into(), acked });
+        }
+        self.step(Input::Close);
+        self.events.push_back(Event::Closed(reason));
+        self.closing = Closing::Done(reason);
+        for link in &mut self.links {
+            link.life = Life::Closing(self.now + LINGER);
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! What client and server have in common: one conversation over a changing set of links.
+//!
+//! ```text
+//!   application ── send ──► outbox ──► transmit ──► links (newest carries) ──► host
+//!   application ◄── recv ── inbox  ◄── receive  ◄── links (all are read)   ◄── host
+//! ```
+//!
+//! It does not know how a link comes to be: the client's dialler and the server's admission make links and hand them over by
+//! [`Conversation::adopt`]. It knows what happens when one is there ([`super::receive`], [`super::transmit`]), when it goes, and
+//! how a session ends ([`super::closing`]).
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use super::ack::Acks;
+use super::auth::Auth;
+use super::closing::Closing;
+use super::handover::Handover;
+use super::inbox::Inbox;
+use super::link::{Life, Link};
+use super::liveness::Verdict;
+use super::outbox::{Credit, Outbox};
+use super::phase::{self, Input};
+use super::queue::ByteQueue;
+use super::stats::Stats;
+use crate::config::{Limits, Timing};
+use crate::error::SendError;
+use crate::event::{Event, HandoverCause, LinkId, Message, MessageId, SessionId, State};
+use crate::time::Instant;
+use crate::wire::flight::{Position, Window};
+use crate::wire::record::PLAINTEXT_MAX;
+use crate::wire::varint;
+
+/// Which end this is. It decides who probes an idle link, who proves keys to whom, and who asks for authorisation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    Client,
+    Server,
+}
+
+/// The bounds of a conversation; all sessions of an endpoint share one.
+pub struct Settings {
+    pub limits: Limits,
+    pub timing: Timing,
+}
+
+/// See the module's head.
+pub struct Conversation {
+    pub role: Role,
+    pub settings: Arc<Settings>,
+    /// The latest time the host has told. It never goes back (F-70).
+    pub now: Instant,
+    pub state: State,
+    pub id: Option<SessionId>,
+    pub outbox: Outbox,
+    pub inbox: Inbox,
+    pub unreliable: ByteQueue,
+    pub credit: Credit,
+    pub acks: Acks,
+    /// Ordered by attempt: the newest is the last.
+    pub links: Vec<Link>,
+    /// Links the host must close.
+    pub to_close: Vec<LinkId>,
+    pub events: VecDeque<Event>,
+    pub auth: Auth,
+    pub handover: Handover,
+    pub closing: Closing,
+    pub stats: Stats,
+    /// The largest message the peer takes.
+    pub peer_max_message: u32,
+    /// A `send` was turned away, so `Writable` is owed.
+    writable_owed: bool,
+    /// (server) `Readable` was told and `recv` has not run dry since.
+    readable_told: bool,
+    /// (client) No probes, no verdicts: the process sleeps.
+    pub suspended: bool,
+}
+
+impl Conversation {
+    pub fn new(role: Role, settings: Arc<Settings>, auth: Auth, now: Instant) -> Self {
+        let limits = &settings.limits;
+        let inbox = Inbox::new(limits.window_messages, limits.window_bytes, limits.message, limits.unreliable_bytes);
+        Conversation {
+            role,
+            now,
+            state: State::None,
+            id: None,
+            outbox: Outbox::new(),
+            inbox,
+            unreliable: ByteQueue::new(limits.unreliable_bytes as usize),
+            credit: Credit::default(),
+            acks: Acks::default(),
+            links: Vec::new(),
+            to_close: Vec::new(),
+            events: VecDeque::new(),
+            auth,
+            handover: Handover::default(),
+            closing: Closing::default(),
+            stats: Stats::default(),
+            peer_max_message: limits.message,
+            writable_owed: false,
+            readable_told: false,
+            suspended: false,
+            settings,
+        }
+    }
+
+    /// Time as the host tells it, clamped (F-70).
+    pub fn tick(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    // ---- the application ----
+
+    pub fn send(&mut self, message: Bytes) -> Result<MessageId, SendError> {
+        if self.closing.has_begun() || self.state == State::Closed {
+            return Err(SendError::Closed(message));
+        }
+        let limits = &self.settings.limits;
+        let max = limits.message.min(self.peer_max_message);
+        if message.len() > max as usize {
+            return Err(SendError::TooLarge { message, max });
+        }
+        let bytes = self.outbox.payload() + message.len() as u64;
+        if bytes > u64::from(limits.unacked_bytes)
+            || self.outbox.messages() >= u64::from(limits.unacked_messages)
+            || self.outbox.next() + 1 >= varint::MAX
+        {
+            self.writable_owed = true;
+            return Err(SendError::WouldBlock(message));
+        }
+        self.stats.sent_messages += 1;
+        self.stats.sent_bytes += message.len() as u64;
+        Ok(MessageId(self.outbox.push(&message)))
+    }
+
+    pub fn send_unreliable(&mut self, message: Bytes) -> Result<(), SendError> {
+        if self.closing.has_begun() || self.state == State::Closed {
+            return Err(SendError::Closed(message));
+        }
+        let max = UNRELIABLE_MAX.min(self.settings.limits.unreliable_bytes.saturating_sub(1));
+        if message.len() > max as usize {
+            return Err(SendError::TooLarge { message, max });
+        }
+        if self.carrier().is_none() {
+            return Err(SendError::NoLink(message));
+        }
+        match self.unreliable.push(&message) {
+            Ok(()) => Ok(()),
+            Err(_full) => Err(SendError::WouldBlock(message)),
+        }
+    }
+
+    #[inline]
+    pub fn recv(&mut self) -> Option<Message<'_>> {
+        if !self.auth.may_deliver() || self.inbox.is_empty() {
+            self.readable_told = false;
+            return None;
+        }
+        let message = self.inbox.pop()?;
+        if message.id.is_some() {
+            self.acks.delivered(message.payload.len(), self.now, &self.settings.timing);
+            self.stats.received_messages += 1;
+            self.stats.received_bytes += message.payload.len() as u64;
+        }
+        Some(message)
+    }
+
+    /// Tells a server's application that messages wait, once.
+    pub fn tell_readable(&mut self) {
+        if self.role == Role::Server && !self.readable_told && self.auth.may_deliver() && !self.inbox.is_empty() {
+            self.readable_told = true;
+            self.events.push_back(Event::Readable);
+        }
+    }
+
+    // ---- state ----
+
+    /// Feeds the state machine; says whether the input meant anything.
+    pub fn step(&mut self, input: Input) -> bool {
+        let Some(next) = phase::next(self.state, input) else { return false };
+        if next != self.state {
+            self.state = next;
+            self.events.push_back(Event::State(next));
+        }
+        true
+    }
+
+    /// Takes the states from "link up" to as far as the session has come.
+    pub fn step_up(&mut self) {
+        for input in [Input::KeysAgreed, Input::AwaitPosition, Input::Position] {
+            self.step(input);
+        }
+        self.step_authorised();
+    }
+
+    /// Established, if nothing is outstanding.
+    pub fn step_authorised(&mut self) {
+        if self.auth.accepted() {
+            self.step(Input::Authorised);
+        }
+    }
+
+    // ---- links ----
+
+    /// The link that new messages go to: the newest that is not on its way out.
+    pub fn carrier(&self) -> Option<usize> {
+        self.links.iter().rposition(|link| link.life == Life::Open)
+    }
+
+    /// The newest link whose peer has proved its keys: the only one that may end the session (U-50).
+    pub fn newest_confirmed(&self) -> Option<usize> {
+        self.links.iter().rposition(|link| link.life == Life::Open && link.confirmed)
+    }
+
+    pub fn link_index(&self, id: LinkId) -> Option<usize> {
+        self.links.iter().position(|link| link.id == id)
+    }
+
+    /// How far this end has received, for RESUME and ACCEPT.
+    pub fn position(&self) -> Position {
+        Position {
+            recv_next: self.inbox.next(),
+            recv_offset: self.inbox.offset(),
+            delivered: self.inbox.delivered(),
+        }
+    }
+
+    /// What this end will receive.
+    pub fn window(&self) -> Window {
+        let limits = &self.settings.limits;
+        Window { messages: limits.window_messages, bytes: limits.window_bytes, max_message: limits.message }
+    }
+
+    /// Whether the peer's position can be: it never received what was not sent, nor forgot what it acknowledged (U-17, U-21).
+    pub fn is_possible(&self, position: &Position) -> bool {
+        self.outbox.acked() <= position.delivered
+            && position.delivered <= position.recv_next
+            && position.recv_next <= self.outbox.next()
+            && self.outbox.cursor(position.recv_next, position.recv_offset).is_some()
+    }
+
+    /// Takes in what the peer said of itself in a RESUME or ACCEPT that was found possible.
+    pub fn learn(&mut self, position: &Position, window: &Window) {
+        self.peer_max_message = window.max_message;
+        self.acknowledged(position.delivered, window.messages.into(), window.bytes.into());
+    }
+
+    /// Takes a link in as the newest, its cursor at the peer's position. The replay needs nothing else (U-39).
+    pub fn adopt(&mut self, mut link: Link, position: &Position) {
+        debug_assert!(self.links.last().is_none_or(|last| last.attempt < link.attempt));
+        link.cursor = self.outbox.cursor(position.recv_next, position.recv_offset).unwrap_or_else(|| self.outbox.rewind());
+        self.handover.replays(self.outbox.replayed(&link.cursor));
+        self.acks.force();
+        self.unreliable.clear();
+        self.links.push(link);
+        self.stats.links += 1;
+    }
+
+    /// Leaves the links older than the newest to drain. They are read until they end.
+    pub fn drain_older(&mut self, until: Instant) {
+        let Some(newest) = self.newest_confirmed() else { return };
+        for link in &mut self.links[..newest] {
+            if link.life == Life::Open {
+                link.life = Life::Draining(until);
+            }
+        }
+    }
+
+    /// Removes a link and has the host close it.
+    pub fn close_link(&mut self, index: usize) -> Link {
+        let link = self.links.remove(index);
+        self.to_close.push(link.id);
+        link
+    }
+
+    /// The session has a usable link again: tell it, with the account of the handover if there was one.
+    pub fn carried_again(&mut self, same_server: bool) {
+        if let Some(end) = self.handover.end(self.now, same_server) {
+            self.stats.handovers += 1;
+            self.stats.replayed_messages += end.replayed_messages;
+            self.stats.replayed_bytes += end.replayed_bytes;
+            self.events.push_back(Event::HandoverEnd(end));
+        }
+    }
+
+    /// Opens the account of a handover, unless it is open or the session never stood.
+    pub fn begin_handover(&mut self, cause: HandoverCause, down_since: Option<Instant>) {
+        if !self.auth.accepted() || self.state == State::Closed || self.closing.has_begun() {
+            return;
+        }
+        if let Some(cause) = self.handover.begin(cause, down_since) {
+            self.events.push_back(Event::HandoverBegin { cause });
+        }
+    }
+
+    /// A link is gone (removed already). If nothing carries the session now, a handover begins.
+    pub fn after_loss(&mut self, link: &Link, cause: HandoverCause) {
+        let open = self.links.iter().any(|link| link.life == Life::Open && link.confirmed);
+        if link.life != Life::Open || open {
+            return;
+        }
+        if self.closing.has_begun() {
+            return self.closing_link_lost();
+        }
+        let since = if link.liveness.suspect { link.liveness.silent_since() } else { None };
+        self.begin_handover(cause, Some(since.unwrap_or(self.now)));
+        self.step(Input::LinkLost);
+    }
+
+    // ---- what the peer says ----
+
+    /// The peer has delivered all below `recv_next` and gives credit from there. The caller checked the bounds.
+    pub fn acknowledged(&mut self, recv_next: u64, messages: u64, bytes: u64) {
+        if recv_next > self.outbox.acked() {
+            self.outbox.ack(recv_next);
+        }
+        if recv_next == self.outbox.acked() {
+            let credit = self.outbox.credit(messages, bytes);
+            self.credit.messages = self.credit.messages.max(credit.messages);
+            self.credit.payload = self.credit.payload.max(credit.payload);
+        }
+        if self.writable_owed && self.has_room() {
+            self.writable_owed = false;
+            self.events.push_back(Event::Writable);
+        }
+    }
+
+    /// A quarter of the outbox free: so a sender is not woken for every single message.
+    fn has_room(&self) -> bool {
+        let limits = &self.settings.limits;
+        self.outbox.is_empty()
+            || (self.outbox.payload() <= u64::from(limits.unacked_bytes / 4 * 3)
+                && self.outbox.messages() <= u64::from(limits.unacked_messages / 4 * 3))
+    }
+
+    // ---- time ----
+
+    /// Looks after links and closing. Returns the links that must end, with the cause, and whether one became suspect.
+    pub fn check_links(&mut self) -> Aftermath {
+        let mut aftermath = Aftermath::default();
+        let (now, probes_idle) = (self.now, self.role == Role::Client);
+        let mut index = 0;
+        while index < self.links.len() {
+            let link = &mut self.links[index];
+            let ended = match link.life {
+                Life::Draining(until) | Life::Closing(until) => now >= until,
+                _ if self.suspended => false,
+                _ => match link.liveness.check(now, &self.settings.timing, probes_idle) {
+                    Verdict::Dead => {
+                        link.liveness.suspect = true;
+                        true
+                    }
+                    Verdict::Suspect => {
+                        self.stats.suspicions += 1;
+                        aftermath.suspect = true;
+                        false
+                    }
+                    Verdict::Probe => {
+                        aftermath.quiet = true;
+                        false
+                    }
+                    Verdict::Fine => false,
+                },
+            };
+            if ended {
+                let link = self.close_link(index);
+                self.after_loss(&link, HandoverCause::LinkSuspect);
+                aftermath.lost = true;
+            } else {
+                index += 1;
+            }
+        }
+        if aftermath.quiet && self.outbox.is_empty() && self.inbox.is_empty() {
+            self.shrink();
+        }
+        aftermath
+    }
+
+    pub fn next_deadline(&self) -> Instant {
+        if !self.events.is_empty() || self.has_output() {
+            return self.now;
+        }
+        let mut deadline = self.closing.deadline();
+        let probes_idle = self.role == Role::Client;
+        for link in &self.links {
+            deadline = deadline.min(match link.life {
+                Life::Draining(until) | Life::Closing(until) => until,
+                _ if self.suspended => Instant::FAR_FUTURE,
+                _ => link.liveness.deadline(&self.settings.timing, probes_idle),
+            });
+        }
+        if self.carrier().is_some_and(|carrier| !self.links[carrier].blocked) {
+            deadline = deadline.min(self.acks.deadline().unwrap_or(Instant::FAR_FUTURE));
+        }
+        deadline
+    }
+
+    /// Gives the memory back that an idle session does not need.
+    fn shrink(&mut self) {
+        self.outbox.shrink();
+        self.inbox.shrink();
+        self.unreliable.shrink();
+        self.events.shrink_to_fit();
+        for link in &mut self.links {
+            link.shrink();
+        }
+    }
+}
+
+/// What a look at the clock brought.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Aftermath {
+    /// A link became suspect.
+    pub suspect: bool,
+    /// A link ended.
+    pub lost: bool,
+    /// A link was quiet enough for a probe.
+    quiet: bool,
+}
+
+/// Largest unreliable message: it must fit one record with its header and an ACK beside it.
+pub const UNRELIABLE_MAX: u32 = PLAINTEXT_MAX as u32 - 64;
+
+impl Conversation {
+    /// The counters, with what is true now.
+    pub fn stats_now(&self) -> Stats {
+        Stats {
+            unacked_messages: self.outbox.messages(),
+            unacked_bytes: self.outbox.payload(),
+            rtt: self.carrier().and_then(|carrier| self.links[carrier].liveness.rtt.smoothed()),
+            ..self.stats
+        }
+    }
+}

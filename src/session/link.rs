@@ -1,0 +1,112 @@
+//! One authenticated link: its keys, its half-read record, what it has carried, and whether it is alive.
+
+use alloc::vec::Vec;
+
+use super::liveness::Liveness;
+use super::outbox::Cursor;
+use crate::crypto::{Opener, Sealer};
+use crate::event::{LinkId, NetworkId};
+use crate::time::Instant;
+
+/// What a link is there for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Life {
+    /// It may carry the session.
+    Open,
+    /// A newer link carries the session. This one is read until it ends, but not beyond this moment.
+    Draining(Instant),
+    /// It closes as soon as what is staged has left, at the latest at this moment.
+    Closing(Instant),
+}
+
+impl Life {
+    pub fn is_closing(self) -> bool {
+        matches!(self, Life::Closing(_))
+    }
+}
+
+/// See the module's head.
+pub struct Link {
+    pub id: LinkId,
+    /// The attempt whose handshake made it; 0 for the first connect. The highest is the newest link.
+    pub attempt: u32,
+    /// The network the host was asked to bind it to.
+    pub network: Option<NetworkId>,
+    pub sealer: Sealer,
+    pub opener: Opener,
+    /// The beginning of a record whose rest has not come.
+    pub partial: Vec<u8>,
+    /// Bytes that must leave before any record is sealed: an ACCEPT, or a record that did not fit the host's buffer.
+    pub staged: Vec<u8>,
+    pub staged_from: usize,
+    /// Encoded frames for the next record: the rare ones.
+    pub control: Vec<u8>,
+    /// How far it has carried the outbox.
+    pub cursor: Cursor,
+    /// The peer has proved its keys (U-33).
+    pub confirmed: bool,
+    /// The host's socket is full.
+    pub blocked: bool,
+    pub life: Life,
+    pub liveness: Liveness,
+    pub pong_due: Option<[u8; 8]>,
+    /// A CLOSE was seen: nothing behind it counts (U-50).
+    pub deaf: bool,
+    /// KEYS frames seen (U-54).
+    pub keys_frames: u8,
+}
+
+impl Link {
+    pub fn new(id: LinkId, attempt: u32, sealer: Sealer, opener: Opener, liveness: Liveness) -> Self {
+        Link {
+            id,
+            attempt,
+            network: None,
+            sealer,
+            opener,
+            partial: Vec::new(),
+            staged: Vec::new(),
+            staged_from: 0,
+            control: Vec::new(),
+            cursor: Cursor::default(),
+            confirmed: false,
+            blocked: false,
+            life: Life::Open,
+            liveness,
+            pong_due: None,
+            deaf: false,
+            keys_frames: 0,
+        }
+    }
+
+    /// Stages bytes that must leave first.
+    pub fn stage(&mut self, bytes: &[u8]) {
+        self.staged.extend_from_slice(bytes);
+    }
+
+    /// Copies staged bytes out.
+    pub fn unstage(&mut self, out: &mut [u8]) -> usize {
+        let rest = &self.staged[self.staged_from..];
+        let size = rest.len().min(out.len());
+        out[..size].copy_from_slice(&rest[..size]);
+        self.staged_from += size;
+        if self.staged_from == self.staged.len() {
+            self.staged.clear();
+            self.staged_from = 0;
+        }
+        size
+    }
+
+    pub fn has_staged(&self) -> bool {
+        self.staged_from < self.staged.len()
+    }
+
+    /// Gives the memory back that a quiet link does not need.
+    pub fn shrink(&mut self) {
+        for buffer in [&mut self.partial, &mut self.staged, &mut self.control] {
+            if buffer.is_empty() {
+                *buffer = Vec::new();
+            }
+        }
+    }
+}

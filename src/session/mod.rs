@@ -1,0 +1,36 @@
+//! The client: one session that redials its links.
+//!
+//! | file | mechanism |
+//! |---|---|
+//! | `phase` | all state transitions |
+//! | `conversation` | what client and server have in common; the API's ground |
+//! | `receive`, `transmit` | bytes to messages, messages to bytes |
+//! | `outbox`, `inbox`, `queue` | where messages wait |
+//! | `ack`, `auth`, `closing`, `handover` | the mechanisms above records |
+//! | `link`, `liveness`, `rtt` | one link, and whether it lives |
+//! | `dial`, `handshake`, `backoff`, `client` | how the client gets a link |
+
+pub(crate) mod ack;
+pub(crate) mod auth;
+mod backoff;
+mod client;
+pub(crate) mod closing;
+pub(crate) mod conversation;
+mod dial;
+pub(crate) mod handover;
+mod handshake;
+pub(crate) mod inbox;
+pub(crate) mod link;
+pub(crate) mod liveness;
+pub(crate) mod outbox;
+#[doc(hidden)]
+pub mod phase;
+pub(crate) mod queue;
+pub(crate) mod receive;
+pub(crate) mod rtt;
+pub(crate) mod stats;
+pub(crate) mod transmit;
+
+pub use auth::Verdict;
+pub use client::Session;
+pub use stats::Stats;

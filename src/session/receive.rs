@@ -1,0 +1,299 @@
+//! From bytes of a link to messages in the inbox.
+//!
+//! A whole record is opened straight from the host's bytes into the inbox; only one that is cut in the middle is collected
+//! first. A record that does not open, or holds what cannot be, ends the link and never the session: the next link starts
+//! from the counters, which such a record has not moved (U-31, U-37).
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::auth::Auth;
+use super::closing::LINGER;
+use super::conversation::{Conversation, Role};
+use super::inbox::{InboxError, RunHead};
+use super::link::Life;
+use super::outbox::Part;
+use crate::error::CloseReason;
+use crate::event::{Event, State};
+use crate::wire::frame::{Ack, Frame, FrameError, Frames};
+use crate::wire::record;
+use bytes::Bytes;
+
+/// Why a link ends that the peer spoiled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkFault {
+    /// A record's length or tag is wrong.
+    Record,
+    /// A frame is malformed.
+    Frame(FrameError),
+    /// Messages that cannot be.
+    Message(InboxError),
+    /// An ACK for what was never sent.
+    Ack,
+    /// A frame that this role never gets, or too many of a kind.
+    Misplaced,
+}
+
+impl From<FrameError> for LinkFault {
+    fn from(error: FrameError) -> Self {
+        LinkFault::Frame(error)
+    }
+}
+
+impl From<InboxError> for LinkFault {
+    fn from(error: InboxError) -> Self {
+        LinkFault::Message(error)
+    }
+}
+
+/// What the caller must see to after a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// (server) A credential to judge.
+    Credential(Bytes),
+    /// (client) The server asks to move.
+    Drain { window_ms: u32, address: alloc::string::String },
+    /// (client) More pins.
+    Keys(Vec<([u8; 32], u32)>),
+}
+
+/// Everything that one stretch of input brought beside messages.
+pub type Notices = Vec<Notice>;
+
+/// Most KEYS frames on one link (U-54).
+const KEYS_FRAMES: u8 = 16;
+
+impl Conversation {
+    /// Takes bytes of link `index`. On an error the caller ends the link.
+    pub fn receive(&mut self, index: usize, mut bytes: &[u8], notices: &mut Notices) -> Result<(), LinkFault> {
+        let mut partial = core::mem::take(&mut self.links[index].partial);
+        let result = loop {
+            if self.links[index].deaf {
+                break Ok(());
+            }
+            if !partial.is_empty() {
+                let Ok(wanted) = wanted(&partial) else { break Err(LinkFault::Record) };
+                let size = (wanted - partial.len()).min(bytes.len());
+                partial.extend_from_slice(&bytes[..size]);
+                bytes = &bytes[size..];
+                if partial.len() < wanted {
+                    break Ok(());
+                }
+                if partial.len() > record::LENGTH_LEN {
+                    let opened = self.open(index, &partial[record::LENGTH_LEN..], notices);
+                    partial.clear();
+                    if opened.is_err() {
+                        break opened;
+                    }
+                }
+                continue;
+            }
+            match record::length(bytes) {
+                Err(_) => break Err(LinkFault::Record),
+                Ok(Some(length)) if bytes.len() >= record::LENGTH_LEN + length => {
+                    let (sealed, rest) = bytes[record::LENGTH_LEN..].split_at(length);
+                    bytes = rest;
+                    if let Err(fault) = self.open(index, sealed, notices) {
+                        break Err(fault);
+                    }
+                }
+                Ok(_) => {
+                    partial.extend_from_slice(bytes);
+                    break Ok(());
+                }
+            }
+        };
+        if let Some(link) = self.links.get_mut(index) {
+            link.partial = partial;
+        }
+        self.tell_readable();
+        result
+    }
+
+    /// Takes the early frames of a RESUME (U-16): the same path as a record's.
+    pub fn receive_early(&mut self, frames: &[u8]) -> Result<(), LinkFault> {
+        let (mut buffer, start) = self.inbox.take_buffer(frames.len());
+        buffer[start..].copy_from_slice(frames);
+        let mut at = 0;
+        let result = loop {
+            let mut walk = Frames::early(&buffer[start..]).from_position(at);
+            let frame = match walk.next() {
+                None => break Ok(()),
+                Some(Err(error)) => break Err(error.into()),
+                Some(Ok(frame)) => frame,
+            };
+            at = walk.position();
+            let taken = match Data::of(&frame, start, start + at) {
+                Some(data) => self.take_data(data, &mut buffer),
+                None => Err(LinkFault::Misplaced),
+            };
+            if taken.is_err() {
+                break taken;
+            }
+        };
+        self.inbox.put_back(buffer);
+        self.tell_readable();
+        result
+    }
+
+    fn open(&mut self, index: usize, sealed: &[u8], notices: &mut Notices) -> Result<(), LinkFault> {
+        let (mut buffer, start) = self.inbox.take_buffer(sealed.len() - record::TAG);
+        let result = match self.links[index].opener.open(sealed, &mut buffer[start..]) {
+            Ok(()) => {
+                self.stats.wire_received += (record::LENGTH_LEN + sealed.len()) as u64;
+                self.heard(index);
+                self.take_frames(index, &mut buffer, start, notices)
+            }
+            Err(_) => Err(LinkFault::Record),
+        };
+        self.inbox.put_back(buffer);
+        result
+    }
+
+    /// A valid record: the link lives, and the peer has its keys.
+    fn heard(&mut self, index: usize) {
+        let link = &mut self.links[index];
+        link.confirmed = true;
+        if link.liveness.heard(self.now) {
+            self.handover.alive_again();
+        }
+    }
+
+    fn take_frames(
+        &mut self,
+        index: usize,
+        buffer: &mut [u8],
+        start: usize,
+        notices: &mut Notices,
+    ) -> Result<(), LinkFault> {
+        let mut at = 0;
+        loop {
+            let mut walk = Frames::new(&buffer[start..]).from_position(at);
+            let Some(frame) = walk.next().transpose()? else { return Ok(()) };
+            at = walk.position();
+            if let Some(data) = Data::of(&frame, start, start + at) {
+                self.take_data(data, buffer)?;
+                continue;
+            }
+            self.take_frame(index, frame, notices)?;
+            if self.links[index].deaf || self.state == State::Closed {
+                return Ok(());
+            }
+        }
+    }
+
+    fn take_data(&mut self, data: Data, buffer: &mut [u8]) -> Result<(), LinkFault> {
+        let new = match data {
+            Data::Run(run, entries) => self.inbox.run(run, buffer, entries)?,
+            Data::Part(part, bytes) => self.inbox.fragment(part, buffer, bytes)?,
+        };
+        if !new {
+            self.acks.force();
+        }
+        Ok(())
+    }
+
+    fn take_frame(&mut self, index: usize, frame: Frame<'_>, notices: &mut Notices) -> Result<(), LinkFault> {
+        let now = self.now;
+        let client = self.role == Role::Client;
+        match frame {
+            Frame::Data(_) | Frame::Fragment(_) => {}
+            Frame::Ack(ack) => return self.take_ack(ack),
+            Frame::Unreliable(message) => self.inbox.unreliable(message),
+            Frame::Ping(token) => self.links[index].pong_due = Some(token),
+            Frame::Pong(token) => self.links[index].liveness.pong(token, now),
+            Frame::Auth(credential) if !client => match self.auth {
+                Auth::Expected => {
+                    self.auth = Auth::Judging;
+                    notices.push(Notice::Credential(Bytes::copy_from_slice(credential)));
+                }
+                _ => self.repeat_verdict(index),
+            },
+            Frame::AuthResult { accepted, message, .. } if client => {
+                if let (Auth::Asking { .. }, Some(session)) = (&self.auth, self.id)
+                    && accepted
+                {
+                    let message = Bytes::copy_from_slice(message);
+                    self.auth = Auth::Accepted { message: message.clone() };
+                    self.step_authorised();
+                    self.events.push_back(Event::Established { session, message });
+                }
+            }
+            Frame::Close(close) => {
+                self.links[index].deaf = true;
+                if self.newest_confirmed() == Some(index) {
+                    self.peer_closed(index, &close);
+                } else {
+                    self.links[index].life = Life::Closing(now + LINGER);
+                }
+            }
+            Frame::CloseAck { .. } => {
+                self.links[index].deaf = true;
+                self.closing_link_lost();
+            }
+            Frame::Drain { window_ms, address } if client => {
+                notices.push(Notice::Drain { window_ms, address: address.into() });
+            }
+            Frame::Keys(keys) if client && self.links[index].keys_frames < KEYS_FRAMES => {
+                self.links[index].keys_frames += 1;
+                notices.push(Notice::Keys(keys.iter().map(|key| (key.public, key.lifetime_s)).collect()));
+            }
+            Frame::Auth(_) | Frame::AuthResult { .. } | Frame::Drain { .. } | Frame::Keys(_) => {
+                return Err(LinkFault::Misplaced);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_ack(&mut self, ack: Ack) -> Result<(), LinkFault> {
+        if ack.recv_next > self.outbox.next() {
+            return Err(LinkFault::Ack);
+        }
+        self.acknowledged(ack.recv_next, ack.messages, ack.bytes);
+        Ok(())
+    }
+
+    /// Ends the link after a fault of the peer's.
+    pub fn fault(&mut self, index: usize) {
+        let link = self.close_link(index);
+        if self.state != State::Closed {
+            self.after_loss(&link, crate::event::HandoverCause::BadInput);
+        }
+    }
+
+    /// Ends the session on a broken invariant instead of taking the process down.
+    #[cold]
+    pub fn broken(&mut self) {
+        debug_assert!(false, "broken invariant");
+        self.finish(CloseReason::Internal);
+    }
+}
+
+/// The bytes of a DATA or FRAGMENT, told apart from the record they are in.
+enum Data {
+    Run(RunHead, Range<usize>),
+    Part(Part, Range<usize>),
+}
+
+impl Data {
+    /// `start` is where the record begins in the buffer, `end` where the frame ends.
+    fn of(frame: &Frame<'_>, start: usize, end: usize) -> Option<Data> {
+        match frame {
+            Frame::Data(run) => {
+                let from = start + run.offset;
+                let head = RunHead { seq: run.seq, count: run.count, payload: run.payload };
+                Some(Data::Run(head, from..from + run.bytes.len()))
+            }
+            Frame::Fragment(fragment) => {
+                let part = Part { seq: fragment.seq, total: fragment.total, offset: fragment.offset };
+                Some(Data::Part(part, end - fragment.bytes.len()..end))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How long the collected bytes must become: the length field, then the whole record.
+fn wanted(partial: &[u8]) -> Result<usize, record::BadLength> {
+    Ok(record::length(partial)?.map_or(record::LENGTH_LEN, |length| record::LENGTH_LEN + length))
+}

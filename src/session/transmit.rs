@@ -1,0 +1,237 @@
+//! From the outbox to bytes of a link.
+//!
+//! A record is made when the host asks for bytes, never before: so a batch of small messages shares one, and what was not
+//! asked for can still go on a better link. In front of the messages rides whatever else is due: ACK, PING, PONG.
+//!
+//! Rare frames and unreliable messages get a record of their own, built aside ("staged") and copied out, because they need not
+//! be fast and may be larger than the host's buffer.
+
+use alloc::vec::Vec;
+
+use super::conversation::Conversation;
+use super::link::{Life, Link};
+use super::outbox::{HEADROOM, Piece};
+use crate::event::{LinkId, Output, State};
+use crate::wire::frame::{self, Ack};
+use crate::wire::record::{LENGTH_LEN, PLAINTEXT_MAX, TAG};
+
+/// What a record adds to its plaintext.
+const OVERHEAD: usize = LENGTH_LEN + TAG;
+/// From this plaintext on, padding to whole cipher blocks: it saves time there, while a lone small message would only grow.
+const PAD_FROM: usize = 512;
+const BLOCK: usize = 16;
+
+impl Conversation {
+    /// Whether a link has bytes to send or is to be closed.
+    pub fn has_output(&self) -> bool {
+        !self.to_close.is_empty() || (0..self.links.len()).any(|index| self.wants(index))
+    }
+
+    /// Fills `buf` with what one link has to send, or says which link to close.
+    pub fn poll_output(&mut self, buf: &mut [u8]) -> Option<Output> {
+        loop {
+            if let Some(link) = self.to_close.pop() {
+                return Some(Output::CloseLink { link });
+            }
+            self.close_when_carried();
+            let index = (0..self.links.len()).rev().find(|&index| self.wants(index))?;
+            if self.links[index].life.is_closing() && self.is_flushed(index) {
+                self.close_link(index);
+                continue;
+            }
+            let len = self.fill(index, buf);
+            if len > 0 {
+                self.stats.wire_sent += len as u64;
+                return Some(Output::Send { link: self.links[index].id, len });
+            }
+            if self.state == State::Closed {
+                continue;
+            }
+            // `wants` promised bytes and none came: never spin.
+            self.broken();
+            return None;
+        }
+    }
+
+    pub fn set_blocked(&mut self, id: LinkId, blocked: bool) {
+        if let Some(index) = self.link_index(id) {
+            self.links[index].blocked = blocked;
+        }
+    }
+
+    fn is_flushed(&self, index: usize) -> bool {
+        let link = &self.links[index];
+        !link.has_staged() && link.control.is_empty()
+    }
+
+    fn wants(&self, index: usize) -> bool {
+        let link = &self.links[index];
+        if link.life.is_closing() {
+            return self.is_flushed(index) || !link.blocked;
+        }
+        if link.blocked {
+            return false;
+        }
+        if link.has_staged() || !link.control.is_empty() || link.pong_due.is_some() || link.liveness.ping_due {
+            return true;
+        }
+        self.carrier() == Some(index)
+            && (self.acks.due(self.now)
+                || !self.unreliable.is_empty()
+                || (self.closing_allows_data() && self.outbox.has_more(&link.cursor, &self.credit)))
+    }
+
+    /// As many records as fit. A further one only if there is room for a full one: else a large record would be cut short by the
+    /// buffer's end.
+    fn fill(&mut self, index: usize, buf: &mut [u8]) -> usize {
+        let mut at = 0;
+        loop {
+            if self.links[index].has_staged() {
+                at += self.links[index].unstage(&mut buf[at..]);
+                if self.links[index].has_staged() {
+                    return at;
+                }
+            }
+            let room = buf.len() - at;
+            if room <= OVERHEAD + HEADROOM || (at > 0 && room < PLAINTEXT_MAX + OVERHEAD) || !self.wants(index) {
+                return at;
+            }
+            if self.links[index].life.is_closing() && self.is_flushed(index) {
+                return at;
+            }
+            if self.needs_staging(index) {
+                self.stage_record(index);
+                continue;
+            }
+            let size = self.seal_record(index, &mut buf[at..]);
+            if size == 0 {
+                return at;
+            }
+            at += size;
+        }
+    }
+
+    fn needs_staging(&self, index: usize) -> bool {
+        !self.links[index].control.is_empty() || (self.carrier() == Some(index) && !self.unreliable.is_empty())
+    }
+
+    /// Seals one record of messages and small frames straight into `out`.
+    fn seal_record(&mut self, index: usize, out: &mut [u8]) -> usize {
+        let room = (out.len() - OVERHEAD).min(PLAINTEXT_MAX);
+        let mut head = [0; HEADROOM];
+        let mut used = self.small_frames(index, &mut head);
+        let carries = self.carrier() == Some(index) && self.closing_allows_data();
+        let link = &mut self.links[index];
+        let piece = if carries {
+            self.outbox.take(&mut link.cursor, &self.credit, room - used, room)
+        } else {
+            None
+        };
+        let now = self.now;
+        let Some(piece) = piece else {
+            return if used == 0 { 0 } else { seal(link, &head[..used], out) };
+        };
+        let size = match piece {
+            Piece::Run { seq, start, end } => {
+                used += frame::data_header(&mut head[used..], seq);
+                end - start
+            }
+            Piece::Part { fragment, start, end } => {
+                used += fragment.header(&mut head[used..], end - start);
+                end - start
+            }
+        };
+        let plain = used + size;
+        let pad = if plain >= PAD_FROM { (plain.next_multiple_of(BLOCK) - plain).min(room - plain) } else { 0 };
+        link.liveness.sent_data(now);
+        let sealer = &mut link.sealer;
+        let sealed = self.outbox.with_overlay(piece, &head[..used], pad, |plaintext| {
+            out[..LENGTH_LEN].copy_from_slice(&((plaintext.len() + TAG) as u16).to_be_bytes());
+            let end = LENGTH_LEN + plaintext.len() + TAG;
+            sealer.seal(plaintext, &mut out[LENGTH_LEN..end]).map(|()| end)
+        });
+        self.exhausted_or(index, sealed)
+    }
+
+    /// Writes what is due beside messages: on the carrier an ACK, on any link PONG and PING.
+    fn small_frames(&mut self, index: usize, head: &mut [u8]) -> usize {
+        let carrier = self.carrier() == Some(index);
+        let now = self.now;
+        let link = &mut self.links[index];
+        let mut used = 0;
+        if let Some(token) = link.pong_due.take() {
+            used += frame::pong(&mut head[used..], token);
+        }
+        if link.liveness.ping_due {
+            let token = link.liveness.ping(now);
+            used += frame::ping(&mut head[used..], token);
+        }
+        if carrier && self.acks.pending() {
+            let limits = &self.settings.limits;
+            let ack = Ack {
+                recv_next: self.inbox.delivered(),
+                messages: limits.window_messages.into(),
+                bytes: limits.window_bytes.into(),
+            };
+            used += frame::ack(&mut head[used..], &ack);
+            self.acks.sent();
+        }
+        used
+    }
+
+    /// Builds a record of rare frames or unreliable messages aside.
+    fn stage_record(&mut self, index: usize) {
+        let mut head = [0; HEADROOM];
+        let used = self.small_frames(index, &mut head);
+        let carrier = self.carrier() == Some(index);
+        let link = &mut self.links[index];
+        let mut out = core::mem::take(&mut link.staged);
+        debug_assert!(out.is_empty());
+        out.resize(LENGTH_LEN, 0);
+        out.extend_from_slice(&head[..used]);
+        out.append(&mut link.control);
+        if carrier {
+            while let Some(message) = self.unreliable.front() {
+                let size = out.len() - LENGTH_LEN + frame::unreliable_header_len(message.len()) + message.len();
+                if size > PLAINTEXT_MAX {
+                    break;
+                }
+                frame::unreliable_header(&mut out, message.len());
+                out.extend_from_slice(message);
+                self.unreliable.pop();
+            }
+        }
+        let plain = out.len() - LENGTH_LEN;
+        out[..LENGTH_LEN].copy_from_slice(&((plain + TAG) as u16).to_be_bytes());
+        out.resize(LENGTH_LEN + plain + TAG, 0);
+        let link = &mut self.links[index];
+        let sealed = link.sealer.seal_in_place(&mut out[LENGTH_LEN..]).map(|()| 0);
+        link.staged = out;
+        link.staged_from = 0;
+        self.exhausted_or(index, sealed);
+    }
+
+    /// A link whose nonces ran out (2^64 records) ends; the session goes on with new keys.
+    fn exhausted_or<E>(&mut self, index: usize, sealed: Result<usize, E>) -> usize {
+        sealed.unwrap_or_else(|_| {
+            self.links[index].staged = Vec::new();
+            self.links[index].life = Life::Closing(self.now);
+            0
+        })
+    }
+
+    /// Behind a CLOSE nothing may follow.
+    fn closing_allows_data(&self) -> bool {
+        !matches!(self.closing, super::closing::Closing::Lingering { sent: true, .. } | super::closing::Closing::Done(_))
+    }
+}
+
+/// Seals a plaintext that holds small frames only.
+fn seal(link: &mut Link, plaintext: &[u8], out: &mut [u8]) -> usize {
+    out[..LENGTH_LEN].copy_from_slice(&((plaintext.len() + TAG) as u16).to_be_bytes());
+    let end = LENGTH_LEN + plaintext.len() + TAG;
+    match link.sealer.seal(plaintext, &mut out[LENGTH_LEN..end]) {
+        Ok(()) => end,
+        Err(_) => 0,
+    }
+}
