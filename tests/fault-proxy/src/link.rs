@@ -136,6 +136,9 @@ async fn run(near: &TcpStream, far: &TcpStream, draw: &mut Draw, shared: &Shared
             () = sleep_until(reset_at) => return End::Reset,
             () = sleep_until(fault_at) => {
                 let fault = planned.map(|(_, fault)| fault).filter(|_| shared.faults.load(Relaxed));
+                if let Some(fault) = fault {
+                    shared.note(fault);
+                }
                 match fault {
                     None => {}
                     Some(Fault::Fin) => return End::Fin,

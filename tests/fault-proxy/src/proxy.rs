@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::link;
-use crate::plan::Plan;
+use crate::plan::{Fault, Plan};
 
 /// What has happened so far.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -44,6 +44,24 @@ impl Counts {
     }
 }
 
+impl std::ops::Add for Counts {
+    type Output = Counts;
+
+    fn add(self, other: Counts) -> Counts {
+        Counts {
+            links: self.links + other.links,
+            refused: self.refused + other.refused,
+            fin: self.fin + other.fin,
+            reset: self.reset + other.reset,
+            cut_within: self.cut_within + other.cut_within,
+            stalls: self.stalls + other.stalls,
+            recovered: self.recovered + other.recovered,
+            delays: self.delays + other.delays,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
 /// A running proxy. It stops, and ends its links, when it is dropped.
 pub struct Proxy {
     shared: Arc<Shared>,
@@ -67,7 +85,8 @@ pub(crate) struct Shared {
     /// Rises with each order; links started later begin with the newest.
     pub(crate) order: watch::Sender<(u64, Order)>,
     refuse_all: AtomicBool,
-    refuse_until: std::sync::Mutex<Instant>,
+    refuse_until: Mutex<Instant>,
+    log: Mutex<Vec<(std::time::Instant, Fault)>>,
     pub(crate) tally: Tally,
 }
 
@@ -100,7 +119,8 @@ impl Proxy {
             stalled: watch::Sender::new(false),
             order: watch::Sender::new((0, Order::Run)),
             refuse_all: AtomicBool::new(false),
-            refuse_until: std::sync::Mutex::new(Instant::now()),
+            refuse_until: Mutex::new(Instant::now()),
+            log: Mutex::default(),
             tally: Tally::default(),
         });
         let accepting = tokio::spawn(accept(listener, to, shared.clone())).abort_handle();
@@ -130,6 +150,11 @@ impl Proxy {
             delays: t.delays.load(Relaxed),
             bytes: t.bytes.load(Relaxed),
         }
+    }
+
+    /// The faults from the plan since the last call, and when they began; at most 100,000 are kept.
+    pub fn take_log(&self) -> Vec<(std::time::Instant, Fault)> {
+        std::mem::take(&mut *self.shared.log.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
 
     /// No more faults from the plan; those that have begun run out.
@@ -176,6 +201,13 @@ impl Shared {
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         *until = (*until).max(Instant::now() + time);
+    }
+
+    pub(crate) fn note(&self, fault: Fault) {
+        let mut log = self.log.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if log.len() < 100_000 {
+            log.push((std::time::Instant::now(), fault));
+        }
     }
 
     fn refusing(&self) -> bool {

@@ -53,13 +53,13 @@ impl Worker {
             return;
         };
         // A panic in the hook is a refusal.
-        let mut answer = Answer::new(self.clone(), move |worker: &Worker, verdict: Option<Verdict>| {
+        let answer = Answer::new(self.clone(), move |worker: &Worker, verdict: Option<Verdict>| {
             let verdict = verdict.unwrap_or(Verdict::Refuse { code: HANDLER_PANICKED, message: Bytes::new() });
             if let Some(mut session) = worker.state.borrow_mut().endpoint.session(id) {
                 session.authorise(verdict);
             }
         });
-        self.spawn(async move { answer.value = Some(hook(credential).await) });
+        self.spawn(async move { answer.set(hook(credential).await) });
     }
 
     /// Lets the application veto a resume, as a task.
@@ -70,12 +70,12 @@ impl Worker {
             }
             return;
         };
-        let mut answer = Answer::new(self.clone(), move |worker: &Worker, verdict: Option<Result<(), u32>>| {
+        let answer = Answer::new(self.clone(), move |worker: &Worker, verdict: Option<Result<(), u32>>| {
             if let Some(mut session) = worker.state.borrow_mut().endpoint.session(id) {
                 session.answer_resume(verdict.unwrap_or(Err(HANDLER_PANICKED)));
             }
         });
-        self.spawn(async move { answer.value = Some(hook(id).await) });
+        self.spawn(async move { answer.set(hook(id).await) });
     }
 
     /// Starts the session's handler.
@@ -102,6 +102,10 @@ struct Answer<T, F: FnOnce(&Worker, Option<T>)> {
 impl<T, F: FnOnce(&Worker, Option<T>)> Answer<T, F> {
     fn new(worker: Rc<Worker>, give: F) -> Self {
         Answer { worker, value: None, give: Some(give) }
+    }
+
+    fn set(mut self, value: T) {
+        self.value = Some(value);
     }
 }
 
