@@ -25,7 +25,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A real server reads its keys from its secrets, 32 random bytes each; a real client ships with `pin`.
     let key = ServerKey::from_bytes([7; 32])?;
     let pin = key.public();
-    let config = ServerConfig::builder(key, ClusterKey::from_bytes([9; 32])?).authorise_all(true).build()?;
+    let config = ServerConfig::builder(key, ClusterKey::from_bytes([9; 32])?)
+        .authorise_all(true)
+        .build()?;
     let server = Server::builder(config).serve("127.0.0.1:0", echo).await?;
 
     let config = Arc::new(ClientConfig::builder(pin).build()?);

@@ -46,7 +46,14 @@ impl Display {
         if bar.is_none() {
             eprintln!("{header}");
         }
-        Display { bar, header, time: options.time(), spoken: None, last: Default::default(), rate: 0.0 }
+        Display {
+            bar,
+            header,
+            time: options.time(),
+            spoken: None,
+            last: Default::default(),
+            rate: 0.0,
+        }
     }
 
     /// Shows how things stand.
@@ -79,11 +86,18 @@ impl Display {
             Stage::Draining | Stage::Over => "draining".to_owned(),
         };
         let _ = writeln!(text, "{}", style(&self.header).bold());
-        let _ = writeln!(text, "{}{} {what}\n", style("━".repeat(full)).cyan(), style("━".repeat(ROW - full)).dim());
+        let _ = writeln!(
+            text,
+            "{}{} {what}\n",
+            style("━".repeat(full)).cyan(),
+            style("━".repeat(ROW - full)).dim()
+        );
         let phases = world.timeline.phases();
         if phases.len() <= CELLS {
             for row in phases.chunks(ROW) {
-                row.iter().for_each(|phase| drop(write!(text, "{}", look(*phase).apply_to("■"))));
+                for phase in row {
+                    let _ = write!(text, "{}", look(*phase).apply_to("■"));
+                }
                 text.push('\n');
             }
             text.push('\n');
@@ -97,7 +111,12 @@ impl Display {
             (Phase::Closed, "closed"),
         ];
         for (phase, name) in named {
-            let _ = write!(text, "{} {:<4} {name}   ", look(phase).apply_to("■"), census[phase as usize]);
+            let _ = write!(
+                text,
+                "{} {:<4} {name}   ",
+                look(phase).apply_to("■"),
+                census[phase as usize]
+            );
         }
         let down = world.timeline.downtime();
         let ms = |d: Duration| format!("{:.0} ms", d.as_secs_f64() * 1e3);

@@ -57,7 +57,9 @@ pub struct Tally {
 impl Ledger {
     /// For so many clients.
     pub fn new(clients: u32) -> Self {
-        Ledger { streams: (0..clients * 2).map(|_| Mutex::default()).collect() }
+        Ledger {
+            streams: (0..clients * 2).map(|_| Mutex::default()).collect(),
+        }
     }
 
     /// Writes the next message of a stream into the book and builds its bytes. `body` fills the space behind the header.
@@ -124,7 +126,9 @@ impl Ledger {
     }
 
     fn lock(&self, index: usize) -> std::sync::MutexGuard<'_, Stream> {
-        self.streams[index].lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.streams[index]
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -159,7 +163,14 @@ mod tests {
     fn a_perfect_run_is_seen_as_one() {
         let (ledger, messages) = three();
         messages.iter().for_each(|m| ledger.received(1, Up, m));
-        assert_eq!(ledger.tally(), Tally { sent: 3, delivered: 3, ..Tally::default() });
+        assert_eq!(
+            ledger.tally(),
+            Tally {
+                sent: 3,
+                delivered: 3,
+                ..Tally::default()
+            }
+        );
     }
 
     #[test]
@@ -168,11 +179,28 @@ mod tests {
         for index in [0, 2, 1, 2] {
             ledger.received(1, Up, &messages[index]);
         }
-        assert_eq!(ledger.tally(), Tally { sent: 3, delivered: 3, doubled: 1, reordered: 1, ..Tally::default() });
+        assert_eq!(
+            ledger.tally(),
+            Tally {
+                sent: 3,
+                delivered: 3,
+                doubled: 1,
+                reordered: 1,
+                ..Tally::default()
+            }
+        );
 
         let (ledger, messages) = three();
         ledger.received(1, Up, &messages[2]);
-        assert_eq!(ledger.tally(), Tally { sent: 3, delivered: 1, lost: 2, ..Tally::default() });
+        assert_eq!(
+            ledger.tally(),
+            Tally {
+                sent: 3,
+                delivered: 1,
+                lost: 2,
+                ..Tally::default()
+            }
+        );
 
         let (ledger, mut messages) = three();
         ledger.received(0, Up, &messages[0]);
@@ -180,7 +208,15 @@ mod tests {
         messages[0][22] ^= 1;
         ledger.received(1, Up, &messages[0]);
         ledger.received(1, Up, &[]);
-        assert_eq!(ledger.tally(), Tally { sent: 3, lost: 3, corrupted: 4, ..Tally::default() });
+        assert_eq!(
+            ledger.tally(),
+            Tally {
+                sent: 3,
+                lost: 3,
+                corrupted: 4,
+                ..Tally::default()
+            }
+        );
     }
 
     #[test]

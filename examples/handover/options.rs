@@ -73,8 +73,14 @@ mod tests {
             (["--cut-every", "0"], "0"),
             (["--cut-every", "soon"], "soon"),
         ] {
-            let error = Options::try_parse_from([&["handover"][..], &args].concat()).map(drop).unwrap_err().to_string();
-            assert!(error.contains(value) && (error.contains("choose") || error.contains("tip")), "{error}");
+            let error = Options::try_parse_from([&["handover"][..], &args].concat())
+                .map(drop)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(value) && (error.contains("choose") || error.contains("tip")),
+                "{error}"
+            );
         }
     }
 

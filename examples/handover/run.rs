@@ -73,7 +73,9 @@ pub async fn run(options: &Options) -> Result<Outcome, Box<dyn Error>> {
         let mut plan = Plan::new(options.seed, Duration::from_millis(options.cut_every));
         plan.seed = options.seed.wrapping_mul(1_000_003).wrapping_add(number.into());
         let proxy = Proxy::start(any, server.local_addr(), plan).await?;
-        let config = ClientConfig::builder(pin).credential(number.to_be_bytes().to_vec()).build()?;
+        let config = ClientConfig::builder(pin)
+            .credential(number.to_be_bytes().to_vec())
+            .build()?;
         clients.spawn(live(world.clone(), number, proxy.local_addr(), Arc::new(config)));
         proxies.push(proxy);
     }
@@ -101,7 +103,11 @@ pub async fn run(options: &Options) -> Result<Outcome, Box<dyn Error>> {
         while quiet < 2 && begun_draining.elapsed() < DRAIN {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let tally = world.ledger.tally();
-            quiet = if tally.lost == 0 && tally.sent == last { quiet + 1 } else { 0 };
+            quiet = if tally.lost == 0 && tally.sent == last {
+                quiet + 1
+            } else {
+                0
+            };
             last = tally.sent;
             display.show(Stage::Draining, &world, &network(&proxies), begun.elapsed());
         }
@@ -132,7 +138,11 @@ pub async fn run(options: &Options) -> Result<Outcome, Box<dyn Error>> {
         downtime: timeline.downtime(),
         sending,
         total: begun.elapsed(),
-        ended_early: (0..).zip(ended).filter(|(_, end)| early(end)).map(|(n, end)| (n, why(end))).collect(),
+        ended_early: (0..)
+            .zip(ended)
+            .filter(|(_, end)| early(end))
+            .map(|(n, end)| (n, why(end)))
+            .collect(),
     };
     Ok(Outcome { summary, timeline })
 }
@@ -142,18 +152,25 @@ async fn serve(config: ServerConfig, world: Arc<World>) -> std::io::Result<Serve
     Server::builder(config)
         .authorise(async |credential: Bytes| match credential.len() {
             4 => Verdict::Accept { message: Bytes::new() },
-            _ => Verdict::Refuse { code: 400, message: Bytes::from_static(b"not a client number") },
+            _ => Verdict::Refuse {
+                code: 400,
+                message: Bytes::from_static(b"not a client number"),
+            },
         })
         .serve((Ipv4Addr::LOCALHOST, 0), move |session: ServerSession| {
             let world = world.clone();
             async move {
-                let Ok(number) = session.credential().as_ref().try_into().map(u32::from_be_bytes) else { return };
+                let Ok(number) = session.credential().as_ref().try_into().map(u32::from_be_bytes) else {
+                    return;
+                };
                 let receive = async {
                     while let Some(message) = session.recv().await {
                         world.ledger.received(number, Direction::Up, &message.payload);
                     }
                 };
-                let send = talk(&world, number, Direction::Down, async |message| session.send(message).await.is_ok());
+                let send = talk(&world, number, Direction::Down, async |message| {
+                    session.send(message).await.is_ok()
+                });
                 tokio::join!(receive, send);
             }
         })
@@ -162,7 +179,9 @@ async fn serve(config: ServerConfig, world: Arc<World>) -> std::io::Result<Serve
 
 /// One client's life.
 async fn live(world: Arc<World>, number: u32, address: SocketAddr, config: Arc<ClientConfig>) {
-    let Ok(client) = Client::builder(address, config).start() else { return };
+    let Ok(client) = Client::builder(address, config).start() else {
+        return;
+    };
     let mut events = client.events();
     let watch = async {
         while let Some(event) = events.next().await {
@@ -174,7 +193,9 @@ async fn live(world: Arc<World>, number: u32, address: SocketAddr, config: Arc<C
             world.ledger.received(number, Direction::Down, &message.payload);
         }
     };
-    let send = talk(&world, number, Direction::Up, async |message| client.send(message).await.is_ok());
+    let send = talk(&world, number, Direction::Up, async |message| {
+        client.send(message).await.is_ok()
+    });
     let leave = async {
         let mut stage = world.stage.subscribe();
         let _ = stage.wait_for(|stage| *stage == Stage::Over).await;
@@ -217,7 +238,10 @@ where
 
 /// All proxies together.
 fn network(proxies: &[Proxy]) -> Counts {
-    proxies.iter().map(Proxy::counts).fold(Counts::default(), |sum, counts| sum + counts)
+    proxies
+        .iter()
+        .map(Proxy::counts)
+        .fold(Counts::default(), |sum, counts| sum + counts)
 }
 
 fn secret(seed: u64, what: u64) -> [u8; 32] {

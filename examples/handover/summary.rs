@@ -34,24 +34,38 @@ impl Summary {
     pub fn verdict(&self) -> Result<(), String> {
         let t = &self.tally;
         let mut wrong = Vec::new();
-        for (count, what) in
-            [(t.lost, "lost"), (t.doubled, "doubled"), (t.reordered, "reordered"), (t.corrupted, "corrupted")]
-        {
+        for (count, what) in [
+            (t.lost, "lost"),
+            (t.doubled, "doubled"),
+            (t.reordered, "reordered"),
+            (t.corrupted, "corrupted"),
+        ] {
             if count > 0 {
                 wrong.push(format!("{count} messages {what}"));
             }
         }
         if let Some((client, why)) = self.ended_early.first() {
-            wrong.push(format!("{} sessions ended early, the first of client {client}: {why}", self.ended_early.len()));
+            wrong.push(format!(
+                "{} sessions ended early, the first of client {client}: {why}",
+                self.ended_early.len()
+            ));
         }
         if t.delivered == 0 {
             wrong.push("nothing was delivered, so nothing was shown".into());
         }
         if self.network.cut() == 0 || self.handovers == 0 {
             let remedy = "raise --clients or --duration, or lower --cut-every";
-            wrong.push(format!("{} links cut and {} handovers: nothing was shown; {remedy}", self.network.cut(), self.handovers));
+            wrong.push(format!(
+                "{} links cut and {} handovers: nothing was shown; {remedy}",
+                self.network.cut(),
+                self.handovers
+            ));
         }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(wrong.join("; "))
+        }
     }
 
     /// Messages per second while sending.
@@ -106,7 +120,11 @@ impl Summary {
             d.p99.as_secs_f64() * 1e3,
             d.max.as_secs_f64() * 1e3,
             self.rate(),
-            if self.verdict().is_ok() { "verdict: every message arrived once and in order" } else { "verdict: FAILED" },
+            if self.verdict().is_ok() {
+                "verdict: every message arrived once and in order"
+            } else {
+                "verdict: FAILED"
+            },
         )
     }
 }

@@ -115,7 +115,9 @@ impl Timeline {
 
     /// Takes note of what a client's network did.
     pub fn faults(&self, client: u32, log: Vec<(Instant, Fault)>) {
-        let faults = log.into_iter().map(|(at, fault)| (at.saturating_duration_since(self.start), fault));
+        let faults = log
+            .into_iter()
+            .map(|(at, fault)| (at.saturating_duration_since(self.start), fault));
         self.life(client).faults.extend(faults);
     }
 
@@ -138,7 +140,10 @@ impl Timeline {
 
     /// The phase of each client.
     pub fn phases(&self) -> Vec<Phase> {
-        self.lives.iter().map(|life| lock(life).phases.last().map_or(Phase::Starting, |last| last.1)).collect()
+        self.lives
+            .iter()
+            .map(|life| lock(life).phases.last().map_or(Phase::Starting, |last| last.1))
+            .collect()
     }
 
     /// All downtimes, ascending.
@@ -155,7 +160,11 @@ impl Timeline {
             let rank = (all.len() as f64 * share).ceil() as usize;
             all.get(rank.saturating_sub(1)).copied().unwrap_or_default()
         };
-        Downtime { p50: at(0.5), p99: at(0.99), max: at(1.0) }
+        Downtime {
+            p50: at(0.5),
+            p99: at(0.99),
+            max: at(1.0),
+        }
     }
 
     /// Each client's life.
@@ -203,8 +212,22 @@ mod tests {
         assert_eq!(timeline.downtime(), Downtime::default());
         let ms = Duration::from_millis;
         lock(&timeline.downtimes).push(ms(7));
-        assert_eq!(timeline.downtime(), Downtime { p50: ms(7), p99: ms(7), max: ms(7) });
+        assert_eq!(
+            timeline.downtime(),
+            Downtime {
+                p50: ms(7),
+                p99: ms(7),
+                max: ms(7)
+            }
+        );
         *lock(&timeline.downtimes) = (1..=100).map(ms).collect();
-        assert_eq!(timeline.downtime(), Downtime { p50: ms(50), p99: ms(99), max: ms(100) });
+        assert_eq!(
+            timeline.downtime(),
+            Downtime {
+                p50: ms(50),
+                p99: ms(99),
+                max: ms(100)
+            }
+        );
     }
 }

@@ -14,6 +14,9 @@ pub struct Message {
 
 impl From<unbroken::Message<'_>> for Message {
     fn from(message: unbroken::Message<'_>) -> Self {
-        Message { id: message.id, payload: Bytes::copy_from_slice(message.payload) }
+        Message {
+            id: message.id,
+            payload: Bytes::copy_from_slice(message.payload),
+        }
     }
 }

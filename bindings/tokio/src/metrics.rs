@@ -66,8 +66,7 @@ pub mod name {
 }
 
 /// Upper bounds of the downtime histograms' buckets, in seconds, for exporters that want them.
-pub const DOWNTIME_BUCKETS: &[f64] =
-    &[0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0];
+pub const DOWNTIME_BUCKETS: &[f64] = &[0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0];
 
 const EVERY: Duration = Duration::from_millis(250);
 
@@ -147,9 +146,8 @@ type Now = (Counters, usize, usize, usize);
 impl ServerTally {
     pub(crate) fn new() -> Self {
         let refused = |reason: &'static str| Step::new(counter!(name::REFUSED, "reason" => reason));
-        let both = |name: &'static str| {
-            ["out", "in"].map(|direction| Step::new(counter!(name, "direction" => direction)))
-        };
+        let both =
+            |name: &'static str| ["out", "in"].map(|direction| Step::new(counter!(name, "direction" => direction)));
         ServerTally {
             sent: 0,
             received: 0,
@@ -194,7 +192,11 @@ impl ServerTally {
     /// Hands on what changed, if it is time. Returns when it should be called again at the latest.
     pub(crate) fn publish(&mut self, now: Instant, (counters, sessions, links, detached): Now) -> Option<Instant> {
         let sums = [self.sent, self.received, self.messages_sent, self.messages_received];
-        let current = Published { counts: [sessions, links, detached], sums, counters };
+        let current = Published {
+            counts: [sessions, links, detached],
+            sums,
+            counters,
+        };
         if current == self.published {
             return None;
         }
@@ -208,7 +210,9 @@ impl ServerTally {
         self.sessions.set(sessions);
         self.links.set(links);
         self.detached.set(detached);
-        self.steps.iter_mut().for_each(|(step, pick)| step.upto(pick(&counters)));
+        self.steps
+            .iter_mut()
+            .for_each(|(step, pick)| step.upto(pick(&counters)));
         self.bytes[0].upto(self.sent);
         self.bytes[1].upto(self.received);
         self.messages[0].upto(self.messages_sent);
@@ -236,9 +240,14 @@ impl ClientTally {
     pub(crate) fn new() -> Self {
         let sessions = gauge!(name::CLIENT_SESSIONS);
         sessions.increment(1.0);
-        let bytes =
-            ["out", "in"].map(|direction| Step::new(counter!(name::CLIENT_BYTES, "direction" => direction)));
-        ClientTally { sent: 0, received: 0, bytes, sessions, last: None }
+        let bytes = ["out", "in"].map(|direction| Step::new(counter!(name::CLIENT_BYTES, "direction" => direction)));
+        ClientTally {
+            sent: 0,
+            received: 0,
+            bytes,
+            sessions,
+            last: None,
+        }
     }
 
     pub(crate) fn dialled(&mut self, up: bool) {

@@ -20,7 +20,9 @@ pub fn listen(address: SocketAddr) -> Result<(), BuildError> {
 /// # Errors
 /// None with the buckets as they are.
 pub fn builder() -> Result<PrometheusBuilder, BuildError> {
-    [name::DOWNTIME, name::CLIENT_DOWNTIME].into_iter().try_fold(PrometheusBuilder::new(), |builder, histogram| {
-        builder.set_buckets_for_metric(Matcher::Full(histogram.to_owned()), DOWNTIME_BUCKETS)
-    })
+    [name::DOWNTIME, name::CLIENT_DOWNTIME]
+        .into_iter()
+        .try_fold(PrometheusBuilder::new(), |builder, histogram| {
+            builder.set_buckets_for_metric(Matcher::Full(histogram.to_owned()), DOWNTIME_BUCKETS)
+        })
 }

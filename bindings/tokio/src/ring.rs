@@ -49,6 +49,9 @@ mod tests {
         ring.push(Event::Closed(CloseReason::Expired));
         assert_eq!(ring.missed(), 1);
         let all: Vec<_> = std::iter::from_fn(|| ring.pop()).collect();
-        assert_eq!((all.len(), all.last()), (CAPACITY, Some(&Event::Closed(CloseReason::Expired))));
+        assert_eq!(
+            (all.len(), all.last()),
+            (CAPACITY, Some(&Event::Closed(CloseReason::Expired)))
+        );
     }
 }

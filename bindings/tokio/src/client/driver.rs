@@ -17,10 +17,10 @@ use tracing::{debug, info, warn};
 use unbroken::{CloseReason, Event, Instant, LinkId, Output, Target};
 
 use super::shared::Shared;
+use crate::clock;
 use crate::dial::{Dial, Dialer, Dialing};
 use crate::metrics::ClientTally;
 use crate::socket::{self, Pending};
-use crate::clock;
 
 /// Reads and outputs per turn before other tasks get theirs.
 const TURNS: usize = 16;
@@ -175,8 +175,17 @@ impl Driver {
                         Target::Advised(address) => (address, true),
                     };
                     debug!(target: "unbroken::client", link = link.0, address, advised, "dialling");
-                    let dialing = (self.dialer)(Dial { address, advised, network, timeout: self.connect_timeout });
-                    self.links.push(Link { id: link, socket: Socket::Dialing(dialing), pending: Pending::default() });
+                    let dialing = (self.dialer)(Dial {
+                        address,
+                        advised,
+                        network,
+                        timeout: self.connect_timeout,
+                    });
+                    self.links.push(Link {
+                        id: link,
+                        socket: Socket::Dialing(dialing),
+                        pending: Pending::default(),
+                    });
                 }
                 Output::CloseLink { link } => {
                     if let Some(index) = self.links.iter().position(|l| l.id == link) {
@@ -189,8 +198,17 @@ impl Driver {
     }
 
     fn write(&mut self, id: LinkId, bytes: &[u8]) {
-        let Some(index) = self.links.iter().position(|link| link.id == id) else { return };
-        let Link { socket: Socket::Up(stream), pending, .. } = &mut self.links[index] else { return };
+        let Some(index) = self.links.iter().position(|link| link.id == id) else {
+            return;
+        };
+        let Link {
+            socket: Socket::Up(stream),
+            pending,
+            ..
+        } = &mut self.links[index]
+        else {
+            return;
+        };
         self.tally.sent += bytes.len() as u64;
         match pending.write(stream, bytes) {
             Ok(true) => {}
@@ -291,7 +309,9 @@ fn log(session: &unbroken::Session, event: &Event) {
             let replayed = end.replayed_messages;
             info!(target: "unbroken::client", session = id, downtime_ms, replayed, "handover ends");
         }
-        Event::HandoverFailed { reason, .. } => warn!(target: "unbroken::client", session = id, %reason, "handover failed"),
+        Event::HandoverFailed { reason, .. } => {
+            warn!(target: "unbroken::client", session = id, %reason, "handover failed")
+        }
         Event::Closed(reason) => info!(target: "unbroken::client", session = id, %reason, "closed"),
         _ => {}
     }

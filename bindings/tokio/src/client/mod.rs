@@ -16,9 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use unbroken::{
-    ClientConfig, CloseReason, MessageId, NetworkEvent, SendError, Session, SessionId, State, Stats,
-};
+use unbroken::{ClientConfig, CloseReason, MessageId, NetworkEvent, SendError, Session, SessionId, State, Stats};
 
 use crate::dial::{self, Dialer};
 use crate::message::Message;
@@ -61,7 +59,12 @@ impl Client {
 
     /// As [`Client::connect`], with more to choose.
     pub fn builder(address: impl ToString, config: Arc<ClientConfig>) -> Builder {
-        Builder { address: address.to_string(), config, dialer: dial::system(), connect_timeout: Duration::from_secs(5) }
+        Builder {
+            address: address.to_string(),
+            config,
+            dialer: dial::system(),
+            connect_timeout: Duration::from_secs(5),
+        }
     }
 
     /// Sends a reliable message; waits for room while the un-ACKed limits are used up. It arrives once and in order, on this link or
@@ -130,7 +133,9 @@ impl Client {
 
     /// Tells the session what the platform says about its networks. Hints only: a false one costs a second link, never a message.
     pub fn network(&self, event: NetworkEvent) {
-        self.handle.shared.with(|core| core.session.handle_network(event, clock::now()));
+        self.handle
+            .shared
+            .with(|core| core.session.handle_network(event, clock::now()));
     }
 
     /// Where the session stands.
@@ -151,7 +156,10 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("id", &self.id()).field("state", &self.state()).finish()
+        f.debug_struct("Client")
+            .field("id", &self.id())
+            .field("state", &self.state())
+            .finish()
     }
 }
 
@@ -185,8 +193,15 @@ impl Builder {
         let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
         let session = Session::connect(self.config, seed::fresh()?, clock::now());
         let shared = Arc::new(Shared::new(session));
-        runtime.spawn(Driver::new(shared.clone(), self.address, self.dialer, self.connect_timeout));
-        Ok(Client { handle: Arc::new(Handle { shared }) })
+        runtime.spawn(Driver::new(
+            shared.clone(),
+            self.address,
+            self.dialer,
+            self.connect_timeout,
+        ));
+        Ok(Client {
+            handle: Arc::new(Handle { shared }),
+        })
     }
 
     /// Starts the session and waits until it stands.
@@ -194,7 +209,11 @@ impl Builder {
     /// # Errors
     /// See [`Client::connect`].
     pub async fn connect(self) -> Result<Client, ConnectError> {
-        if !self.address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
+        if !self
+            .address
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        {
             return Err(ConnectError::Address(self.address));
         }
         let client = self.start().map_err(ConnectError::Io)?;

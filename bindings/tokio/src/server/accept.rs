@@ -39,9 +39,15 @@ pub(crate) fn spawn(
         let _entered = runtime.enter();
         TcpListener::from_std(listener)?
     };
-    let hall = Arc::new(Hall { router, doors, handshake: limits.handshake });
+    let hall = Arc::new(Hall {
+        router,
+        doors,
+        handshake: limits.handshake,
+    });
     let most = limits.pending_handshakes as usize;
-    Builder::new().name("unbroken-accept".into()).spawn(move || runtime.block_on(accept(listener, hall, most, stopped)))
+    Builder::new()
+        .name("unbroken-accept".into())
+        .spawn(move || runtime.block_on(accept(listener, hall, most, stopped)))
 }
 
 /// What the tasks of the acceptor share.

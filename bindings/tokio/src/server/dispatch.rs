@@ -15,7 +15,11 @@ impl Worker {
     pub(crate) fn dispatch(self: &Rc<Self>, state: &mut State, id: SessionId, event: Event) {
         state.tally.event(&event);
         log(id, &event);
-        let slot = state.sessions.entry(id).or_insert_with(|| Rc::new(Slot::new(id))).clone();
+        let slot = state
+            .sessions
+            .entry(id)
+            .or_insert_with(|| Rc::new(Slot::new(id)))
+            .clone();
         match &event {
             Event::Readable => return slot.wake_readers(),
             Event::Writable => return slot.wake_writers(),
@@ -23,7 +27,9 @@ impl Worker {
             Event::ResumeRequest => return self.judge_resume(state, id),
             Event::Established { .. } => self.handle(&slot),
             Event::HandoverBegin { .. } => state.detached += usize::from(!slot.set_detached(true)),
-            Event::HandoverEnd(_) | Event::HandoverFailed { .. } => state.detached -= usize::from(slot.set_detached(false)),
+            Event::HandoverEnd(_) | Event::HandoverFailed { .. } => {
+                state.detached -= usize::from(slot.set_detached(false))
+            }
             Event::Closed(reason) => {
                 state.detached -= usize::from(slot.set_detached(false));
                 state.sessions.remove(&id);
@@ -48,13 +54,19 @@ impl Worker {
         let Some(hook) = self.hooks.authorise.clone() else {
             warn!(target: "unbroken::server", session = %id, "refused: no authorise hook is set");
             if let Some(mut session) = state.endpoint.session(id) {
-                session.authorise(Verdict::Refuse { code: 0, message: Bytes::new() });
+                session.authorise(Verdict::Refuse {
+                    code: 0,
+                    message: Bytes::new(),
+                });
             }
             return;
         };
         // A panic in the hook is a refusal.
         let answer = Answer::new(self.clone(), move |worker: &Worker, verdict: Option<Verdict>| {
-            let verdict = verdict.unwrap_or(Verdict::Refuse { code: HANDLER_PANICKED, message: Bytes::new() });
+            let verdict = verdict.unwrap_or(Verdict::Refuse {
+                code: HANDLER_PANICKED,
+                message: Bytes::new(),
+            });
             if let Some(mut session) = worker.state.borrow_mut().endpoint.session(id) {
                 session.authorise(verdict);
             }
@@ -70,19 +82,27 @@ impl Worker {
             }
             return;
         };
-        let answer = Answer::new(self.clone(), move |worker: &Worker, verdict: Option<Result<(), u32>>| {
-            if let Some(mut session) = worker.state.borrow_mut().endpoint.session(id) {
-                session.answer_resume(verdict.unwrap_or(Err(HANDLER_PANICKED)));
-            }
-        });
+        let answer = Answer::new(
+            self.clone(),
+            move |worker: &Worker, verdict: Option<Result<(), u32>>| {
+                if let Some(mut session) = worker.state.borrow_mut().endpoint.session(id) {
+                    session.answer_resume(verdict.unwrap_or(Err(HANDLER_PANICKED)));
+                }
+            },
+        );
         self.spawn(async move { answer.set(hook(id).await) });
     }
 
     /// Starts the session's handler.
     fn handle(self: &Rc<Self>, slot: &Rc<Slot>) {
-        let Some(handler) = self.hooks.handler.clone() else { return };
+        let Some(handler) = self.hooks.handler.clone() else {
+            return;
+        };
         let session = ServerSession::new(self.clone(), slot.clone());
-        let end = Farewell { worker: self.clone(), slot: slot.clone() };
+        let end = Farewell {
+            worker: self.clone(),
+            slot: slot.clone(),
+        };
         let span = debug_span!(target: "unbroken::server", "session", id = %slot.id);
         let task = async move {
             let _end = end;
@@ -101,7 +121,11 @@ struct Answer<T, F: FnOnce(&Worker, Option<T>)> {
 
 impl<T, F: FnOnce(&Worker, Option<T>)> Answer<T, F> {
     fn new(worker: Rc<Worker>, give: F) -> Self {
-        Answer { worker, value: None, give: Some(give) }
+        Answer {
+            worker,
+            value: None,
+            give: Some(give),
+        }
     }
 
     fn set(mut self, value: T) {
@@ -134,7 +158,9 @@ impl Drop for Farewell {
             return;
         }
         // A panic from within the endpoint leaves it borrowed: then the worker is lost anyhow.
-        let Ok(mut state) = self.worker.state.try_borrow_mut() else { return };
+        let Ok(mut state) = self.worker.state.try_borrow_mut() else {
+            return;
+        };
         if let Some(mut session) = state.endpoint.session(self.slot.id) {
             if panicked {
                 session.kick(HANDLER_PANICKED);
@@ -155,7 +181,9 @@ fn log(session: SessionId, event: &Event) {
             let replayed = end.replayed_messages;
             debug!(target: "unbroken::server", %session, downtime_ms, replayed, "handover ends");
         }
-        Event::HandoverFailed { reason, .. } => debug!(target: "unbroken::server", %session, %reason, "handover failed"),
+        Event::HandoverFailed { reason, .. } => {
+            debug!(target: "unbroken::server", %session, %reason, "handover failed")
+        }
         Event::Closed(CloseReason::Internal) => error!(target: "unbroken::server", %session, "closed: internal error"),
         Event::Closed(reason) => debug!(target: "unbroken::server", %session, %reason, "closed"),
         _ => {}

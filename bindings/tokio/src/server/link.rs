@@ -42,7 +42,11 @@ pub(crate) enum Written {
 
 impl Link {
     pub(crate) fn new(id: LinkId, stream: TcpStream) -> Self {
-        Link { id, stream, inner: RefCell::default() }
+        Link {
+            id,
+            stream,
+            inner: RefCell::default(),
+        }
     }
 
     /// Writes now; what the socket does not take is written by the link's task.
@@ -116,7 +120,9 @@ enum End {
 
 /// The task of a connection, from its arrival in the worker to its end.
 pub(crate) async fn run(worker: Rc<Worker>, arrival: Arrival) {
-    let Ok(stream) = TcpStream::from_std(arrival.stream) else { return };
+    let Ok(stream) = TcpStream::from_std(arrival.stream) else {
+        return;
+    };
     let link = worker.link_up(stream);
     let id = link.id;
     trace!(target: "unbroken::server", link = id.0, "link up");

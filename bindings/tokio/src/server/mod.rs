@@ -75,7 +75,11 @@ pub struct WorkerStats {
 impl Server {
     /// Starts from the defaults.
     pub fn builder(config: ServerConfig) -> Builder {
-        Builder { config, workers: std::thread::available_parallelism().map_or(1, |n| n.get()), hooks: Hooks::default() }
+        Builder {
+            config,
+            workers: std::thread::available_parallelism().map_or(1, |n| n.get()),
+            hooks: Hooks::default(),
+        }
     }
 
     /// Where it listens.
@@ -130,7 +134,11 @@ impl Server {
     }
 
     fn join(&mut self) {
-        let threads = self.workers.iter_mut().map(|worker| &mut worker.thread).chain([&mut self.acceptor]);
+        let threads = self
+            .workers
+            .iter_mut()
+            .map(|worker| &mut worker.thread)
+            .chain([&mut self.acceptor]);
         threads.filter_map(Option::take).for_each(|thread| drop(thread.join()));
     }
 }
@@ -145,7 +153,10 @@ impl Drop for Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("address", &self.address).field("workers", &self.workers.len()).finish()
+        f.debug_struct("Server")
+            .field("address", &self.address)
+            .field("workers", &self.workers.len())
+            .finish()
     }
 }
 
@@ -217,21 +228,37 @@ impl Builder {
         let hooks = Arc::new(self.hooks);
         let (stop, stopped) = watch::channel(false);
         let count = self.workers as u16;
-        let mut server = Server { address, stop, acceptor: None, workers: Vec::new() };
+        let mut server = Server {
+            address,
+            stop,
+            acceptor: None,
+            workers: Vec::new(),
+        };
         let mut doors = Vec::new();
         for index in 0..count {
-            let config = self.config.for_shard(Shard { index, count }).map_err(io::Error::other)?;
+            let config = self
+                .config
+                .for_shard(Shard { index, count })
+                .map_err(io::Error::other)?;
             let endpoint = Endpoint::new(Arc::new(config), seed::fresh()?, clock::now());
             let (commands, orders) = mpsc::unbounded_channel();
             let (door, arrivals) = mpsc::channel(HANDED_OVER);
             let thread = worker::spawn(index, endpoint, hooks.clone(), orders, arrivals)?;
-            server.workers.push(Workhorse { commands, thread: Some(thread) });
+            server.workers.push(Workhorse {
+                commands,
+                thread: Some(thread),
+            });
             doors.push(door);
         }
         let router = Router::new(self.config.cluster(), count);
-        server.acceptor = Some(accept::spawn(listener, router, doors, self.config.limits().clone(), stopped)?);
+        server.acceptor = Some(accept::spawn(
+            listener,
+            router,
+            doors,
+            self.config.limits().clone(),
+            stopped,
+        )?);
         info!(target: "unbroken::server", %address, workers = count, "listening");
         Ok(server)
     }
 }
-

@@ -44,7 +44,10 @@ impl SessionHandle {
     /// # Errors
     /// [`SendError::Closed`] with the message once the session is over. A message in the queue at that moment is lost.
     pub async fn send(&self, message: impl Into<Bytes>) -> Result<(), SendError> {
-        self.messages.send(message.into()).await.map_err(|back| SendError::Closed(back.0))
+        self.messages
+            .send(message.into())
+            .await
+            .map_err(|back| SendError::Closed(back.0))
     }
 
     /// As [`SessionHandle::send`], without waiting.
@@ -85,9 +88,18 @@ impl fmt::Debug for SessionHandle {
 pub(crate) fn open(worker: &Rc<Worker>, session: &ServerSession) -> SessionHandle {
     let (messages, queue) = mpsc::channel(QUEUE);
     let (orders, ordered) = mpsc::channel(4);
-    let mut pump = Pump { session: session.clone(), queue, ordered, held: None };
+    let mut pump = Pump {
+        session: session.clone(),
+        queue,
+        ordered,
+        held: None,
+    };
     worker.spawn(async move { poll_fn(|cx| pump.poll(cx)).await });
-    SessionHandle { id: session.id(), messages, orders }
+    SessionHandle {
+        id: session.id(),
+        messages,
+        orders,
+    }
 }
 
 struct Pump {
@@ -125,7 +137,9 @@ impl Pump {
                     return Poll::Pending;
                 }
                 Err(SendError::Closed(_)) => return Poll::Ready(()),
-                Err(error) => tracing::warn!(target: "unbroken::server", session = %self.session.id(), %error, "not sent"),
+                Err(error) => {
+                    tracing::warn!(target: "unbroken::server", session = %self.session.id(), %error, "not sent")
+                }
                 Ok(_) => {}
             }
         }

@@ -137,7 +137,9 @@ impl ServerSession {
 
     /// The same events as a stream.
     pub fn events(&self) -> ServerEvents {
-        ServerEvents { slot: self.slot.clone() }
+        ServerEvents {
+            slot: self.slot.clone(),
+        }
     }
 
     /// Ends the session: what was sent before still arrives, if the client is there or comes back soon. Returns why it ended.
@@ -173,12 +175,20 @@ impl ServerSession {
 
     /// Counters since the start; `None` once the session is over.
     pub fn stats(&self) -> Option<Stats> {
-        self.worker.state.borrow_mut().endpoint.session(self.slot.id).map(|session| session.stats())
+        self.worker
+            .state
+            .borrow_mut()
+            .endpoint
+            .session(self.slot.id)
+            .map(|session| session.stats())
     }
 
     /// A handle that may go to any thread, to send to this session from there.
     pub fn handle(&self) -> SessionHandle {
-        self.slot.remote.get_or_init(|| remote::open(&self.worker, self)).clone()
+        self.slot
+            .remote
+            .get_or_init(|| remote::open(&self.worker, self))
+            .clone()
     }
 
     pub(crate) fn order(&self, act: impl FnOnce(&mut SessionMut<'_>)) {
@@ -240,7 +250,11 @@ struct Inner {
 
 impl Slot {
     pub(crate) fn new(id: SessionId) -> Self {
-        Slot { id, inner: RefCell::default(), remote: OnceCell::new() }
+        Slot {
+            id,
+            inner: RefCell::default(),
+            remote: OnceCell::new(),
+        }
     }
 
     pub(crate) fn wake_readers(&self) {

@@ -35,9 +35,17 @@ const OUTPUTS: usize = 256;
 
 /// What the server asks of a worker.
 pub(crate) enum Command {
-    Kick { session: SessionId, code: u32, reply: oneshot::Sender<bool> },
+    Kick {
+        session: SessionId,
+        code: u32,
+        reply: oneshot::Sender<bool>,
+    },
     Stats(oneshot::Sender<WorkerStats>),
-    Shutdown { code: u32, grace: Duration, done: oneshot::Sender<()> },
+    Shutdown {
+        code: u32,
+        grace: Duration,
+        done: oneshot::Sender<()>,
+    },
 }
 
 pub(crate) struct Worker {
@@ -234,7 +242,13 @@ struct Driver {
 impl Driver {
     fn new(worker: Rc<Worker>, orders: mpsc::UnboundedReceiver<Command>, arrivals: mpsc::Receiver<Arrival>) -> Self {
         let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
-        Driver { worker, orders, arrivals, timer, leaving: None }
+        Driver {
+            worker,
+            orders,
+            arrivals,
+            timer,
+            leaving: None,
+        }
     }
 
     async fn run(mut self) {
@@ -277,7 +291,13 @@ impl Driver {
         let worker = &self.worker;
         match command {
             Command::Kick { session, code, reply } => {
-                let found = worker.state.borrow_mut().endpoint.session(session).map(|mut s| s.kick(code)).is_some();
+                let found = worker
+                    .state
+                    .borrow_mut()
+                    .endpoint
+                    .session(session)
+                    .map(|mut s| s.kick(code))
+                    .is_some();
                 let _ = reply.send(found);
             }
             Command::Stats(reply) => drop(reply.send(worker.stats())),
@@ -304,13 +324,26 @@ impl Driver {
     fn arm(&mut self, cx: &mut Context<'_>) {
         let now = clock::now();
         let mut state = self.worker.state.borrow_mut();
-        let stats = (state.endpoint.counters(), state.endpoint.sessions(), state.links.len(), state.detached);
+        let stats = (
+            state.endpoint.counters(),
+            state.endpoint.sessions(),
+            state.links.len(),
+            state.detached,
+        );
         let publish = state.tally.publish(now, stats);
-        let due = [state.endpoint.poll_timeout(), publish, self.leaving.as_ref().map(|(until, _)| *until)];
+        let due = [
+            state.endpoint.poll_timeout(),
+            publish,
+            self.leaving.as_ref().map(|(until, _)| *until),
+        ];
         drop(state);
-        let Some(due) = due.into_iter().flatten().min() else { return };
+        let Some(due) = due.into_iter().flatten().min() else {
+            return;
+        };
         // What is due now and could not be done (its link is blocked) must not turn into a busy loop.
-        self.timer.as_mut().reset(clock::at(due.max(now + Duration::from_millis(1)), now));
+        self.timer
+            .as_mut()
+            .reset(clock::at(due.max(now + Duration::from_millis(1)), now));
         if self.timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
