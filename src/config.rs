@@ -130,7 +130,11 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Backoff { base: Duration::from_millis(100), cap: Duration::from_secs(5), give_up_after: Duration::from_secs(60) }
+        Backoff {
+            base: Duration::from_millis(100),
+            cap: Duration::from_secs(5),
+            give_up_after: Duration::from_secs(60),
+        }
     }
 }
 
@@ -286,13 +290,29 @@ impl ServerConfig {
         &self.limits
     }
 
+    /// The secret that the servers share, for a [`Router`](crate::Router).
+    pub fn cluster(&self) -> &ClusterKey {
+        &self.cluster
+    }
+
+    /// The same configuration with [`ServerConfigBuilder::ask_on_resume`] set anew: for a host that has a hook for it.
+    pub fn with_ask_on_resume(self, yes: bool) -> ServerConfig {
+        ServerConfig {
+            ask_on_resume: yes,
+            ..self
+        }
+    }
+
     /// The same configuration for one of several endpoints.
     ///
     /// # Errors
     /// `index` must be below `count`.
     pub fn for_shard(&self, shard: Shard) -> Result<ServerConfig, ConfigError> {
         if shard.index >= shard.count {
-            return Err(problem("shard.index", format!("{} is not below the count {}", shard.index, shard.count)));
+            return Err(problem(
+                "shard.index",
+                format!("{} is not below the count {}", shard.index, shard.count),
+            ));
         }
         Ok(ServerConfig { shard, ..self.clone() })
     }
@@ -376,14 +396,20 @@ fn number(field: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Resul
     if bounds.contains(&value) {
         return Ok(());
     }
-    Err(problem(field, format!("{value} is outside {} to {}", bounds.start(), bounds.end())))
+    Err(problem(
+        field,
+        format!("{value} is outside {} to {}", bounds.start(), bounds.end()),
+    ))
 }
 
 fn span(field: &'static str, value: Duration, min_ms: u64, max_ms: u64) -> Result<(), ConfigError> {
     if (Duration::from_millis(min_ms)..=Duration::from_millis(max_ms)).contains(&value) {
         return Ok(());
     }
-    Err(problem(field, format!("{value:?} is outside {min_ms} ms to {max_ms} ms")))
+    Err(problem(
+        field,
+        format!("{value:?} is outside {min_ms} ms to {max_ms} ms"),
+    ))
 }
 
 fn length(field: &'static str, value: usize, max: usize) -> Result<(), ConfigError> {

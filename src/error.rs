@@ -54,10 +54,18 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             SendError::WouldBlock(m) => {
-                write!(f, "would block: {} bytes do not fit beside what the peer has not acknowledged; wait for Writable", m.len())
+                write!(
+                    f,
+                    "would block: {} bytes do not fit beside what the peer has not acknowledged; wait for Writable",
+                    m.len()
+                )
             }
             SendError::TooLarge { message, max } => {
-                write!(f, "message of {} bytes is over the limit of {max}; split it or raise Limits::message on both ends", message.len())
+                write!(
+                    f,
+                    "message of {} bytes is over the limit of {max}; split it or raise Limits::message on both ends",
+                    message.len()
+                )
             }
             SendError::Closed(_) => f.write_str("the session is closed"),
             SendError::NoLink(_) => f.write_str("no link is up, and unreliable messages do not wait for one"),
@@ -115,7 +123,10 @@ impl fmt::Display for CloseReason {
         match self {
             CloseReason::Local { code } => write!(f, "disconnected here (code {code})"),
             CloseReason::Peer { code, truncated: false } => write!(f, "disconnected by the peer (code {code})"),
-            CloseReason::Peer { code, truncated: true } => write!(f, "disconnected by the peer (code {code}); its last messages are missing"),
+            CloseReason::Peer { code, truncated: true } => write!(
+                f,
+                "disconnected by the peer (code {code}); its last messages are missing"
+            ),
             CloseReason::Expired => f.write_str("no link came back in time"),
             CloseReason::Kicked { code } => write!(f, "put out by the server (code {code})"),
             CloseReason::Superseded => f.write_str("another device took the session over"),

@@ -38,9 +38,6 @@ impl HandleCipher {
         self.0.decrypt_block((&mut block).into());
         let [l0, l1, l2, l3, l4, l5, l6, l7, g0, g1, g2, g3, zeros @ ..] = block;
         let known = bool::from(zeros.ct_eq(&[0; 4]));
-        known.then_some((
-            [l0, l1, l2, l3, l4, l5, l6, l7],
-            u32::from_be_bytes([g0, g1, g2, g3]),
-        ))
+        known.then_some(([l0, l1, l2, l3, l4, l5, l6, l7], u32::from_be_bytes([g0, g1, g2, g3])))
     }
 }

@@ -69,6 +69,7 @@ impl fmt::Debug for PublicKey {
 }
 
 /// The secret that the servers of a cluster share and no client ever sees.
+#[derive(Clone)]
 pub struct ClusterKey(Secret);
 
 impl ClusterKey {

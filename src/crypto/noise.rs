@@ -67,22 +67,14 @@ impl<B: Backend> InitiatorWith<B> {
         out: &mut Vec<u8>,
     ) -> Result<Self, AuthError> {
         let prologue = Prologue::new(realm, header)?;
-        Self::start(
-            server,
-            Some(psk),
-            &prologue.parts(),
-            ephemeral,
-            payload,
-            out,
-        )
+        Self::start(server, Some(psk), &prologue.parts(), ephemeral, payload, out)
     }
 
     /// Reads message 2; appends its payload to `payload`.
     pub fn finish(mut self, message2: &[u8], payload: &mut Vec<u8>) -> Result<Split, AuthError> {
         let (remote, sealed) = split_message(message2)?;
         mix_ephemeral(&mut self.state, remote, self.psk);
-        self.state
-            .mix_key(&*B::diffie_hellman(&self.ephemeral, remote)?); // ee
+        self.state.mix_key(&*B::diffie_hellman(&self.ephemeral, remote)?); // ee
         self.state.open::<B::Cipher>(sealed, payload)?;
         Ok(self.state.split())
     }
@@ -151,12 +143,7 @@ impl<B: Backend> ResponderWith<B> {
     }
 
     /// Appends message 2 to `out`.
-    pub fn finish(
-        mut self,
-        mut ephemeral: [u8; 32],
-        payload: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<Split, AuthError> {
+    pub fn finish(mut self, mut ephemeral: [u8; 32], payload: &[u8], out: &mut Vec<u8>) -> Result<Split, AuthError> {
         let secret = Zeroizing::new(ephemeral);
         ephemeral.zeroize();
         let public = B::public_key(&secret);

@@ -116,8 +116,7 @@ impl<C: Cipher> Counted<C> {
     /// Noise's `REKEY(k)`: the first 32 bytes of sealing 32 zeros with nonce 2^64 - 1.
     fn rekey(&mut self) {
         let mut sealed = Zeroizing::new([0; 32 + TAG]);
-        self.cipher
-            .seal_in_place(u64::MAX, &[], sealed.as_mut_slice());
+        self.cipher.seal_in_place(u64::MAX, &[], sealed.as_mut_slice());
         let key = sealed.first_chunk().expect("48 bytes begin with 32");
         self.cipher = C::new(key);
     }

@@ -72,18 +72,11 @@ impl SymmetricState {
     }
 
     /// `DecryptAndHash`: appends the payload to `out`. A forgery leaves `out` as it was.
-    pub(crate) fn open<C: Cipher>(
-        &mut self,
-        sealed: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(), AuthError> {
+    pub(crate) fn open<C: Cipher>(&mut self, sealed: &[u8], out: &mut Vec<u8>) -> Result<(), AuthError> {
         let length = sealed.len().checked_sub(TAG).ok_or(AuthError)?;
         let start = out.len();
         out.resize(start + length, 0);
-        if let Err(error) = self
-            .cipher::<C>()
-            .open(0, &self.h, sealed, &mut out[start..])
-        {
+        if let Err(error) = self.cipher::<C>().open(0, &self.h, sealed, &mut out[start..]) {
             out.truncate(start);
             return Err(error);
         }

@@ -61,7 +61,11 @@ mod tests {
 
     #[test]
     fn whichever_comes_first_of_count_bytes_and_time() {
-        let timing = Timing { ack_messages: 3, ack_bytes: 100, ..Timing::default() };
+        let timing = Timing {
+            ack_messages: 3,
+            ack_bytes: 100,
+            ..Timing::default()
+        };
         let start = Instant::from_millis(1000);
         let mut acks = Acks::default();
         assert!(!acks.pending() && !acks.due(start));

@@ -5,6 +5,11 @@
 
 use bytes::Bytes;
 
+use super::conversation::Conversation;
+use crate::error::CloseReason;
+use crate::event::Event;
+use crate::wire::frame::{self, CloseKind};
+
 /// See the module's head. One variant says where this end stands.
 pub enum Auth {
     /// (client) The verdict is out; the credential goes with each new link.
@@ -28,6 +33,49 @@ impl Auth {
     #[inline]
     pub fn may_deliver(&self) -> bool {
         matches!(self, Auth::Accepted { .. } | Auth::Asking { .. })
+    }
+}
+
+impl Conversation {
+    /// (server) Tells the verdict on link `index`, if there is one.
+    pub fn repeat_verdict(&mut self, index: usize) {
+        if let Auth::Accepted { message } = &self.auth {
+            frame::auth_result(&mut self.links[index].control, true, 0, message);
+        }
+    }
+
+    /// (server) The application has judged. Says whether anybody was waiting for it.
+    pub fn judge(&mut self, verdict: Verdict) -> bool {
+        if !matches!(self.auth, Auth::Judging) || self.closing.has_begun() {
+            return false;
+        }
+        let carrier = self.carrier();
+        match verdict {
+            Verdict::Accept { mut message } => {
+                message.truncate(frame::AUTH_RESULT_MAX);
+                self.auth = Auth::Accepted { message };
+                if let Some(carrier) = carrier {
+                    self.repeat_verdict(carrier);
+                }
+                self.step_authorised();
+                if let Some(session) = self.id {
+                    self.events.push_back(Event::Established {
+                        session,
+                        message: Bytes::new(),
+                    });
+                }
+                self.tell_readable();
+            }
+            Verdict::Refuse { code, mut message } => {
+                message.truncate(frame::AUTH_RESULT_MAX);
+                self.auth = Auth::Refused;
+                if let Some(carrier) = carrier {
+                    frame::auth_result(&mut self.links[carrier].control, false, code, &message);
+                }
+                self.close(CloseKind::NotAuthorised, code, CloseReason::Refused { code });
+            }
+        }
+        true
     }
 }
 

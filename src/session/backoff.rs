@@ -24,7 +24,11 @@ const REFILL: Duration = Duration::from_millis(500);
 
 impl Backoff {
     pub fn new(now: Instant) -> Self {
-        Backoff { failures: 0, tokens: BURST, refilled: now }
+        Backoff {
+            failures: 0,
+            tokens: BURST,
+            refilled: now,
+        }
     }
 
     /// The delay after an attempt that failed.

@@ -24,7 +24,13 @@ pub enum Closing {
     #[default]
     No,
     /// Ending by this end's wish.
-    Lingering { kind: CloseKind, code: u32, reason: CloseReason, since: Instant, sent: bool },
+    Lingering {
+        kind: CloseKind,
+        code: u32,
+        reason: CloseReason,
+        since: Instant,
+        sent: bool,
+    },
     Done(CloseReason),
 }
 
@@ -41,11 +47,11 @@ impl Closing {
         }
     }
 
+    /// Why the session ended, once it has.
     pub fn reason(&self) -> Option<CloseReason> {
         match *self {
             Closing::Done(reason) => Some(reason),
-            Closing::Lingering { reason, .. } => Some(reason),
-            Closing::No => None,
+            Closing::Lingering { .. } | Closing::No => None,
         }
     }
 }
@@ -59,19 +65,39 @@ impl Conversation {
         if self.newest_confirmed().is_none() {
             return self.finish(reason);
         }
-        self.closing = Closing::Lingering { kind, code, reason, since: self.now, sent: false };
+        self.closing = Closing::Lingering {
+            kind,
+            code,
+            reason,
+            since: self.now,
+            sent: false,
+        };
         self.close_when_carried();
     }
 
     /// Sends CLOSE once the carrier has carried everything, or does not get there in time.
     pub fn close_when_carried(&mut self) {
-        let Closing::Lingering { kind, code, since, sent: false, .. } = self.closing else { return };
+        let Closing::Lingering {
+            kind,
+            code,
+            since,
+            sent: false,
+            ..
+        } = self.closing
+        else {
+            return;
+        };
         let Some(index) = self.newest_confirmed() else { return };
         let link = &mut self.links[index];
         if !self.outbox.all_carried(&link.cursor) && self.now < since + LINGER / 2 {
             return;
         }
-        let close = Close { kind, code, send_end: self.outbox.next(), recv_next: self.inbox.delivered() };
+        let close = Close {
+            kind,
+            code,
+            send_end: self.outbox.next(),
+            recv_next: self.inbox.delivered(),
+        };
         frame::close(&mut link.control, &close);
         self.acks.force();
         if let Closing::Lingering { sent, .. } = &mut self.closing {
@@ -103,7 +129,10 @@ impl Conversation {
             (Role::Client, CloseKind::NotAuthorised) => CloseReason::Refused { code: close.code },
             (_, CloseKind::Overflow) => CloseReason::Overflow,
             (_, CloseKind::Internal) => CloseReason::Internal,
-            _ => CloseReason::Peer { code: close.code, truncated },
+            _ => CloseReason::Peer {
+                code: close.code,
+                truncated,
+            },
         };
         self.finish(reason);
     }
@@ -122,7 +151,10 @@ impl Conversation {
         }
         if self.handover.fail() {
             let acked = MessageId(self.outbox.acked());
-            self.events.push_back(Event::HandoverFailed { reason: reason.into(), acked });
+            self.events.push_back(Event::HandoverFailed {
+                reason: reason.into(),
+                acked,
+            });
         }
         self.step(Input::Close);
         self.events.push_back(Event::Closed(reason));

@@ -81,7 +81,12 @@ pub struct Conversation {
 impl Conversation {
     pub fn new(role: Role, settings: Arc<Settings>, auth: Auth, now: Instant) -> Self {
         let limits = &settings.limits;
-        let inbox = Inbox::new(limits.window_messages, limits.window_bytes, limits.message, limits.unreliable_bytes);
+        let inbox = Inbox::new(
+            limits.window_messages,
+            limits.window_bytes,
+            limits.message,
+            limits.unreliable_bytes,
+        );
         Conversation {
             role,
             now,
@@ -162,7 +167,8 @@ impl Conversation {
         }
         let message = self.inbox.pop()?;
         if message.id.is_some() {
-            self.acks.delivered(message.payload.len(), self.now, &self.settings.timing);
+            self.acks
+                .delivered(message.payload.len(), self.now, &self.settings.timing);
             self.stats.received_messages += 1;
             self.stats.received_bytes += message.payload.len() as u64;
         }
@@ -181,7 +187,9 @@ impl Conversation {
 
     /// Feeds the state machine; says whether the input meant anything.
     pub fn step(&mut self, input: Input) -> bool {
-        let Some(next) = phase::next(self.state, input) else { return false };
+        let Some(next) = phase::next(self.state, input) else {
+            return false;
+        };
         if next != self.state {
             self.state = next;
             self.events.push_back(Event::State(next));
@@ -213,7 +221,9 @@ impl Conversation {
 
     /// The newest link whose peer has proved its keys: the only one that may end the session (U-50).
     pub fn newest_confirmed(&self) -> Option<usize> {
-        self.links.iter().rposition(|link| link.life == Life::Open && link.confirmed)
+        self.links
+            .iter()
+            .rposition(|link| link.life == Life::Open && link.confirmed)
     }
 
     pub fn link_index(&self, id: LinkId) -> Option<usize> {
@@ -232,7 +242,11 @@ impl Conversation {
     /// What this end will receive.
     pub fn window(&self) -> Window {
         let limits = &self.settings.limits;
-        Window { messages: limits.window_messages, bytes: limits.window_bytes, max_message: limits.message }
+        Window {
+            messages: limits.window_messages,
+            bytes: limits.window_bytes,
+            max_message: limits.message,
+        }
     }
 
     /// Whether the peer's position can be: it never received what was not sent, nor forgot what it acknowledged (U-17, U-21).
@@ -252,7 +266,10 @@ impl Conversation {
     /// Takes a link in as the newest, its cursor at the peer's position. The replay needs nothing else (U-39).
     pub fn adopt(&mut self, mut link: Link, position: &Position) {
         debug_assert!(self.links.last().is_none_or(|last| last.attempt < link.attempt));
-        link.cursor = self.outbox.cursor(position.recv_next, position.recv_offset).unwrap_or_else(|| self.outbox.rewind());
+        link.cursor = self
+            .outbox
+            .cursor(position.recv_next, position.recv_offset)
+            .unwrap_or_else(|| self.outbox.rewind());
         self.handover.replays(self.outbox.replayed(&link.cursor));
         self.acks.force();
         self.unreliable.clear();
@@ -306,7 +323,11 @@ impl Conversation {
         if self.closing.has_begun() {
             return self.closing_link_lost();
         }
-        let since = if link.liveness.suspect { link.liveness.silent_since() } else { None };
+        let since = if link.liveness.suspect {
+            link.liveness.silent_since()
+        } else {
+            None
+        };
         self.begin_handover(cause, Some(since.unwrap_or(self.now)));
         self.step(Input::LinkLost);
     }
@@ -380,10 +401,17 @@ impl Conversation {
         aftermath
     }
 
+    /// When something is to be done: now, if anything is queued.
     pub fn next_deadline(&self) -> Instant {
-        if !self.events.is_empty() || self.has_output() {
-            return self.now;
+        if self.events.is_empty() && !self.has_output() {
+            self.timer_deadline()
+        } else {
+            self.now
         }
+    }
+
+    /// When the next timer fires.
+    pub fn timer_deadline(&self) -> Instant {
         let mut deadline = self.closing.deadline();
         let probes_idle = self.role == Role::Client;
         for link in &self.links {
@@ -431,7 +459,9 @@ impl Conversation {
         Stats {
             unacked_messages: self.outbox.messages(),
             unacked_bytes: self.outbox.payload(),
-            rtt: self.carrier().and_then(|carrier| self.links[carrier].liveness.rtt.smoothed()),
+            rtt: self
+                .carrier()
+                .and_then(|carrier| self.links[carrier].liveness.rtt.smoothed()),
             ..self.stats
         }
     }

@@ -10,6 +10,7 @@
 //!    └──── back-off ◄──┴── link down, time-out, REFUSE, nonsense
 //! ```
 
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -103,23 +104,29 @@ impl Dialler {
     }
 
     /// Forgets plans and connections; the host must close the latter.
-    pub fn cancel(&mut self, outputs: &mut Vec<Output>) {
+    pub fn cancel(&mut self, outputs: &mut VecDeque<Output>) {
         self.plan = None;
         self.hedge = None;
         for attempt in self.tries.drain(..) {
-            outputs.push(Output::CloseLink { link: attempt.id });
+            outputs.push_back(Output::CloseLink { link: attempt.id });
         }
     }
 
     /// What the last try's failure leads to.
     pub fn replan(&mut self, now: Instant, at_least: Duration, bounds: &Bounds, rng: &mut Rng) {
         let delay = self.backoff.after_failure(bounds, rng);
-        let floor = at_least + if at_least.is_zero() { Duration::ZERO } else { jitter(at_least / 2, rng) };
+        let floor = at_least
+            + if at_least.is_zero() {
+                Duration::ZERO
+            } else {
+                jitter(at_least / 2, rng)
+            };
         self.plan(now + delay.max(floor));
     }
 
-    /// Opens what is due.
-    pub fn open_due(&mut self, now: Instant, own: &str, outputs: &mut Vec<Output>) {
+    /// Opens what is due; says whether it opened anything.
+    pub fn open_due(&mut self, now: Instant, own: &str, outputs: &mut VecDeque<Output>) -> bool {
+        let before = outputs.len();
         if self.plan.is_some_and(|plan| plan.at <= now) && self.tries.len() < 2 {
             self.plan = None;
             let advised = self.advised.take().or_else(|| (!own.is_empty()).then(|| own.into()));
@@ -132,6 +139,7 @@ impl Dialler {
                 self.open(Target::Configured, now, outputs);
             }
         }
+        outputs.len() > before
     }
 
     /// The hedge comes now: the first connection failed, or the network changed under it.
@@ -146,7 +154,7 @@ impl Dialler {
         self.tries.is_empty() && self.hedge.take().is_some()
     }
 
-    pub fn open(&mut self, target: Target, now: Instant, outputs: &mut Vec<Output>) {
+    pub fn open(&mut self, target: Target, now: Instant, outputs: &mut VecDeque<Output>) {
         let id = LinkId(self.next_link);
         self.next_link += 1;
         self.tries.push(Try {
@@ -159,7 +167,11 @@ impl Dialler {
             input: Vec::new(),
             blocked: false,
         });
-        outputs.push(Output::OpenLink { link: id, target, network: self.network });
+        outputs.push_back(Output::OpenLink {
+            link: id,
+            target,
+            network: self.network,
+        });
     }
 
     pub fn index(&self, id: LinkId) -> Option<usize> {
@@ -167,13 +179,18 @@ impl Dialler {
     }
 
     pub fn handshaking(&self) -> Option<usize> {
-        self.tries.iter().position(|attempt| matches!(attempt.stage, Stage::Handshaking(_)))
+        self.tries
+            .iter()
+            .position(|attempt| matches!(attempt.stage, Stage::Handshaking(_)))
     }
 
     /// A spare whose elder has had its time: the elder's index and the spare's.
     pub fn overtaking(&self, now: Instant) -> Option<(usize, usize)> {
         let elder = self.handshaking()?;
-        let spare = self.tries.iter().position(|attempt| matches!(attempt.stage, Stage::Spare))?;
+        let spare = self
+            .tries
+            .iter()
+            .position(|attempt| matches!(attempt.stage, Stage::Spare))?;
         (now >= self.tries[elder].since + PATIENCE).then_some((elder, spare))
     }
 
@@ -202,6 +219,8 @@ impl Dialler {
 
     /// Whether a flight has bytes for the host.
     pub fn sendable(&self) -> Option<usize> {
-        self.tries.iter().position(|attempt| !attempt.blocked && attempt.taken < attempt.flight.len())
+        self.tries
+            .iter()
+            .position(|attempt| !attempt.blocked && attempt.taken < attempt.flight.len())
     }
 }

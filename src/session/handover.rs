@@ -19,17 +19,17 @@ struct Active {
 }
 
 impl Handover {
-    pub fn is_active(&self) -> bool {
-        self.active.is_some()
-    }
-
     /// Begins, unless it has begun already; returns the cause to report. `down_since` is the moment the old link stopped carrying, if it has.
     pub fn begin(&mut self, cause: HandoverCause, down_since: Option<Instant>) -> Option<HandoverCause> {
         if let Some(active) = &mut self.active {
             active.down_since = active.down_since.or(down_since);
             return None;
         }
-        self.active = Some(Active { down_since, replayed_messages: 0, replayed_bytes: 0 });
+        self.active = Some(Active {
+            down_since,
+            replayed_messages: 0,
+            replayed_bytes: 0,
+        });
         Some(cause)
     }
 

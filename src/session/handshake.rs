@@ -8,6 +8,7 @@
 //!   any                            ──► REFUSE: a hint, in the clear
 //! ```
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -54,7 +55,7 @@ pub struct Offer<'a> {
 
 /// What the server said.
 pub enum Answer {
-    Accepted(Accepted),
+    Accepted(Box<Accepted>),
     Lost(CloseReason),
     Alive,
     Refused(Refuse),
@@ -82,7 +83,13 @@ impl Handshake {
         out.extend_from_slice(&offer.prelude(FlightKind::Hello, length));
         let header: [u8; prelude::LEN] = out[..].try_into().ok()?;
         let initiator = Initiator::nk(offer.server, offer.realm, &header, rng.key(), &payload, out).ok()?;
-        Some(Handshake { initiator, kind: FlightKind::Hello, attempt: 0, started: talk.now, early_replay: (0, 0) })
+        Some(Handshake {
+            initiator,
+            kind: FlightKind::Hello,
+            attempt: 0,
+            started: talk.now,
+            early_replay: (0, 0),
+        })
     }
 
     /// QUERY.
@@ -97,10 +104,20 @@ impl Handshake {
         let payload = hello_payload(offer, talk);
         let length = ResumeHeader::LEN + payload.len() + flight::NOISE_OVERHEAD;
         out.extend_from_slice(&offer.prelude(FlightKind::Query, length));
-        ResumeHeader { handle: ticket.handle, attempt }.encode(out);
+        ResumeHeader {
+            handle: ticket.handle,
+            attempt,
+        }
+        .encode(out);
         let header = out.clone();
         let initiator = Initiator::nk(offer.server, offer.realm, &header, rng.key(), &payload, out).ok()?;
-        Some(Handshake { initiator, kind: FlightKind::Query, attempt, started: talk.now, early_replay: (0, 0) })
+        Some(Handshake {
+            initiator,
+            kind: FlightKind::Query,
+            attempt,
+            started: talk.now,
+            early_replay: (0, 0),
+        })
     }
 
     /// RESUME, with as many un-ACKed messages as its early data holds.
@@ -127,15 +144,33 @@ impl Handshake {
         .encode(&mut payload);
         let length = ResumeHeader::LEN + MAC1_LEN + payload.len() + flight::NOISE_OVERHEAD;
         out.extend_from_slice(&offer.prelude(FlightKind::Resume, length));
-        ResumeHeader { handle: ticket.handle, attempt }.encode(out);
+        ResumeHeader {
+            handle: ticket.handle,
+            attempt,
+        }
+        .encode(out);
         let header = out.clone();
         let mut message1 = Vec::with_capacity(payload.len() + flight::NOISE_OVERHEAD);
         let psk = ticket.resumption.psk();
-        let initiator =
-            Initiator::nk_psk0(offer.server, psk, offer.realm, &header, rng.key(), &payload, &mut message1).ok()?;
+        let initiator = Initiator::nk_psk0(
+            offer.server,
+            psk,
+            offer.realm,
+            &header,
+            rng.key(),
+            &payload,
+            &mut message1,
+        )
+        .ok()?;
         out.extend_from_slice(&ticket.resumption.mac1(&header, &message1[..flight::E_LEN]));
         out.append(&mut message1);
-        Some(Handshake { initiator, kind: FlightKind::Resume, attempt, started: talk.now, early_replay })
+        Some(Handshake {
+            initiator,
+            kind: FlightKind::Resume,
+            attempt,
+            started: talk.now,
+            early_replay,
+        })
     }
 
     /// Reads the answer out of what has come so far: `None` until it is whole; with it, how many bytes it took.
@@ -143,7 +178,9 @@ impl Handshake {
         if !prelude::magic_matches(input) {
             return Err(BadAnswer);
         }
-        let Some(head) = input.first_chunk::<{ prelude::LEN }>() else { return Ok(None) };
+        let Some(head) = input.first_chunk::<{ prelude::LEN }>() else {
+            return Ok(None);
+        };
         let prelude = Prelude::parse(head).map_err(|_| BadAnswer)?;
         if !matches!(prelude.kind, FlightKind::Accept | FlightKind::Refuse) {
             return Err(BadAnswer);
@@ -166,7 +203,7 @@ impl Handshake {
         let split = self.initiator.finish(body, &mut payload).map_err(|_| BadAnswer)?;
         Ok(match Accept::parse(&payload, head).map_err(|_| BadAnswer)? {
             Accept::Ok(_) if self.kind == FlightKind::Query => return Err(BadAnswer),
-            Accept::Ok(ok) => Answer::Accepted(Accepted {
+            Accept::Ok(ok) => Answer::Accepted(Box::new(Accepted {
                 split,
                 ticket_handle: ok.handle,
                 session: SessionId(ok.session_id),
@@ -174,7 +211,7 @@ impl Handshake {
                 position: ok.position,
                 window: ok.window,
                 address: ok.address.into(),
-            }),
+            })),
             Accept::Lost(flight::LostStatus::Alive) if self.kind == FlightKind::Query => Answer::Alive,
             Accept::Lost(status) => Answer::Lost(reason(status).ok_or(BadAnswer)?),
         })
@@ -184,13 +221,24 @@ impl Handshake {
 impl Offer<'_> {
     fn prelude(&self, kind: FlightKind, length: usize) -> [u8; prelude::LEN] {
         debug_assert!(length <= usize::from(kind.lengths().1));
-        Prelude { version: self.version, kind, key_id: self.server.id(), length: length as u16 }.encode()
+        Prelude {
+            version: self.version,
+            kind,
+            key_id: self.server.id(),
+            length: length as u16,
+        }
+        .encode()
     }
 }
 
 fn hello_payload(offer: &Offer<'_>, talk: &Conversation) -> Vec<u8> {
     let mut payload = Vec::with_capacity(Hello::LEN);
-    Hello { versions: offer.versions, capabilities: 0, window: talk.window() }.encode(&mut payload);
+    Hello {
+        versions: offer.versions,
+        capabilities: 0,
+        window: talk.window(),
+    }
+    .encode(&mut payload);
     payload
 }
 
@@ -199,14 +247,18 @@ fn early_frames(talk: &mut Conversation) -> (Vec<u8>, (u64, u64)) {
     let mut frames = Vec::new();
     let mut cursor = talk.outbox.rewind();
     let carried = talk.outbox.replayed(&cursor);
-    while let Some(piece) = talk.outbox.take(&mut cursor, &talk.credit, EARLY_MAX - frames.len(), EARLY_MAX) {
+    while let Some(piece) = talk
+        .outbox
+        .take(&mut cursor, &talk.credit, EARLY_MAX - frames.len(), EARLY_MAX)
+    {
         let mut head = [0; 48];
         let used = match piece {
             Piece::Run { seq, .. } => frame::data_header(&mut head, seq),
             Piece::Part { fragment, start, end } => fragment.header(&mut head, end - start),
         };
         frames.extend_from_slice(&head[..used]);
-        talk.outbox.with_overlay(piece, &[], 0, |bytes| frames.extend_from_slice(bytes));
+        talk.outbox
+            .with_overlay(piece, &[], 0, |bytes| frames.extend_from_slice(bytes));
         // A run ends where the frames end or at a zero; what follows needs the zero.
         if matches!(piece, Piece::Run { .. }) {
             if frames.len() + 64 >= EARLY_MAX {

@@ -122,7 +122,9 @@ impl Inbox {
     /// Returns the buffer; what lies behind the last stretch is cut off.
     pub fn put_back(&mut self, mut buffer: Vec<u8>) {
         let stretches = self.stretches.back().map_or(0, |stretch| stretch.end);
-        let partial = self.partial.map_or(0, |partial| partial.start + partial.length as usize);
+        let partial = self
+            .partial
+            .map_or(0, |partial| partial.start + partial.length as usize);
         buffer.truncate(stretches.max(partial));
         self.buffer = buffer;
     }
@@ -139,7 +141,9 @@ impl Inbox {
         let mut start = entries.start;
         let mut payload = run.payload;
         while known > 0 {
-            let Some((message, size)) = frame::next_message(&buffer[start..entries.end]) else { break };
+            let Some((message, size)) = frame::next_message(&buffer[start..entries.end]) else {
+                break;
+            };
             start += size;
             payload -= message.len() as u64;
             known -= 1;
@@ -158,7 +162,11 @@ impl Inbox {
         self.partial = None;
         self.held = held;
         self.next = end_seq;
-        self.stretches.push_back(Stretch { start, end, bare: false });
+        self.stretches.push_back(Stretch {
+            start,
+            end,
+            bare: false,
+        });
         Ok(true)
     }
 
@@ -175,7 +183,11 @@ impl Inbox {
             return Err(InboxError::Size);
         }
         let floor = self.stretches.back().map_or(0, |stretch| stretch.end);
-        let partial = self.partial.unwrap_or(Partial { start: floor, length: 0, total });
+        let partial = self.partial.unwrap_or(Partial {
+            start: floor,
+            length: 0,
+            total,
+        });
         if partial.total != total {
             return Err(InboxError::Size);
         }
@@ -199,7 +211,11 @@ impl Inbox {
         if length == total {
             self.partial = None;
             self.next += 1;
-            self.stretches.push_back(Stretch { start: partial.start, end: at + size, bare: true });
+            self.stretches.push_back(Stretch {
+                start: partial.start,
+                end: at + size,
+                bare: true,
+            });
         } else {
             self.partial = Some(Partial { length, ..partial });
         }
@@ -234,7 +250,10 @@ impl Inbox {
         let id = self.delivered;
         self.delivered += 1;
         self.held -= range.len() as u64;
-        Some(Message { id: Some(MessageId(id)), payload: &self.buffer[range] })
+        Some(Message {
+            id: Some(MessageId(id)),
+            payload: &self.buffer[range],
+        })
     }
 
     /// Gives the memory back; for sessions that have gone quiet.
@@ -271,7 +290,9 @@ impl Inbox {
     /// Drops what has been delivered from the buffer's front, when that is most of it.
     fn compact(&mut self) {
         let first = self.stretches.front().map(|stretch| stretch.start);
-        let Some(dead) = first.or(self.partial.map(|partial| partial.start)) else { return };
+        let Some(dead) = first.or(self.partial.map(|partial| partial.start)) else {
+            return;
+        };
         if dead < KEEP / 8 || dead < self.buffer.len() - dead {
             return;
         }

@@ -30,6 +30,8 @@ pub struct Link {
     pub id: LinkId,
     /// The attempt whose handshake made it; 0 for the first connect. The highest is the newest link.
     pub attempt: u32,
+    /// When it was adopted.
+    pub born: Instant,
     /// The network the host was asked to bind it to.
     pub network: Option<NetworkId>,
     pub sealer: Sealer,
@@ -61,6 +63,7 @@ impl Link {
         Link {
             id,
             attempt,
+            born: liveness.born(),
             network: None,
             sealer,
             opener,
@@ -77,11 +80,6 @@ impl Link {
             deaf: false,
             keys_frames: 0,
         }
-    }
-
-    /// Stages bytes that must leave first.
-    pub fn stage(&mut self, bytes: &[u8]) {
-        self.staged.extend_from_slice(bytes);
     }
 
     /// Copies staged bytes out.

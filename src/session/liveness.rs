@@ -52,7 +52,19 @@ const SLACK: Duration = Duration::from_millis(150);
 
 impl Liveness {
     pub fn new(rtt: Rtt, now: Instant) -> Self {
-        Liveness { rtt, heard: now, awaiting: None, ping: None, ping_due: false, suspect: false }
+        Liveness {
+            rtt,
+            heard: now,
+            awaiting: None,
+            ping: None,
+            ping_due: false,
+            suspect: false,
+        }
+    }
+
+    /// When it began, for a link on which nothing was heard yet.
+    pub fn born(&self) -> Instant {
+        self.heard
     }
 
     /// Since when the link has not carried what it should, if it is silent.
@@ -77,7 +89,10 @@ impl Liveness {
     pub fn ping(&mut self, now: Instant) -> [u8; 8] {
         let token = self.ping.map_or(0, |ping| ping.token) + 1;
         self.ping_due = false;
-        self.ping = Some(Ping { token: token.max(now.as_micros()), sent: now });
+        self.ping = Some(Ping {
+            token: token.max(now.as_micros()),
+            sent: now,
+        });
         self.awaiting.get_or_insert(now);
         self.ping.map_or([0; 8], |ping| ping.token.to_be_bytes())
     }
@@ -109,7 +124,11 @@ impl Liveness {
                 Verdict::Fine
             }
             None if now >= self.heard + idle_limit(timing, probes_idle) => {
-                if probes_idle { self.probe(now) } else { Verdict::Dead }
+                if probes_idle {
+                    self.probe(now)
+                } else {
+                    Verdict::Dead
+                }
             }
             None => Verdict::Fine,
         }
@@ -134,7 +153,11 @@ impl Liveness {
     pub fn probe(&mut self, now: Instant) -> Verdict {
         // The PING may be stuck behind a full socket: that is silence too.
         self.awaiting.get_or_insert(now);
-        if core::mem::replace(&mut self.ping_due, true) { Verdict::Fine } else { Verdict::Probe }
+        if core::mem::replace(&mut self.ping_due, true) {
+            Verdict::Fine
+        } else {
+            Verdict::Probe
+        }
     }
 
     /// The process slept: what the clock says of the time before means nothing. Asks anew.
@@ -162,5 +185,9 @@ impl Liveness {
 
 /// Silence after which an idle link is probed (client), or taken for dead because the client's probes stayed away (server).
 fn idle_limit(timing: &Timing, probes_idle: bool) -> Duration {
-    if probes_idle { timing.idle_probe } else { timing.idle_probe * 3 + timing.dead_after }
+    if probes_idle {
+        timing.idle_probe
+    } else {
+        timing.idle_probe * 3 + timing.dead_after
+    }
 }

@@ -8,9 +8,11 @@
 //! | `outbox`, `inbox`, `queue` | where messages wait |
 //! | `ack`, `auth`, `closing`, `handover` | the mechanisms above records |
 //! | `link`, `liveness`, `rtt` | one link, and whether it lives |
-//! | `dial`, `handshake`, `backoff`, `client` | how the client gets a link |
+//! | `client` | the API; `redial`, `answer`: when to dial and what comes of it |
+//! | `dial`, `handshake`, `backoff` | connections under way, flights, delays |
 
 pub(crate) mod ack;
+mod answer;
 pub(crate) mod auth;
 mod backoff;
 mod client;
@@ -27,6 +29,7 @@ pub(crate) mod outbox;
 pub mod phase;
 pub(crate) mod queue;
 pub(crate) mod receive;
+mod redial;
 pub(crate) mod rtt;
 pub(crate) mod stats;
 pub(crate) mod transmit;

@@ -82,8 +82,19 @@ pub struct Outbox {
 
 impl Outbox {
     pub const fn new() -> Self {
-        let zero = Cursor { seq: 0, offset: 0, position: 0, payload: 0 };
-        Outbox { buffer: Vec::new(), origin: 0, base: zero, end: zero, carried: zero }
+        let zero = Cursor {
+            seq: 0,
+            offset: 0,
+            position: 0,
+            payload: 0,
+        };
+        Outbox {
+            buffer: Vec::new(),
+            origin: 0,
+            base: zero,
+            end: zero,
+            carried: zero,
+        }
     }
 
     /// The first number not ACKed.
@@ -275,7 +286,11 @@ impl Outbox {
             cursor.offset += size as u32;
         }
         Some(Piece::Part {
-            fragment: Part { seq: first.seq, total: length, offset: first.offset },
+            fragment: Part {
+                seq: first.seq,
+                total: length,
+                offset: first.offset,
+            },
             start,
             end: start + size,
         })

@@ -20,7 +20,12 @@ pub struct Full;
 
 impl ByteQueue {
     pub const fn new(max: usize) -> Self {
-        ByteQueue { buffer: Vec::new(), lengths: VecDeque::new(), start: 0, max }
+        ByteQueue {
+            buffer: Vec::new(),
+            lengths: VecDeque::new(),
+            start: 0,
+            max,
+        }
     }
 
     pub fn is_empty(&self) -> bool {

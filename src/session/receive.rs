@@ -52,7 +52,10 @@ pub enum Notice {
     /// (server) A credential to judge.
     Credential(Bytes),
     /// (client) The server asks to move.
-    Drain { window_ms: u32, address: alloc::string::String },
+    Drain {
+        window_ms: u32,
+        address: alloc::string::String,
+    },
     /// (client) More pins.
     Keys(Vec<([u8; 32], u32)>),
 }
@@ -72,7 +75,9 @@ impl Conversation {
                 break Ok(());
             }
             if !partial.is_empty() {
-                let Ok(wanted) = wanted(&partial) else { break Err(LinkFault::Record) };
+                let Ok(wanted) = wanted(&partial) else {
+                    break Err(LinkFault::Record);
+                };
                 let size = (wanted - partial.len()).min(bytes.len());
                 partial.extend_from_slice(&bytes[..size]);
                 bytes = &bytes[size..];
@@ -169,7 +174,9 @@ impl Conversation {
         let mut at = 0;
         loop {
             let mut walk = Frames::new(&buffer[start..]).from_position(at);
-            let Some(frame) = walk.next().transpose()? else { return Ok(()) };
+            let Some(frame) = walk.next().transpose()? else {
+                return Ok(());
+            };
             at = walk.position();
             if let Some(data) = Data::of(&frame, start, start + at) {
                 self.take_data(data, buffer)?;
@@ -214,7 +221,9 @@ impl Conversation {
                     && accepted
                 {
                     let message = Bytes::copy_from_slice(message);
-                    self.auth = Auth::Accepted { message: message.clone() };
+                    self.auth = Auth::Accepted {
+                        message: message.clone(),
+                    };
                     self.step_authorised();
                     self.events.push_back(Event::Established { session, message });
                 }
@@ -232,11 +241,16 @@ impl Conversation {
                 self.closing_link_lost();
             }
             Frame::Drain { window_ms, address } if client => {
-                notices.push(Notice::Drain { window_ms, address: address.into() });
+                notices.push(Notice::Drain {
+                    window_ms,
+                    address: address.into(),
+                });
             }
             Frame::Keys(keys) if client && self.links[index].keys_frames < KEYS_FRAMES => {
                 self.links[index].keys_frames += 1;
-                notices.push(Notice::Keys(keys.iter().map(|key| (key.public, key.lifetime_s)).collect()));
+                notices.push(Notice::Keys(
+                    keys.iter().map(|key| (key.public, key.lifetime_s)).collect(),
+                ));
             }
             Frame::Auth(_) | Frame::AuthResult { .. } | Frame::Drain { .. } | Frame::Keys(_) => {
                 return Err(LinkFault::Misplaced);
@@ -281,11 +295,19 @@ impl Data {
         match frame {
             Frame::Data(run) => {
                 let from = start + run.offset;
-                let head = RunHead { seq: run.seq, count: run.count, payload: run.payload };
+                let head = RunHead {
+                    seq: run.seq,
+                    count: run.count,
+                    payload: run.payload,
+                };
                 Some(Data::Run(head, from..from + run.bytes.len()))
             }
             Frame::Fragment(fragment) => {
-                let part = Part { seq: fragment.seq, total: fragment.total, offset: fragment.offset };
+                let part = Part {
+                    seq: fragment.seq,
+                    total: fragment.total,
+                    offset: fragment.offset,
+                };
                 Some(Data::Part(part, end - fragment.bytes.len()..end))
             }
             _ => None,

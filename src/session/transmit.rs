@@ -42,7 +42,10 @@ impl Conversation {
             let len = self.fill(index, buf);
             if len > 0 {
                 self.stats.wire_sent += len as u64;
-                return Some(Output::Send { link: self.links[index].id, len });
+                return Some(Output::Send {
+                    link: self.links[index].id,
+                    len,
+                });
             }
             if self.state == State::Closed {
                 continue;
@@ -142,7 +145,11 @@ impl Conversation {
             }
         };
         let plain = used + size;
-        let pad = if plain >= PAD_FROM { (plain.next_multiple_of(BLOCK) - plain).min(room - plain) } else { 0 };
+        let pad = if plain >= PAD_FROM {
+            (plain.next_multiple_of(BLOCK) - plain).min(room - plain)
+        } else {
+            0
+        };
         link.liveness.sent_data(now);
         let sealer = &mut link.sealer;
         let sealed = self.outbox.with_overlay(piece, &head[..used], pad, |plaintext| {
@@ -222,7 +229,10 @@ impl Conversation {
 
     /// Behind a CLOSE nothing may follow.
     fn closing_allows_data(&self) -> bool {
-        !matches!(self.closing, super::closing::Closing::Lingering { sent: true, .. } | super::closing::Closing::Done(_))
+        !matches!(
+            self.closing,
+            super::closing::Closing::Lingering { sent: true, .. } | super::closing::Closing::Done(_)
+        )
     }
 }
 

@@ -9,8 +9,8 @@
 use core::fmt;
 
 use super::flight::{
-    ACCEPT_MAX, HELLO_MAX, Hello, LostStatus, NOISE_OVERHEAD, REFUSE_LEN, RESUME_JUDGED,
-    RESUME_MAX, Resume, ResumeHeader,
+    ACCEPT_MAX, HELLO_MAX, Hello, LostStatus, NOISE_OVERHEAD, REFUSE_LEN, RESUME_JUDGED, RESUME_MAX, Resume,
+    ResumeHeader,
 };
 use super::record::TAG;
 
@@ -132,20 +132,7 @@ impl Prelude {
         let [m0, m1, m2] = MAGIC;
         let [k0, k1, k2, k3] = self.key_id;
         let [l0, l1] = self.length.to_be_bytes();
-        [
-            m0,
-            m1,
-            m2,
-            self.version,
-            self.kind as u8,
-            0,
-            k0,
-            k1,
-            k2,
-            k3,
-            l0,
-            l1,
-        ]
+        [m0, m1, m2, self.version, self.kind as u8, 0, k0, k1, k2, k3, l0, l1]
     }
 }
 

@@ -29,10 +29,7 @@ impl Backend for AwsLc {
             .expect("an X25519 public key has 32 bytes")
     }
 
-    fn diffie_hellman(
-        secret: &[u8; 32],
-        public: &[u8; 32],
-    ) -> Result<Zeroizing<[u8; 32]>, AuthError> {
+    fn diffie_hellman(secret: &[u8; 32], public: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, AuthError> {
         // AWS-LC itself refuses an all-zero result (U-3).
         agreement::agree(
             &import(secret),

@@ -39,10 +39,7 @@ impl Backend for Mock {
         *secret
     }
 
-    fn diffie_hellman(
-        secret: &[u8; 32],
-        public: &[u8; 32],
-    ) -> Result<Zeroizing<[u8; 32]>, AuthError> {
+    fn diffie_hellman(secret: &[u8; 32], public: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, AuthError> {
         let mut shared = Zeroizing::new([0; 32]);
         for (sum, (a, b)) in shared.iter_mut().zip(secret.iter().zip(public)) {
             *sum = a.wrapping_add(*b);
@@ -79,7 +76,7 @@ impl Cipher for MockCipher {
 }
 
 fn fnv(sum: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(sum, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
-    })
+    bytes
+        .iter()
+        .fold(sum, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }

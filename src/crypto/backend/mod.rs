@@ -36,10 +36,7 @@ pub trait Backend {
 
     /// X25519. An all-zero result is an error: the peer sent a point of low order, which would make the result known to
     /// everybody (U-3).
-    fn diffie_hellman(
-        secret: &[u8; 32],
-        public: &[u8; 32],
-    ) -> Result<Zeroizing<[u8; 32]>, AuthError>;
+    fn diffie_hellman(secret: &[u8; 32], public: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, AuthError>;
 }
 
 /// AES-256-GCM under one key.

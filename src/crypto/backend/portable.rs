@@ -28,10 +28,7 @@ impl Backend for Portable {
         PublicKey::from(&StaticSecret::from(*secret)).to_bytes()
     }
 
-    fn diffie_hellman(
-        secret: &[u8; 32],
-        public: &[u8; 32],
-    ) -> Result<Zeroizing<[u8; 32]>, AuthError> {
+    fn diffie_hellman(secret: &[u8; 32], public: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, AuthError> {
         let shared = StaticSecret::from(*secret).diffie_hellman(&PublicKey::from(*public));
         if !shared.was_contributory() {
             return Err(AuthError); // U-3

@@ -91,9 +91,7 @@ fn records_cross_a_rekey_between_the_two() {
     let mut opener = OpenerWith::<AwsLc>::starting_at(&split.client, start);
     for _ in 0..6 {
         let (mut sealed, mut opened) = ([0; 5 + TAG], [0; 5]);
-        sealer
-            .seal(b"hello", &mut sealed)
-            .expect("numbers are left");
+        sealer.seal(b"hello", &mut sealed).expect("numbers are left");
         opener.open(&sealed, &mut opened).expect("it opens");
         assert_eq!(&opened, b"hello");
     }

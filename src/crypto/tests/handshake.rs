@@ -102,25 +102,18 @@ fn f17_flipped_bit_in_the_header_is_rejected() {
 fn f17_a_message_of_any_shorter_length_is_rejected() {
     let (_, _, message1, message2) = shake::<Active, Active>(None);
     for length in 0..message1.len() {
-        assert!(
-            server::<Active>(None, REALM, HEADER, &message1[..length], &mut Vec::new()).is_err()
-        );
+        assert!(server::<Active>(None, REALM, HEADER, &message1[..length], &mut Vec::new()).is_err());
     }
     for length in 0..message2.len() {
         let initiator = client::<Active>(None, &mut Vec::new()).expect("message 1 is made");
-        assert!(
-            initiator
-                .finish(&message2[..length], &mut Vec::new())
-                .is_err()
-        );
+        assert!(initiator.finish(&message2[..length], &mut Vec::new()).is_err());
     }
 }
 
 /// A message 1 that anybody can make: with a point of low order for `e`, `es` is zeros whatever the server's key.
 fn forged_message_1(point: &[u8; 32]) -> Vec<u8> {
     let name = b"Noise_NK_25519_AESGCM_SHA256";
-    let mut state =
-        SymmetricState::new(name, &[b"unbroken/1", &[REALM.len() as u8], REALM, HEADER]);
+    let mut state = SymmetricState::new(name, &[b"unbroken/1", &[REALM.len() as u8], REALM, HEADER]);
     state.mix_hash(&[&server_key().public().0]);
     state.mix_hash(&[point]);
     state.mix_key(&[0; 32]);
@@ -145,8 +138,7 @@ fn f10_a_message_2_forged_with_a_low_order_point_is_rejected() {
 
         // The forger even knows `es`, as one who stole the server's key does.
         let name = b"Noise_NK_25519_AESGCM_SHA256";
-        let mut state =
-            SymmetricState::new(name, &[b"unbroken/1", &[REALM.len() as u8], REALM, HEADER]);
+        let mut state = SymmetricState::new(name, &[b"unbroken/1", &[REALM.len() as u8], REALM, HEADER]);
         state.mix_hash(&[&server_key().public().0]);
         state.mix_hash(&[&message1[..32]]);
         let e = message1[..32].try_into().expect("32 bytes");
@@ -174,14 +166,7 @@ fn f10_a_low_order_point_gives_no_shared_secret() {
 fn f10_a_low_order_server_key_is_rejected_before_a_byte_is_written() {
     for point in low_order_points() {
         let mut out = b"kept".to_vec();
-        let result = Initiator::nk(
-            &PublicKey(point),
-            REALM,
-            HEADER,
-            [0x11; 32],
-            CLIENT_SAYS,
-            &mut out,
-        );
+        let result = Initiator::nk(&PublicKey(point), REALM, HEADER, [0x11; 32], CLIENT_SAYS, &mut out);
         assert!(result.is_err());
         assert_eq!(out, b"kept");
     }
@@ -212,8 +197,7 @@ fn f21_a_byte_cannot_wander_between_realm_and_header() {
 #[test]
 fn a_realm_of_255_bytes_is_the_longest() {
     let server = server_key().public();
-    let shake =
-        |realm: &[u8]| Initiator::nk(&server, realm, HEADER, [0x11; 32], b"", &mut Vec::new());
+    let shake = |realm: &[u8]| Initiator::nk(&server, realm, HEADER, [0x11; 32], b"", &mut Vec::new());
     assert!(shake(&[0x61; 255]).is_ok());
     assert!(shake(&[0x61; 256]).is_err());
 }

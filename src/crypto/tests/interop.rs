@@ -42,7 +42,7 @@ fn run(we_initiate: bool, resume: bool, seed: u8) {
             false => respond(&mut rng, psk.as_ref()),
         };
         let (start, count) = match round {
-            1 => (0, REKEY_INTERVAL + 3), // all of them, really
+            1 => (0, REKEY_INTERVAL + 3),                         // all of them, really
             _ if round % 10 == 0 => (3 * REKEY_INTERVAL - 5, 10), // over an edge
             _ => (0, 2),
         };
@@ -55,41 +55,19 @@ fn run(we_initiate: bool, resume: bool, seed: u8) {
 
 fn initiate(rng: &mut Rng, psk: Option<&Psk>) -> (Split, StatelessTransportState) {
     let key = ServerKey::from_bytes(rng.key()).expect("not zeros");
-    let (realm, header, payload, answer) = (
-        bytes(rng, 255),
-        bytes(rng, 32),
-        bytes(rng, 2000),
-        bytes(rng, 2000),
-    );
+    let (realm, header, payload, answer) = (bytes(rng, 255), bytes(rng, 32), bytes(rng, 2000), bytes(rng, 2000));
     let (mut message1, mut received) = (Vec::new(), Vec::new());
     let ephemeral = rng.key();
     let initiator = match psk {
-        None => InitiatorWith::<Active>::nk(
-            &key.public(),
-            &realm,
-            &header,
-            ephemeral,
-            &payload,
-            &mut message1,
-        ),
-        Some(psk) => InitiatorWith::nk_psk0(
-            &key.public(),
-            psk,
-            &realm,
-            &header,
-            ephemeral,
-            &payload,
-            &mut message1,
-        ),
+        None => InitiatorWith::<Active>::nk(&key.public(), &realm, &header, ephemeral, &payload, &mut message1),
+        Some(psk) => InitiatorWith::nk_psk0(&key.public(), psk, &realm, &header, ephemeral, &payload, &mut message1),
     }
     .expect("message 1 is made");
 
     let mut snow = snow(&key, psk, &realm, &header, &rng.key(), false);
     assert_eq!(snow_reads(&mut snow, &message1), payload);
     let message2 = snow_writes(&mut snow, &answer);
-    let split = initiator
-        .finish(&message2, &mut received)
-        .expect("message 2 is good");
+    let split = initiator.finish(&message2, &mut received).expect("message 2 is good");
     assert_eq!(received, answer);
     assert_eq!(snow.get_handshake_hash(), split.transcript);
     (split, finish(snow))
@@ -97,12 +75,7 @@ fn initiate(rng: &mut Rng, psk: Option<&Psk>) -> (Split, StatelessTransportState
 
 fn respond(rng: &mut Rng, psk: Option<&Psk>) -> (Split, StatelessTransportState) {
     let key = ServerKey::from_bytes(rng.key()).expect("not zeros");
-    let (realm, header, payload, answer) = (
-        bytes(rng, 255),
-        bytes(rng, 32),
-        bytes(rng, 2000),
-        bytes(rng, 2000),
-    );
+    let (realm, header, payload, answer) = (bytes(rng, 255), bytes(rng, 32), bytes(rng, 2000), bytes(rng, 2000));
     let mut snow = snow(&key, psk, &realm, &header, &rng.key(), true);
     let message1 = snow_writes(&mut snow, &payload);
 
@@ -122,14 +95,7 @@ fn respond(rng: &mut Rng, psk: Option<&Psk>) -> (Split, StatelessTransportState)
 }
 
 /// Records in both directions, numbers `start` to `start + count`.
-fn exchange(
-    rng: &mut Rng,
-    ours: &Split,
-    mut snow: StatelessTransportState,
-    we_initiate: bool,
-    start: u64,
-    count: u64,
-) {
+fn exchange(rng: &mut Rng, ours: &Split, mut snow: StatelessTransportState, we_initiate: bool, start: u64, count: u64) {
     let (send, receive) = match we_initiate {
         true => (&ours.client, &ours.server),
         false => (&ours.server, &ours.client),
@@ -150,18 +116,12 @@ fn exchange(
 
         let mut sealed = vec![0; text.len() + TAG];
         sealer.seal(&text, &mut sealed).expect("numbers are left");
-        let length = snow
-            .read_message(number, &sealed, &mut buffer)
-            .expect("snow opens it");
+        let length = snow.read_message(number, &sealed, &mut buffer).expect("snow opens it");
         assert_eq!(&buffer[..length], text);
 
-        let length = snow
-            .write_message(number, &text, &mut buffer)
-            .expect("snow seals it");
+        let length = snow.write_message(number, &text, &mut buffer).expect("snow seals it");
         let mut opened = vec![0; length - TAG];
-        opener
-            .open(&buffer[..length], &mut opened)
-            .expect("we open it");
+        opener.open(&buffer[..length], &mut opened).expect("we open it");
         assert_eq!(opened, text);
     }
 }
@@ -191,10 +151,7 @@ fn snow(
         builder = builder.psk(0, psk.as_bytes()).expect("one psk");
     }
     match initiator {
-        true => builder
-            .remote_public_key(&public)
-            .expect("one key")
-            .build_initiator(),
+        true => builder.remote_public_key(&public).expect("one key").build_initiator(),
         false => builder
             .local_private_key(key.secret())
             .expect("one key")
@@ -205,18 +162,14 @@ fn snow(
 
 fn snow_writes(snow: &mut HandshakeState, payload: &[u8]) -> Vec<u8> {
     let mut message = vec![0; 65535];
-    let length = snow
-        .write_message(payload, &mut message)
-        .expect("snow writes");
+    let length = snow.write_message(payload, &mut message).expect("snow writes");
     message.truncate(length);
     message
 }
 
 fn snow_reads(snow: &mut HandshakeState, message: &[u8]) -> Vec<u8> {
     let mut payload = vec![0; 65535];
-    let length = snow
-        .read_message(message, &mut payload)
-        .expect("snow reads");
+    let length = snow.read_message(message, &mut payload).expect("snow reads");
     payload.truncate(length);
     payload
 }

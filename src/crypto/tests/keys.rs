@@ -19,10 +19,7 @@ fn handles(start: u8) -> HandleCipher {
 fn a_handle_has_the_golden_value() {
     let handle = handles(0).seal(counting(0xa0), 0x0102_0304);
     assert_eq!(handle.as_slice(), unhex("6cd276d272e9e3f85113e026e70277a4"));
-    assert_eq!(
-        handles(0).open(&handle),
-        Some((counting(0xa0), 0x0102_0304))
-    );
+    assert_eq!(handles(0).open(&handle), Some((counting(0xa0), 0x0102_0304)));
 }
 
 #[test]
@@ -32,11 +29,7 @@ fn handles_round_trip_and_look_unrelated() {
     for generation in [0, 1, 2, u32::MAX - 1, u32::MAX] {
         let handle = cipher.seal([0xff; 8], generation);
         assert_eq!(cipher.open(&handle), Some(([0xff; 8], generation)));
-        let differing: u32 = handle
-            .iter()
-            .zip(&last)
-            .map(|(a, b)| (a ^ b).count_ones())
-            .sum();
+        let differing: u32 = handle.iter().zip(&last).map(|(a, b)| (a ^ b).count_ones()).sum();
         assert!(differing > 30, "{differing} of 128 bits differ");
         last = handle;
     }
@@ -102,9 +95,7 @@ fn the_schedule_has_the_golden_values() {
         split.resumption.psk().as_bytes(),
         "7c9eeb452476f3194d8ad5414d418db7cf0ad1fa0f10b4dc2e08037f63676aa2",
     );
-    let mac1 = split
-        .resumption
-        .mac1(&counting::<32>(64), &counting::<32>(96));
+    let mac1 = split.resumption.mac1(&counting::<32>(64), &counting::<32>(96));
     assert_eq!(mac1.as_slice(), unhex("b91093216e4bed5dfa98c2b82df49b2d"));
 }
 
@@ -113,10 +104,7 @@ fn a_resumption_survives_a_snapshot() {
     let split = Split::new(&counting(0), counting(32));
     let back = Resumption::from_bytes(*split.resumption.secret());
     assert_eq!(back.psk().as_bytes(), split.resumption.psk().as_bytes());
-    assert_eq!(
-        back.mac1(b"header", b"e"),
-        split.resumption.mac1(b"header", b"e")
-    );
+    assert_eq!(back.mac1(b"header", b"e"), split.resumption.mac1(b"header", b"e"));
     assert!(size_of::<Resumption>() <= 128);
 }
 

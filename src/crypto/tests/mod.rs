@@ -61,22 +61,11 @@ fn flips(message: &[u8]) -> impl Iterator<Item = Vec<u8>> {
 }
 
 /// The client's half of a handshake with fixed ephemeral keys, NKpsk0 if there is a psk.
-fn client<B: Backend>(
-    psk: Option<&Psk>,
-    message1: &mut Vec<u8>,
-) -> Result<InitiatorWith<B>, AuthError> {
+fn client<B: Backend>(psk: Option<&Psk>, message1: &mut Vec<u8>) -> Result<InitiatorWith<B>, AuthError> {
     let server = server_key().public();
     match psk {
         None => InitiatorWith::nk(&server, REALM, HEADER, [0x11; 32], CLIENT_SAYS, message1),
-        Some(psk) => InitiatorWith::nk_psk0(
-            &server,
-            psk,
-            REALM,
-            HEADER,
-            [0x11; 32],
-            CLIENT_SAYS,
-            message1,
-        ),
+        Some(psk) => InitiatorWith::nk_psk0(&server, psk, REALM, HEADER, [0x11; 32], CLIENT_SAYS, message1),
     }
 }
 
@@ -99,14 +88,11 @@ fn shake<I: Backend, R: Backend>(psk: Option<&Psk>) -> (Split, Split, Vec<u8>, V
     let (mut message1, mut message2) = (Vec::new(), Vec::new());
     let (mut at_server, mut at_client) = (Vec::new(), Vec::new());
     let initiator = client::<I>(psk, &mut message1).expect("message 1 is made");
-    let responder =
-        server::<R>(psk, REALM, HEADER, &message1, &mut at_server).expect("message 1 is good");
+    let responder = server::<R>(psk, REALM, HEADER, &message1, &mut at_server).expect("message 1 is good");
     let server = responder
         .finish([0x22; 32], SERVER_SAYS, &mut message2)
         .expect("message 2 is made");
-    let client = initiator
-        .finish(&message2, &mut at_client)
-        .expect("message 2 is good");
+    let client = initiator.finish(&message2, &mut at_client).expect("message 2 is good");
     assert_eq!(at_server, CLIENT_SAYS);
     assert_eq!(at_client, SERVER_SAYS);
     (client, server, message1, message2)

@@ -44,11 +44,7 @@ fn records_have_the_golden_values_across_a_rekey() {
 
 #[test]
 fn in_place_and_out_of_place_agree() {
-    let (mut one, mut two, mut opener) = (
-        Sealer::new(&key()),
-        Sealer::new(&key()),
-        Opener::new(&key()),
-    );
+    let (mut one, mut two, mut opener) = (Sealer::new(&key()), Sealer::new(&key()), Opener::new(&key()));
     for length in [1, 15, 16, 17, 127, 128, 129, 1000, 16383, 16384] {
         let text: Vec<u8> = (0..length).map(|n| (n * 7) as u8).collect();
         let mut buffer = text.clone();

@@ -68,9 +68,8 @@ fn check<B: Backend>(vector: &Value) {
     assert_eq!(message, messages[0].1);
 
     let prologue = field("resp_prologue");
-    let responder =
-        ResponderWith::<B>::start(&server, psk.as_ref(), &[&prologue], &message, &mut payload)
-            .expect("message 1 is good");
+    let responder = ResponderWith::<B>::start(&server, psk.as_ref(), &[&prologue], &message, &mut payload)
+        .expect("message 1 is good");
     assert_eq!(payload, messages[0].0);
 
     message.clear();
@@ -79,9 +78,7 @@ fn check<B: Backend>(vector: &Value) {
         .finish(key("resp_ephemeral"), &messages[1].0, &mut message)
         .expect("message 2 is made");
     assert_eq!(message, messages[1].1);
-    let at_client = initiator
-        .finish(&message, &mut payload)
-        .expect("message 2 is good");
+    let at_client = initiator.finish(&message, &mut payload).expect("message 2 is good");
     assert_eq!(payload, messages[1].0);
     assert_same(&at_client, &at_server);
     if let Some(hash) = vector["handshake_hash"].as_str() {

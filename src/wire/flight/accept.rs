@@ -68,10 +68,7 @@ pub(super) const ADDRESS_MAX: usize = 255;
 
 impl<'a> Accept<'a> {
     /// Reads the payload of message 2 that came behind `outer_prelude`; bytes behind it are ignored (U-10).
-    pub fn parse(
-        payload: &'a [u8],
-        outer_prelude: &[u8; prelude::LEN],
-    ) -> Result<Self, FlightError> {
+    pub fn parse(payload: &'a [u8], outer_prelude: &[u8; prelude::LEN]) -> Result<Self, FlightError> {
         let mut reader = Reader::new(payload);
         if reader.array().ok_or(SHORT)? != *outer_prelude {
             return Err(FlightError("an ACCEPT under another's prelude"));
@@ -102,8 +99,7 @@ impl<'a> Accept<'a> {
 
 impl<'a> AcceptOk<'a> {
     /// Bytes of the payload without the address, from the inner prelude on.
-    pub const FIXED_LEN: usize =
-        prelude::LEN + 1 + 16 + 16 + 8 + Position::LEN + Window::LEN + 4 + 1;
+    pub const FIXED_LEN: usize = prelude::LEN + 1 + 16 + 16 + 8 + Position::LEN + Window::LEN + 4 + 1;
 
     fn take(reader: &mut Reader<'a>) -> Result<Self, FlightError> {
         Ok(Self {
@@ -116,8 +112,7 @@ impl<'a> AcceptOk<'a> {
             address: {
                 let length = reader.u8().ok_or(SHORT)?;
                 let bytes = reader.bytes(usize::from(length)).ok_or(SHORT)?;
-                core::str::from_utf8(bytes)
-                    .map_err(|_| FlightError("an address that is not UTF-8"))?
+                core::str::from_utf8(bytes).map_err(|_| FlightError("an address that is not UTF-8"))?
             },
         })
     }

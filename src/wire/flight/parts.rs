@@ -46,11 +46,7 @@ impl Versions {
 
     /// The range, if it is one.
     pub const fn new(min: u8, max: u8) -> Option<Self> {
-        if min <= max {
-            Some(Self { min, max })
-        } else {
-            None
-        }
+        if min <= max { Some(Self { min, max }) } else { None }
     }
 
     pub(super) fn take(reader: &mut Reader<'_>) -> Result<Self, FlightError> {
@@ -84,8 +80,7 @@ impl Window {
         let messages = reader.u32().ok_or(SHORT)?;
         let bytes = reader.u32().ok_or(SHORT)?;
         let max_message = reader.u32().ok_or(SHORT)?;
-        Self::new(messages, bytes, max_message)
-            .ok_or(FlightError("a window that a message does not fit"))
+        Self::new(messages, bytes, max_message).ok_or(FlightError("a window that a message does not fit"))
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {

@@ -47,18 +47,13 @@ pub fn message_header(out: &mut [u8], len: usize) -> usize {
 /// Bytes of [`fragment_header`].
 #[inline]
 pub const fn fragment_header_len(seq: u64, total: u32, offset: u32, len: usize) -> usize {
-    1 + varint::len(seq)
-        + varint::len(total as u64)
-        + varint::len(offset as u64)
-        + varint::len(len as u64)
+    1 + varint::len(seq) + varint::len(total as u64) + varint::len(offset as u64) + varint::len(len as u64)
 }
 
 /// The head of a FRAGMENT: `len` bytes follow, those at `offset` of the `total` of message `seq`.
 #[inline]
 pub fn fragment_header(out: &mut [u8], seq: u64, total: u32, offset: u32, len: usize) -> usize {
-    debug_assert!(
-        seq < varint::MAX && len > 0 && u64::from(offset) + len as u64 <= u64::from(total)
-    );
+    debug_assert!(seq < varint::MAX && len > 0 && u64::from(offset) + len as u64 <= u64::from(total));
     out[0] = code::FRAGMENT;
     let mut at = 1;
     for number in [seq, u64::from(total), u64::from(offset), len as u64] {
@@ -139,11 +134,7 @@ pub fn close_ack(out: &mut Vec<u8>, recv_next: u64) {
 /// A DRAIN. An address that is too long is left out: the client then goes where it was configured to go.
 pub fn drain(out: &mut Vec<u8>, window_ms: u32, address: &str) {
     debug_assert!(address.len() <= ADDRESS_MAX);
-    let address = if address.len() <= ADDRESS_MAX {
-        address
-    } else {
-        ""
-    };
+    let address = if address.len() <= ADDRESS_MAX { address } else { "" };
     out.push(code::DRAIN);
     out.extend_from_slice(&window_ms.to_be_bytes());
     sized(out, address.as_bytes(), ADDRESS_MAX);

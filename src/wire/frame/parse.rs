@@ -4,8 +4,7 @@
 //! its own path (`run`). After an error the walk is over: what follows has no known beginning.
 
 use super::{
-    ADDRESS_MAX, AUTH_MAX, AUTH_RESULT_MAX, Ack, Close, CloseKind, Fragment, Frame, FrameError,
-    KeyList, Run, code,
+    ADDRESS_MAX, AUTH_MAX, AUTH_RESULT_MAX, Ack, Close, CloseKind, Fragment, Frame, FrameError, KeyList, Run, code,
 };
 use crate::wire::reader::Reader;
 use crate::wire::varint;

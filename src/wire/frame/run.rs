@@ -162,10 +162,7 @@ impl<'a> IntoIterator for &Run<'a> {
 impl fmt::Debug for Run<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            seq,
-            count,
-            payload,
-            ..
+            seq, count, payload, ..
         } = self;
         write!(f, "Data({seq}, {count} messages, {payload} bytes)")
     }

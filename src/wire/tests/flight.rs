@@ -166,12 +166,7 @@ proptest! {
 #[test]
 fn sizes_are_the_documents() {
     assert_eq!(
-        (
-            Hello::LEN,
-            Resume::FIXED_LEN,
-            AcceptOk::FIXED_LEN,
-            LostStatus::LEN
-        ),
+        (Hello::LEN, Resume::FIXED_LEN, AcceptOk::FIXED_LEN, LostStatus::LEN),
         (18, 62, 90, 18)
     );
     assert_eq!((MAC1_OFFSET, RESUME_JUDGED), (32, 80));
@@ -202,28 +197,18 @@ fn wrong_values_are_refused() {
     assert!(patched(0, &[3, 2]).is_err(), "versions upside down");
     assert!(patched(14, &above).is_err(), "recv_next");
     assert!(patched(26, &above).is_err(), "delivered");
-    assert!(
-        patched(26, &10u64.to_be_bytes()).is_err(),
-        "delivered above recv_next"
-    );
+    assert!(patched(26, &10u64.to_be_bytes()).is_err(), "delivered above recv_next");
     assert!(patched(26, &9u64.to_be_bytes()).is_ok());
     assert!(patched(34, &above).is_err(), "send_base");
     assert!(patched(42, &above).is_err(), "send_end");
     assert!(patched(50, &[0; 4]).is_err(), "no messages");
-    assert!(
-        patched(54, &9u32.to_be_bytes()).is_err(),
-        "bytes below max_message"
-    );
+    assert!(patched(54, &9u32.to_be_bytes()).is_err(), "bytes below max_message");
 }
 
 #[test]
 fn versions_and_windows_of_no_use_cannot_be_made() {
     assert!(Versions::new(2, 1).is_none() && Versions::new(1, 1).is_some());
-    assert!(
-        Window::new(0, 9, 9).is_none()
-            && Window::new(1, 8, 9).is_none()
-            && Window::new(1, 9, 9).is_some()
-    );
+    assert!(Window::new(0, 9, 9).is_none() && Window::new(1, 8, 9).is_none() && Window::new(1, 9, 9).is_some());
 }
 
 #[test]
@@ -254,10 +239,7 @@ fn every_status_and_close_kind_of_a_lost_session() {
                 (6, _) => Some(LostStatus::Alive),
                 _ => None,
             };
-            assert_eq!(
-                Accept::parse(&payload, &OUTER).ok(),
-                expected.map(Accept::Lost)
-            );
+            assert_eq!(Accept::parse(&payload, &OUTER).ok(), expected.map(Accept::Lost));
             if let Some(status) = expected {
                 let again = bytes(|out| Accept::Lost(status).encode(&OUTER, out));
                 assert_eq!(again.len(), Accept::Lost(status).encoded_len());
@@ -274,10 +256,7 @@ fn every_status_and_close_kind_of_a_lost_session() {
 fn addresses_reach_255_bytes_and_are_utf8() {
     let longest: String = core::iter::repeat_n('a', 255).collect();
     let encoded = bytes(|out| Accept::Ok(ok(&longest)).encode(&OUTER, out));
-    assert_eq!(
-        Accept::parse(&encoded, &OUTER),
-        Ok(Accept::Ok(ok(&longest)))
-    );
+    assert_eq!(Accept::parse(&encoded, &OUTER), Ok(Accept::Ok(ok(&longest))));
     let mut encoded = bytes(|out| Accept::Ok(ok("ab")).encode(&OUTER, out));
     *encoded.last_mut().unwrap() = 0xff;
     assert!(Accept::parse(&encoded, &OUTER).is_err());
@@ -290,8 +269,5 @@ fn refuse_has_exactly_seven_bytes_and_a_known_code() {
         assert_eq!(Refuse::parse(&bytes[..7]).is_ok(), (1..=6).contains(&code));
         assert!(Refuse::parse(&bytes).is_err() && Refuse::parse(&bytes[..6]).is_err());
     }
-    assert!(
-        Refuse::parse(&[2, 0, 0, 0, 9, 3, 1]).is_err(),
-        "versions upside down"
-    );
+    assert!(Refuse::parse(&[2, 0, 0, 0, 9, 3, 1]).is_err(), "versions upside down");
 }

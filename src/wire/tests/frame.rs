@@ -65,28 +65,19 @@ fn every_frame_round_trips_alone_and_early_frames_are_few() {
     }
     assert_eq!(Frames::early(&[]).next(), None);
     assert_eq!(Frames::early(&[0, 0]).next(), None);
-    assert_eq!(
-        Frames::early(&[0x40, 0]).next(),
-        Some(Err(FrameError::NotEarly(0x40)))
-    );
+    assert_eq!(Frames::early(&[0x40, 0]).next(), Some(Err(FrameError::NotEarly(0x40))));
 }
 
 #[test]
 fn layouts_are_the_documents() {
     let layouts: [(&[u8], &str); 6] = [
         (b"\x01\x05\x02a\x01\x03bc", "[Data(5, 3 messages, 3 bytes)]"),
-        (
-            b"\x01\x05\x02a\x00\x04tokentok",
-            "[Data(5, 1 messages, 1 bytes), Ping]",
-        ),
+        (b"\x01\x05\x02a\x00\x04tokentok", "[Data(5, 1 messages, 1 bytes), Ping]"),
         (
             b"\x02\x01\x02\x43\x00",
             "[Ack { recv_next: 1, messages: 2, bytes: 768 }]",
         ),
-        (
-            b"\x07\x01\x00\x00\x00\x09\x02no",
-            "[AuthResult(false, 9, 2 bytes)]",
-        ),
+        (b"\x07\x01\x00\x00\x00\x09\x02no", "[AuthResult(false, 9, 2 bytes)]"),
         (b"\x0a\x00\x00\x01\x00\x03h:1", "[Drain(256, \"h:1\")]"),
         (b"\x0c\x01\x0a\x04\x02ab\x00", "[Fragment(1, 4+2 of 10)]"),
     ];
@@ -104,10 +95,7 @@ fn a_frame_in_a_log_shows_no_contents() {
         b"\x0c\x01\x06\x00\x06secret",
     ] {
         let shown = format!("{:?}", parsed(bytes).unwrap());
-        assert!(
-            !shown.contains("secret") && !shown.contains("115"),
-            "{shown}"
-        );
+        assert!(!shown.contains("secret") && !shown.contains("115"), "{shown}");
     }
 }
 
@@ -144,11 +132,7 @@ fn next_message_takes_what_the_walk_counted() {
     }
     assert_eq!(next_message(&[]), None);
     assert_eq!(next_message(&[0, 1, 1]), None);
-    assert_eq!(
-        next_message(&[0x40, 0, 1]),
-        None,
-        "a long zero is no message"
-    );
+    assert_eq!(next_message(&[0x40, 0, 1]), None, "a long zero is no message");
     assert_eq!(
         next_message(&[0x40, 2, 9]),
         Some((&[9][..], 3)),

@@ -35,10 +35,7 @@ fn check_totality(record: &[u8]) {
                 assert!(run.count >= 1 && run.seq + run.count <= MAX);
                 assert_eq!(run.bytes, &record[run.offset..run.offset + run.bytes.len()]);
                 assert_eq!(run.iter().count() as u64, run.count);
-                assert_eq!(
-                    run.iter().map(<[u8]>::len).sum::<usize>() as u64,
-                    run.payload
-                );
+                assert_eq!(run.iter().map(<[u8]>::len).sum::<usize>() as u64, run.payload);
             }
             Ok(Frame::Fragment(part)) => {
                 assert!(!part.bytes.is_empty() && part.seq < MAX);
@@ -161,10 +158,7 @@ fn l24_huge_lengths_cost_nothing() {
     for mut record in huge {
         record.resize(PLAINTEXT_MAX, 0xff);
         let error = Frames::new(&record).next().unwrap().unwrap_err();
-        assert!(
-            matches!(error, FrameError::Truncated | FrameError::Size),
-            "{error:?}"
-        );
+        assert!(matches!(error, FrameError::Truncated | FrameError::Size), "{error:?}");
     }
 }
 
@@ -173,9 +167,7 @@ fn l24_the_fullest_records_yield_what_their_bytes_hold() {
     let mut empties = vec![1; PLAINTEXT_MAX];
     empties[1] = 0;
     let frames: Vec<_> = Frames::new(&empties).collect();
-    assert!(
-        matches!(frames[..], [Ok(Frame::Data(run))] if run.count == PLAINTEXT_MAX as u64 - 2 && run.payload == 0)
-    );
+    assert!(matches!(frames[..], [Ok(Frame::Data(run))] if run.count == PLAINTEXT_MAX as u64 - 2 && run.payload == 0));
     // Nothing but frames to skip: one call of `next` goes through all of them and comes back.
     let skipped = [0x40, 0].repeat(PLAINTEXT_MAX / 2);
     assert_eq!(Frames::new(&skipped).next(), None);
@@ -193,33 +185,20 @@ fn padding_is_zero_to_the_end() {
         }
     }
     // Behind a run the first zero ends the run and the second begins the padding.
-    assert_eq!(
-        first_error(&[1, 0, 2, b'x', 0, 0, 9]),
-        Some(FrameError::Padding)
-    );
+    assert_eq!(first_error(&[1, 0, 2, b'x', 0, 0, 9]), Some(FrameError::Padding));
 }
 
 #[test]
 fn empty_frames_are_refused() {
     assert_eq!(first_error(&[1, 0]), Some(FrameError::Empty));
     assert_eq!(first_error(&[1, 0, 0]), Some(FrameError::Empty));
-    assert_eq!(
-        first_error(&with(0x0c, &[0, 5, 0, 0])),
-        Some(FrameError::Empty)
-    );
-    assert_eq!(
-        first_error(&with(0x0c, &[0, 0, 0, 0])),
-        Some(FrameError::Empty)
-    );
+    assert_eq!(first_error(&with(0x0c, &[0, 5, 0, 0])), Some(FrameError::Empty));
+    assert_eq!(first_error(&with(0x0c, &[0, 0, 0, 0])), Some(FrameError::Empty));
 }
 
 #[test]
 fn a_zero_in_a_longer_form_is_no_entry() {
-    for zero in [
-        &[0x40, 0][..],
-        &[0x80, 0, 0, 0],
-        &[0xc0, 0, 0, 0, 0, 0, 0, 0],
-    ] {
+    for zero in [&[0x40, 0][..], &[0x80, 0, 0, 0], &[0xc0, 0, 0, 0, 0, 0, 0, 0]] {
         assert_eq!(
             first_error(&[&[1, 0, 2, b'x'][..], zero].concat()),
             Some(FrameError::Number)
@@ -237,14 +216,8 @@ fn fragments_stay_within_their_message() {
     assert_eq!(fragment(10, 7, 3), None);
     assert_eq!(fragment(10, 8, 3), Some(FrameError::Size));
     assert_eq!(fragment(10, 10, 1), Some(FrameError::Size));
-    assert_eq!(
-        fragment(u64::from(u32::MAX), u64::from(u32::MAX) - 1, 1),
-        None
-    );
-    assert_eq!(
-        fragment(u64::from(u32::MAX) + 1, 0, 1),
-        Some(FrameError::Size)
-    );
+    assert_eq!(fragment(u64::from(u32::MAX), u64::from(u32::MAX) - 1, 1), None);
+    assert_eq!(fragment(u64::from(u32::MAX) + 1, 0, 1), Some(FrameError::Size));
 }
 
 #[test]
@@ -270,10 +243,7 @@ fn fields_over_their_bound_are_refused() {
 fn kinds_verdicts_and_counts_without_a_meaning_are_refused() {
     for byte in 0..=u8::MAX {
         let expected = |good: bool| (!good).then_some(FrameError::Number);
-        assert_eq!(
-            first_error(&[8, byte, 0, 0, 0, 0, 1, 1]),
-            expected(byte <= 6)
-        );
+        assert_eq!(first_error(&[8, byte, 0, 0, 0, 0, 1, 1]), expected(byte <= 6));
         assert_eq!(first_error(&[7, byte, 0, 0, 0, 0, 0]), expected(byte <= 1));
         let mut keys = vec![0x0b, byte];
         keys.resize(2 + 36 * usize::from(byte), 7);

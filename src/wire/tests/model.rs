@@ -50,10 +50,7 @@ impl Model {
             Self::Unreliable(bytes) => {
                 let before = out.len();
                 frame::unreliable_header(out, bytes.len());
-                assert_eq!(
-                    out.len() - before,
-                    frame::unreliable_header_len(bytes.len())
-                );
+                assert_eq!(out.len() - before, frame::unreliable_header_len(bytes.len()));
                 out.extend_from_slice(bytes);
             }
             Self::Ping(token) => {
@@ -65,9 +62,7 @@ impl Model {
                 out.extend_from_slice(&head[..taken]);
             }
             Self::Auth(bytes) => frame::auth(out, bytes),
-            Self::AuthResult(accepted, code, bytes) => {
-                frame::auth_result(out, *accepted, *code, bytes)
-            }
+            Self::AuthResult(accepted, code, bytes) => frame::auth_result(out, *accepted, *code, bytes),
             Self::Close(close) => frame::close(out, close),
             Self::CloseAck(recv_next) => frame::close_ack(out, *recv_next),
             Self::Drain(window_ms, address) => frame::drain(out, *window_ms, address),
@@ -75,10 +70,7 @@ impl Model {
             Self::Fragment(seq, front, bytes, behind) => {
                 let (total, offset) = Self::place(*front, bytes, *behind);
                 let taken = frame::fragment_header(&mut head, *seq, total, offset, bytes.len());
-                assert_eq!(
-                    taken,
-                    frame::fragment_header_len(*seq, total, offset, bytes.len())
-                );
+                assert_eq!(taken, frame::fragment_header_len(*seq, total, offset, bytes.len()));
                 out.extend_from_slice(&head[..taken]);
                 out.extend_from_slice(bytes);
             }
@@ -118,12 +110,7 @@ impl Model {
                     }
             }
             Self::Close(close) => *frame == Frame::Close(*close),
-            Self::CloseAck(recv_next) => {
-                *frame
-                    == Frame::CloseAck {
-                        recv_next: *recv_next,
-                    }
-            }
+            Self::CloseAck(recv_next) => *frame == Frame::CloseAck { recv_next: *recv_next },
             Self::Drain(window_ms, address) => {
                 let window_ms = *window_ms;
                 *frame == Frame::Drain { window_ms, address }
@@ -203,8 +190,7 @@ pub(super) fn any_frame() -> impl Strategy<Value = Model> {
     let number = || prop_oneof![0..100u64, 0..=varint::MAX];
     let bytes = |max| vec(any::<u8>(), 0..max);
     let message = prop_oneof![8 => vec(any::<u8>(), 0..70), 1 => vec(any::<u8>(), 0..500)];
-    let key = (any::<[u8; 32]>(), any::<u32>())
-        .prop_map(|(public, lifetime_s)| Key { public, lifetime_s });
+    let key = (any::<[u8; 32]>(), any::<u32>()).prop_map(|(public, lifetime_s)| Key { public, lifetime_s });
     prop_oneof![
         4 => (0..varint::MAX - 20, vec(message, 1..20)).prop_map(|(seq, m)| Model::Data(seq, m)),
         1 => (number(), number(), number())

@@ -33,10 +33,7 @@ fn vary(at: usize, mut check: impl FnMut(FlightKind, u8, Result<Prelude, Prelude
 #[test]
 fn layout_is_the_documents() {
     let bytes = good(FlightKind::Refuse).encode();
-    assert_eq!(
-        bytes,
-        [0x55, 0x4e, 0x42, 1, 4, 0, 0xde, 0xad, 0xbe, 0xef, 0, 7]
-    );
+    assert_eq!(bytes, [0x55, 0x4e, 0x42, 1, 4, 0, 0xde, 0xad, 0xbe, 0xef, 0, 7]);
     for kind in KINDS {
         assert_eq!(Prelude::parse(&good(kind).encode()), Ok(good(kind)));
     }
@@ -96,10 +93,7 @@ fn f05_every_length_is_held_against_the_types_bounds() {
     let bounds = [(66, 2048), (66, 2048), (146, 16640), (7, 7), (86, 2048)];
     for (kind, (min, max)) in KINDS.into_iter().zip(bounds) {
         for length in 0..=u16::MAX {
-            let prelude = Prelude {
-                length,
-                ..good(kind)
-            };
+            let prelude = Prelude { length, ..good(kind) };
             let expected = match (min..=max).contains(&length) {
                 true => Ok(prelude),
                 false => Err(PreludeError::Length { kind, length }),
@@ -112,9 +106,7 @@ fn f05_every_length_is_held_against_the_types_bounds() {
 #[test]
 fn the_key_id_is_opaque() {
     for at in 6..10 {
-        vary(at, |_, byte, parsed| {
-            assert_eq!(parsed.unwrap().key_id[at - 6], byte)
-        });
+        vary(at, |_, byte, parsed| assert_eq!(parsed.unwrap().key_id[at - 6], byte));
     }
 }
 
@@ -130,10 +122,7 @@ fn checks_come_in_their_order() {
     let kind = FlightKind::Hello;
     assert_eq!(
         Prelude::parse(&bytes),
-        Err(PreludeError::Length {
-            kind,
-            length: 0xffff
-        })
+        Err(PreludeError::Length { kind, length: 0xffff })
     );
 }
 
@@ -167,8 +156,5 @@ fn f23_a_near_miss_dies_at_its_first_wrong_byte() {
     assert!(!magic_matches(b"UP"));
     assert!(!magic_matches(b"UNL"));
     assert!(magic_matches(b"UNBIND /"));
-    assert_eq!(
-        Prelude::parse(b"UNBIND /a/b "),
-        Err(PreludeError::Kind(b'N'))
-    );
+    assert_eq!(Prelude::parse(b"UNBIND /a/b "), Err(PreludeError::Kind(b'N')));
 }

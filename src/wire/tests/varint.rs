@@ -13,12 +13,7 @@ fn decodes_as_the_rfc_says() {
             let [a, b] = first.to_be_bytes();
             let bytes = [a, b, tail, tail, tail, tail, tail, tail, tail];
             for cut in 0..=bytes.len() {
-                assert_eq!(
-                    read(&bytes[..cut]),
-                    reference(&bytes[..cut]),
-                    "{:x?}",
-                    &bytes[..cut]
-                );
+                assert_eq!(read(&bytes[..cut]), reference(&bytes[..cut]), "{:x?}", &bytes[..cut]);
             }
         }
     }
@@ -38,8 +33,7 @@ fn decodes_the_rfcs_examples() {
 
 #[test]
 fn encodes_the_shortest_form_and_back() {
-    let around =
-        (0..=62).flat_map(|bit| (0..65).map(move |i| ((1u64 << bit) + i).saturating_sub(32)));
+    let around = (0..=62).flat_map(|bit| (0..65).map(move |i| ((1u64 << bit) + i).saturating_sub(32)));
     for value in (0..1 << 17).chain(around).filter(|&value| value <= MAX) {
         let mut buffer = [0xaa; 9];
         let written = write(&mut buffer, value);
@@ -63,8 +57,6 @@ fn encodes_the_shortest_form_and_back() {
 fn reference(bytes: &[u8]) -> Option<(u64, usize)> {
     let length = 1 << (bytes.first()? >> 6);
     let taken = bytes.get(..length)?;
-    let value = taken
-        .iter()
-        .fold(0u64, |value, &byte| value << 8 | u64::from(byte));
+    let value = taken.iter().fold(0u64, |value, &byte| value << 8 | u64::from(byte));
     Some((value & ((1 << (length * 8 - 2)) - 1), length))
 }

@@ -1,0 +1,228 @@
+//! The first flight of a connection, judged step by step: what costs least comes first.
+//!
+//! ```text
+//!   1 byte ...  magic                                          else the link ends
+//!   12 bytes    prelude: type, flags, length; version, key id  REFUSE
+//!   80 bytes    RESUME: handle, session, mac1, attempt         no Diffie-Hellman before, no state touched
+//!   whole       Noise message 1                                then, and only then, something may change
+//! ```
+//!
+//! A connection that is not through this holds no more than its flight, and not longer than the handshake limit. If too many
+//! are under way, the oldest goes: an honest client's flight follows its connect at once, so it is never the oldest (L-16).
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use hashbrown::HashMap;
+
+use crate::event::LinkId;
+use crate::time::Instant;
+use crate::wire::flight::{self, RESUME_JUDGED, Refuse, RefuseCode, ResumeHeader};
+use crate::wire::prelude::{self, FlightKind, Prelude, PreludeError};
+
+/// A connection on its way to become a link.
+pub struct Pending {
+    pub input: Vec<u8>,
+    pub stage: Stage,
+    /// A REFUSE or a farewell to write before the link is closed.
+    pub farewell: Vec<u8>,
+    pub taken: usize,
+    pub blocked: bool,
+    pub ready: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Nothing judged.
+    Prelude,
+    /// The prelude is good; so much is wanted in all before the next judgement.
+    Body { prelude: Prelude, judged: bool },
+    /// Handed to a session, whose application is thinking about it.
+    Held { prelude: Prelude },
+    /// Turned away; closes when the farewell has left.
+    Leaving,
+}
+
+/// What the bytes so far call for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// More bytes.
+    More,
+    /// Judge the RESUME's mac1 now.
+    Judge,
+    /// The flight is whole: so many bytes.
+    Whole(Prelude, usize),
+    /// The version is unknown: REFUSE.
+    Version(u8, [u8; 4]),
+    /// The key is unknown: REFUSE.
+    Key(u8, [u8; 4]),
+    /// End the link without a word.
+    Reject,
+}
+
+impl Pending {
+    pub fn new() -> Self {
+        Pending {
+            input: Vec::new(),
+            stage: Stage::Prelude,
+            farewell: Vec::new(),
+            taken: 0,
+            blocked: false,
+            ready: false,
+        }
+    }
+
+    /// Takes as many bytes as the next judgement needs, and says which it is. Bytes not taken are left in `bytes`.
+    pub fn feed(
+        &mut self,
+        bytes: &mut &[u8],
+        versions: &core::ops::RangeInclusive<u8>,
+        known: impl Fn([u8; 4]) -> bool,
+    ) -> Step {
+        loop {
+            let wanted = match self.stage {
+                Stage::Prelude => prelude::LEN,
+                Stage::Body { prelude, judged } if prelude.kind == FlightKind::Resume && !judged => RESUME_JUDGED,
+                Stage::Body { prelude, .. } => prelude::LEN + usize::from(prelude.length),
+                Stage::Held { .. } | Stage::Leaving => return Step::More,
+            };
+            let size = wanted.saturating_sub(self.input.len()).min(bytes.len());
+            self.input.extend_from_slice(&bytes[..size]);
+            *bytes = &bytes[size..];
+            if !prelude::magic_matches(&self.input) {
+                return Step::Reject;
+            }
+            if self.input.len() < wanted {
+                return Step::More;
+            }
+            match self.stage {
+                Stage::Prelude => {
+                    let Some(head) = self.input.first_chunk::<{ prelude::LEN }>() else {
+                        return Step::Reject;
+                    };
+                    let prelude = match Prelude::parse(head) {
+                        Ok(prelude) => prelude,
+                        Err(PreludeError::Length { .. } | PreludeError::Magic) => return Step::Reject,
+                        Err(_) => return Step::Reject,
+                    };
+                    if !versions.contains(&prelude.version) {
+                        return Step::Version(prelude.version, prelude.key_id);
+                    }
+                    if !matches!(prelude.kind, FlightKind::Hello | FlightKind::Resume | FlightKind::Query) {
+                        return Step::Reject;
+                    }
+                    if !known(prelude.key_id) {
+                        return Step::Key(prelude.version, prelude.key_id);
+                    }
+                    self.stage = Stage::Body { prelude, judged: false };
+                }
+                Stage::Body { prelude, judged: false } if prelude.kind == FlightKind::Resume => {
+                    self.stage = Stage::Body { prelude, judged: true };
+                    return Step::Judge;
+                }
+                Stage::Body { prelude, .. } => return Step::Whole(prelude, wanted),
+                Stage::Held { .. } | Stage::Leaving => return Step::More,
+            }
+        }
+    }
+
+    /// The clear header of a RESUME or QUERY, once it is there.
+    pub fn header(&self) -> Option<ResumeHeader> {
+        ResumeHeader::parse(self.input.get(prelude::LEN..)?).ok()
+    }
+
+    pub fn prelude(&self) -> Option<Prelude> {
+        match self.stage {
+            Stage::Body { prelude, .. } | Stage::Held { prelude } => Some(prelude),
+            Stage::Prelude | Stage::Leaving => None,
+        }
+    }
+
+    /// The flight is with the session; what comes behind it is kept.
+    pub fn hold(&mut self, prelude: Prelude, ahead: &[u8]) {
+        self.stage = Stage::Held { prelude };
+        self.input.extend_from_slice(ahead);
+    }
+
+    /// Turns the connection away with these last words.
+    pub fn leave(&mut self, farewell: Vec<u8>) {
+        self.input = Vec::new();
+        self.farewell = farewell;
+        self.taken = 0;
+        self.stage = Stage::Leaving;
+    }
+
+    pub fn has_output(&self) -> bool {
+        self.stage == Stage::Leaving && (self.taken == self.farewell.len() || !self.blocked)
+    }
+}
+
+/// A REFUSE.
+pub fn refuse(
+    version: u8,
+    key_id: [u8; 4],
+    code: RefuseCode,
+    retry_ms: u32,
+    versions: &core::ops::RangeInclusive<u8>,
+) -> Vec<u8> {
+    let prelude = Prelude {
+        version,
+        kind: FlightKind::Refuse,
+        key_id,
+        length: flight::REFUSE_LEN as u16,
+    };
+    let mut out = Vec::with_capacity(prelude::LEN + flight::REFUSE_LEN);
+    out.extend_from_slice(&prelude.encode());
+    Refuse {
+        code,
+        retry_ms,
+        min_version: *versions.start(),
+        max_version: *versions.end(),
+    }
+    .encode(&mut out);
+    out
+}
+
+/// The connections under way, in order of arrival.
+#[derive(Default)]
+pub struct Queue {
+    order: VecDeque<(Instant, LinkId)>,
+    pub by_link: HashMap<LinkId, Pending>,
+}
+
+impl Queue {
+    pub fn push(&mut self, link: LinkId, now: Instant) {
+        self.trim();
+        self.order.push_back((now, link));
+        self.by_link.insert(link, Pending::new());
+    }
+
+    /// The oldest, if it has been here since before `since`.
+    pub fn oldest(&mut self, since: Instant) -> Option<LinkId> {
+        self.trim();
+        self.order.front().filter(|(at, _)| *at <= since).map(|(_, link)| *link)
+    }
+
+    /// When the oldest came.
+    pub fn first(&self) -> Option<Instant> {
+        self.order.front().map(|(at, _)| *at)
+    }
+
+    pub fn remove(&mut self, link: LinkId) -> Option<Pending> {
+        let pending = self.by_link.remove(&link);
+        self.trim();
+        pending
+    }
+
+    fn trim(&mut self) {
+        while let Some((_, link)) = self.order.front() {
+            if self.by_link.contains_key(link) {
+                break;
+            }
+            self.order.pop_front();
+        }
+        // Connections that came and went behind a slow one.
+        if self.order.len() > 64 + self.by_link.len() * 2 {
+            self.order.retain(|(_, link)| self.by_link.contains_key(link));
+        }
+    }
+}

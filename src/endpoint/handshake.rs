@@ -1,0 +1,487 @@
+//! From a first flight to a session: HELLO makes one, RESUME carries one on, QUERY asks after one (section 2 of the protocol).
+//!
+//! The order of a RESUME's checks is the order of their cost, and nothing of a session changes before the last of them (G3, L-13):
+//! handle, generation, mac1, attempt; then the Diffie-Hellman; then the versions and counters inside; then, if it was asked
+//! for, the application's word (L-12).
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use super::admission::{Stage, Step, refuse};
+use super::ratchet::Ratchet;
+use super::router::shard_of;
+use super::served::{Held, Served};
+use super::{Endpoint, Locator};
+use crate::config::ServerConfig;
+use crate::crypto::noise::Responder;
+use crate::crypto::{Opener, Rng, Sealer, ServerKey, Split};
+use crate::error::CloseReason;
+use crate::event::{Event, HandoverCause, LinkId, SessionId, State};
+use crate::session::auth::Auth;
+use crate::session::conversation::{Conversation, Role};
+use crate::session::link::{Life, Link};
+use crate::session::liveness::Liveness;
+use crate::session::phase::Input;
+use crate::session::rtt::Rtt;
+use crate::time::Instant;
+use crate::wire::flight::{
+    self, Accept, AcceptOk, Hello, LostStatus, MAC1_LEN, MAC1_OFFSET, RESUME_JUDGED, RefuseCode, Resume, Versions,
+};
+use crate::wire::prelude::{self, FlightKind, Prelude};
+
+/// What a REFUSE advises, in milliseconds.
+const RETRY_BUSY: u32 = 1000;
+const RETRY_SOON: u32 = 0;
+/// The owner token while sessions never leave the process.
+const TOKEN: u64 = 1;
+/// Bytes behind a flight that wait for its answer (U-55).
+const AHEAD_MAX: usize = 16 << 10;
+
+impl Endpoint {
+    /// Takes bytes of a connection that is not a link yet.
+    pub(super) fn admit(&mut self, link: LinkId, mut bytes: &[u8]) {
+        loop {
+            let Some(pending) = self.pending.by_link.get_mut(&link) else {
+                return;
+            };
+            if matches!(pending.stage, Stage::Held { .. }) {
+                pending.input.extend_from_slice(bytes);
+                let too_much = pending.input.len() > AHEAD_MAX;
+                if too_much {
+                    self.reject(link);
+                }
+                return;
+            }
+            let config = &self.config;
+            let known = |id| config.keys.iter().any(|key| key.id() == id);
+            match pending.feed(&mut bytes, &config.versions, known) {
+                Step::More => return,
+                Step::Reject => return self.reject(link),
+                Step::Version(version, key) => return self.refuse(link, version, key, RefuseCode::Version, RETRY_SOON),
+                Step::Key(version, key) => return self.refuse(link, version, key, RefuseCode::Key, RETRY_SOON),
+                Step::Judge => {
+                    if !self.judge_resume(link) {
+                        return;
+                    }
+                }
+                Step::Whole(prelude, _) => return self.whole_flight(link, prelude, bytes),
+            }
+        }
+    }
+
+    /// The application's word on a held RESUME.
+    pub(super) fn answer_held(&mut self, locator: Locator, answer: Result<(), u32>) {
+        let Some(held) = self.sessions.get_mut(&locator).and_then(|served| served.held.take()) else {
+            return;
+        };
+        let Held {
+            link,
+            responder,
+            payload,
+            under,
+            attempt,
+            ..
+        } = *held;
+        let Some(pending) = self.pending.by_link.get_mut(&link) else {
+            return;
+        };
+        let ahead = core::mem::take(&mut pending.input);
+        let Some(prelude) = pending.prelude() else {
+            return self.reject(link);
+        };
+        match answer {
+            Ok(()) => self.resume(locator, link, prelude, responder, &payload, under, attempt, &ahead),
+            Err(code) => {
+                self.counters.vetoes += 1;
+                self.farewell_lost(link, prelude, responder, LostStatus::Refused { code });
+                if let Some(served) = self.sessions.get_mut(&locator) {
+                    served.talk.finish(CloseReason::Refused { code });
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, link: LinkId, version: u8, key_id: [u8; 4], code: RefuseCode, retry_ms: u32) {
+        let version = if self.config.versions.contains(&version) {
+            version
+        } else {
+            *self.config.versions.end()
+        };
+        let words = refuse(version, key_id, code, retry_ms, &self.config.versions);
+        self.say_farewell(link, words);
+    }
+
+    fn say_farewell(&mut self, link: LinkId, words: Vec<u8>) {
+        if let Some(pending) = self.pending.by_link.get_mut(&link) {
+            pending.leave(words);
+        }
+        self.queue_farewell(link);
+    }
+
+    /// Judges a RESUME by its first 80 bytes. On `false` the connection has been dealt with.
+    fn judge_resume(&mut self, link: LinkId) -> bool {
+        let Some(pending) = self.pending.by_link.get(&link) else {
+            return false;
+        };
+        let (Some(header), Some(prelude)) = (pending.header(), pending.prelude()) else {
+            self.reject(link);
+            return false;
+        };
+        let found = self.handles.open(&header.handle).and_then(|(locator, generation)| {
+            let served = self.sessions.get(&locator)?;
+            (served.confirmed || generation == 0).then_some(())?;
+            let resumption = served.ratchet.find(generation)?;
+            (served.talk.state != State::Closed).then_some((served, resumption))
+        });
+        let Some((served, resumption)) = found else {
+            self.counters.resumes_unknown += 1;
+            self.refuse(link, prelude.version, prelude.key_id, RefuseCode::NotHere, RETRY_SOON);
+            return false;
+        };
+        let (mac1, e) = pending.input[MAC1_OFFSET..RESUME_JUDGED].split_at(MAC1_LEN);
+        if !resumption.verify_mac1(&pending.input[..MAC1_OFFSET], e, mac1) {
+            self.counters.resumes_forged += 1;
+            self.reject(link);
+            return false;
+        }
+        let highest = served
+            .held
+            .as_ref()
+            .map_or(0, |held| held.attempt)
+            .max(served.ratchet.attempt());
+        if header.attempt <= highest {
+            self.counters.resumes_stale += 1;
+            self.reject(link);
+            return false;
+        }
+        true
+    }
+
+    fn whole_flight(&mut self, link: LinkId, prelude: Prelude, ahead: &[u8]) {
+        let Some(pending) = self.pending.by_link.get_mut(&link) else {
+            return;
+        };
+        let flight = core::mem::take(&mut pending.input);
+        let Some(key) = self.config.keys.iter().find(|key| key.id() == prelude.key_id).cloned() else {
+            return self.reject(link);
+        };
+        match prelude.kind {
+            FlightKind::Hello => self.hello(link, prelude, &key, &flight, ahead),
+            FlightKind::Query => self.query(link, prelude, &key, &flight),
+            FlightKind::Resume => self.verify_resume(link, prelude, &key, &flight, ahead),
+            FlightKind::Accept | FlightKind::Refuse => self.reject(link),
+        }
+    }
+
+    fn hello(&mut self, link: LinkId, prelude: Prelude, key: &ServerKey, flight: &[u8], ahead: &[u8]) {
+        let limits = &self.config.limits;
+        if self.unconfirmed >= limits.pending_handshakes as usize || self.sessions.len() >= limits.sessions as usize {
+            self.counters.refused_busy += 1;
+            return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Busy, RETRY_BUSY);
+        }
+        let (header, message1) = flight.split_at(prelude::LEN);
+        let mut payload = Vec::new();
+        let Ok(responder) = Responder::nk(key, &self.config.realm, header, message1, &mut payload) else {
+            return self.reject(link);
+        };
+        let hello = match Hello::parse(&payload) {
+            Ok(hello) if !is_downgrade(&self.config, prelude.version, &hello.versions) => hello,
+            _ => return self.reject(link),
+        };
+        let locator = self.fresh_locator();
+        let mut id = SessionId([0; 16]);
+        id.0[..8].copy_from_slice(&locator);
+        self.rng.fill(&mut id.0[8..]);
+        let mut talk = Conversation::new(Role::Server, self.settings.clone(), Auth::Expected, self.now);
+        talk.id = Some(id);
+        talk.step(Input::Dial);
+        talk.step(Input::LinkUp);
+        let window = hello.window;
+        talk.learn(
+            &flight::Position {
+                recv_next: 0,
+                recv_offset: 0,
+                delivered: 0,
+            },
+            &window,
+        );
+        let handle = self.handles.seal(locator, 0);
+        let Some((answer, split)) = accept(&self.config, &mut self.rng, prelude, responder, handle, &talk, TOKEN)
+        else {
+            return self.reject(link);
+        };
+        let new = new_link(link, 0, &split, answer, self.now);
+        talk.adopt(
+            new,
+            &flight::Position {
+                recv_next: 0,
+                recv_offset: 0,
+                delivered: 0,
+            },
+        );
+        let served = Served::new(id, talk, Ratchet::new(split.resumption), TOKEN, self.now);
+        self.sessions.insert(locator, Box::new(served));
+        self.unconfirmed += 1;
+        self.counters.hellos += 1;
+        self.attach(link, locator, ahead);
+    }
+
+    fn verify_resume(&mut self, link: LinkId, prelude: Prelude, key: &ServerKey, flight: &[u8], ahead: &[u8]) {
+        let Some((locator, under, attempt)) = self.name_in(flight) else {
+            return self.reject(link);
+        };
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return self.reject(link);
+        };
+        let Some(resumption) = served.ratchet.find(under) else {
+            return self.reject(link);
+        };
+        // Another flight may have been accepted while this one was still coming in.
+        if attempt <= served.ratchet.attempt() || served.talk.state == State::Closed {
+            self.counters.resumes_stale += 1;
+            return self.reject(link);
+        }
+        let message1 = &flight[MAC1_OFFSET + MAC1_LEN..];
+        let mut payload = Vec::new();
+        let psk = resumption.psk();
+        let verified = Responder::nk_psk0(
+            key,
+            psk,
+            &self.config.realm,
+            &flight[..MAC1_OFFSET],
+            message1,
+            &mut payload,
+        );
+        let Ok(responder) = verified else {
+            self.counters.resumes_forged += 1;
+            return self.reject(link);
+        };
+        let resume = match Resume::parse(&payload) {
+            Ok(resume) if !is_downgrade(&self.config, prelude.version, &resume.versions) => resume,
+            _ => return self.reject(link),
+        };
+        if !served.is_consistent(&resume) {
+            self.counters.rollbacks += 1;
+            served.talk.finish(CloseReason::RolledBack);
+            self.farewell_lost(link, prelude, responder, LostStatus::RolledBack);
+            return self.touch(locator);
+        }
+        if !self.config.ask_on_resume || !served.talk.auth.accepted() {
+            return self.resume(locator, link, prelude, responder, &payload, under, attempt, ahead);
+        }
+        let until = self.now + self.config.limits.handshake;
+        let older = served.held.replace(Box::new(Held {
+            link,
+            responder,
+            payload,
+            under,
+            attempt,
+            until,
+        }));
+        served.talk.events.push_back(Event::ResumeRequest);
+        if let Some(older) = older {
+            self.reject(older.link);
+        }
+        if let Some(pending) = self.pending.by_link.get_mut(&link) {
+            pending.hold(prelude, ahead);
+        }
+        self.touch(locator);
+    }
+
+    /// Carries the session on: everything has been checked.
+    #[allow(clippy::too_many_arguments)]
+    fn resume(
+        &mut self,
+        locator: Locator,
+        link: LinkId,
+        prelude: Prelude,
+        responder: Responder,
+        payload: &[u8],
+        under: u32,
+        attempt: u32,
+        ahead: &[u8],
+    ) {
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return self.reject(link);
+        };
+        let talk = &mut served.talk;
+        talk.tick(self.now);
+        let Ok(resume) = Resume::parse(payload) else {
+            return self.reject(link);
+        };
+        // The application may have thought for a while: what was possible then must be so now.
+        if talk.state == State::Closed || !talk.is_possible(&resume.position) {
+            return self.reject(link);
+        }
+        if talk.receive_early(resume.early).is_err() {
+            self.counters.bad_records += 1;
+            return self.reject(link);
+        }
+        talk.learn(&resume.position, &resume.window);
+        talk.begin_handover(HandoverCause::PeerMoved, None);
+        let handle = self.handles.seal(locator, attempt);
+        let answer = accept(
+            &self.config,
+            &mut self.rng,
+            prelude,
+            responder,
+            handle,
+            talk,
+            served.token,
+        );
+        let Some((answer, split)) = answer else {
+            return self.reject(link);
+        };
+        talk.step(Input::LinkUp);
+        let new = new_link(link, attempt, &split, answer, self.now);
+        // Unconfirmed links of earlier attempts: the client has left them (U-18).
+        while let Some(index) = talk
+            .links
+            .iter()
+            .position(|link| !link.confirmed && link.life == Life::Open)
+        {
+            talk.close_link(index);
+        }
+        talk.adopt(new, &resume.position);
+        served.ratchet.accept(under, attempt, split.resumption);
+        self.counters.resumes += 1;
+        self.attach(link, locator, ahead);
+    }
+
+    fn query(&mut self, link: LinkId, prelude: Prelude, key: &ServerKey, flight: &[u8]) {
+        let (header, message1) = flight.split_at(MAC1_OFFSET);
+        let mut payload = Vec::new();
+        let Ok(responder) = Responder::nk(key, &self.config.realm, header, message1, &mut payload) else {
+            return self.reject(link);
+        };
+        match Hello::parse(&payload) {
+            Ok(hello) if !is_downgrade(&self.config, prelude.version, &hello.versions) => {}
+            _ => return self.reject(link),
+        }
+        let status = match self.name_in(flight) {
+            None => LostStatus::Unknown,
+            Some((locator, generation, _)) => self.look_up(&locator, generation),
+        };
+        self.counters.queries += 1;
+        self.farewell_lost(link, prelude, responder, status);
+    }
+
+    fn look_up(&self, locator: &Locator, generation: u32) -> LostStatus {
+        let Some(served) = self
+            .sessions
+            .get(locator)
+            .filter(|served| served.talk.state != State::Closed)
+        else {
+            return self.tombstones.find(locator).unwrap_or(LostStatus::Unknown);
+        };
+        if served.ratchet.find(generation).is_some() {
+            LostStatus::Alive
+        } else if served.ratchet.has_left(generation) {
+            // Somebody else holds the successor of these secrets, and has used it.
+            LostStatus::Closed {
+                kind: crate::wire::frame::CloseKind::Superseded,
+                code: 0,
+            }
+        } else {
+            // Only a server of this cluster can have made this handle, so this one has lost state.
+            LostStatus::RolledBack
+        }
+    }
+
+    /// Makes the connection a link of the session, and hears what came behind the flight.
+    fn attach(&mut self, link: LinkId, locator: Locator, ahead: &[u8]) {
+        let blocked = self.pending.remove(link).is_some_and(|pending| pending.blocked);
+        self.links.insert(link, locator);
+        if let Some(served) = self.sessions.get_mut(&locator) {
+            served.talk.set_blocked(link, blocked);
+        }
+        self.touch(locator);
+        if !ahead.is_empty() {
+            self.session_input(locator, link, ahead);
+        }
+    }
+
+    fn farewell_lost(&mut self, link: LinkId, prelude: Prelude, responder: Responder, status: LostStatus) {
+        match answer(&mut self.rng, prelude, responder, &Accept::Lost(status)) {
+            Some((words, _)) => self.say_farewell(link, words),
+            None => self.reject(link),
+        }
+    }
+
+    /// Locator, generation and attempt as a RESUME or QUERY names them.
+    fn name_in(&self, flight: &[u8]) -> Option<(Locator, u32, u32)> {
+        let header = flight::ResumeHeader::parse(flight.get(prelude::LEN..)?).ok()?;
+        let (locator, generation) = self.handles.open(&header.handle)?;
+        Some((locator, generation, header.attempt))
+    }
+
+    /// Random, not in use, and of this endpoint's share.
+    fn fresh_locator(&mut self) -> Locator {
+        let shard = self.config.shard;
+        loop {
+            let mut locator = [0; 8];
+            self.rng.fill(&mut locator);
+            // Moves it to this share without a loop over draws.
+            let number = u64::from_be_bytes(locator);
+            let number = (number - number % u64::from(shard.count)).checked_add(u64::from(shard.index));
+            let Some(number) = number else { continue };
+            let locator = number.to_be_bytes();
+            debug_assert_eq!(shard_of(&locator, shard.count), shard.index);
+            if !self.sessions.contains_key(&locator) && self.tombstones.find(&locator).is_none() {
+                return locator;
+            }
+        }
+    }
+}
+
+/// A client that could speak a higher version with us than the one it uses was lied to by a REFUSE (U-9).
+fn is_downgrade(config: &ServerConfig, used: u8, offered: &Versions) -> bool {
+    let best = offered.max.min(*config.versions.end());
+    used < best || used < offered.min || used > offered.max
+}
+
+fn new_link(id: LinkId, attempt: u32, split: &Split, answer: Vec<u8>, now: Instant) -> Link {
+    let (sealer, opener) = (Sealer::new(&split.server), Opener::new(&split.client));
+    let mut link = Link::new(id, attempt, sealer, opener, Liveness::new(Rtt::default(), now));
+    link.staged = answer;
+    link
+}
+
+/// ACCEPT Ok.
+fn accept(
+    config: &ServerConfig,
+    rng: &mut Rng,
+    prelude: Prelude,
+    responder: Responder,
+    handle: [u8; 16],
+    talk: &Conversation,
+    token: u64,
+) -> Option<(Vec<u8>, Split)> {
+    let ok = AcceptOk {
+        handle,
+        session_id: talk.id?.0,
+        token,
+        position: talk.position(),
+        window: talk.window(),
+        detached_ms: u32::try_from(config.limits.detached.as_millis()).unwrap_or(u32::MAX),
+        address: &config.address,
+    };
+    answer(rng, prelude, responder, &Accept::Ok(ok))
+}
+
+/// An ACCEPT of either kind: prelude and message 2.
+fn answer(rng: &mut Rng, prelude: Prelude, responder: Responder, accept: &Accept<'_>) -> Option<(Vec<u8>, Split)> {
+    let length = accept.encoded_len() + flight::NOISE_OVERHEAD;
+    let outer = Prelude {
+        kind: FlightKind::Accept,
+        length: length as u16,
+        ..prelude
+    }
+    .encode();
+    let mut payload = Vec::with_capacity(accept.encoded_len());
+    accept.encode(&outer, &mut payload);
+    let mut out = Vec::with_capacity(prelude::LEN + length);
+    out.extend_from_slice(&outer);
+    let split = responder.finish(rng.key(), &payload, &mut out).ok()?;
+    Some((out, split))
+}

@@ -1,0 +1,477 @@
+//! The server: many sessions, their admission, and their ends.
+//!
+//! | file | mechanism |
+//! |---|---|
+//! | `admission` | first flights, judged step by step |
+//! | `handshake` | from a whole flight to a session or a resumed one |
+//! | `served` | one session: conversation, ratchet, detached life |
+//! | `ratchet` | two generations of secrets, and attempts |
+//! | `deadlines` | whose timer is next |
+//! | `tombstones` | what is remembered of ended sessions |
+//! | `router` | which endpoint a connection belongs to |
+//! | `session_mut` | the application's hold on one session |
+
+mod admission;
+mod counters;
+mod deadlines;
+mod handshake;
+mod ratchet;
+mod router;
+mod served;
+mod session_mut;
+mod tombstones;
+
+pub use counters::Counters;
+pub use router::{Route, Router};
+pub use session_mut::SessionMut;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use hashbrown::HashMap;
+
+use self::admission::{Queue, Stage};
+use self::deadlines::Deadlines;
+use self::served::Served;
+use self::tombstones::Tombstones;
+use crate::config::ServerConfig;
+use crate::crypto::{HandleCipher, Rng, Seed};
+use crate::error::CloseReason;
+use crate::event::{Event, HandoverCause, LinkId, Output, SessionId, State};
+use crate::session::conversation::Settings;
+use crate::session::receive::{Notice, Notices};
+use crate::time::Instant;
+
+/// The first 8 bytes of a session's id: what a handle carries.
+pub(crate) type Locator = [u8; 8];
+
+/// A server's sessions.
+///
+/// Like [`Session`](crate::Session) it touches no socket and reads no clock, and the same contract holds: report what happened by
+/// `handle_*`, then poll until `None`, in any order. The host names the links it accepts. One endpoint belongs to one thread; several
+/// share the load with [`ServerConfig::for_shard`] and a [`Router`].
+///
+/// Work is bounded: a call handles one stretch of input; a stalled client's link is passed over (`handle_link_blocked`) and
+/// never delays another's (L-11).
+pub struct Endpoint {
+    config: Arc<ServerConfig>,
+    settings: Arc<Settings>,
+    handles: HandleCipher,
+    rng: Rng,
+    now: Instant,
+    sessions: HashMap<Locator, Box<Served>>,
+    links: HashMap<LinkId, Locator>,
+    pending: Queue,
+    /// Sessions whose client has not proved its keys yet.
+    unconfirmed: usize,
+    detached: usize,
+    tombstones: Tombstones,
+    deadlines: Deadlines,
+    ready: VecDeque<Ready>,
+    events: VecDeque<(SessionId, Event)>,
+    outputs: VecDeque<Output>,
+    notices: Notices,
+    counters: Counters,
+}
+
+/// Who has bytes to send.
+#[derive(Clone, Copy)]
+enum Ready {
+    Session(Locator),
+    Link(LinkId),
+}
+
+impl Endpoint {
+    /// An endpoint without sessions. `seed` must be fresh from the system's random source.
+    pub fn new(config: Arc<ServerConfig>, seed: Seed, now: Instant) -> Self {
+        Endpoint {
+            settings: Arc::new(Settings {
+                limits: config.limits.clone(),
+                timing: config.timing.clone(),
+            }),
+            handles: HandleCipher::new(&config.cluster),
+            rng: Rng::new(&seed),
+            now,
+            sessions: HashMap::new(),
+            links: HashMap::new(),
+            pending: Queue::default(),
+            unconfirmed: 0,
+            detached: 0,
+            tombstones: Tombstones::new(config.limits.tombstones),
+            deadlines: Deadlines::default(),
+            ready: VecDeque::new(),
+            events: VecDeque::new(),
+            outputs: VecDeque::new(),
+            notices: Notices::new(),
+            counters: Counters::default(),
+            config,
+        }
+    }
+
+    // ---- what happened ----
+
+    /// A connection was accepted. `link` must not have been used before.
+    pub fn handle_link_up(&mut self, link: LinkId, now: Instant) {
+        self.tick(now);
+        self.counters.links_accepted += 1;
+        if self.pending.by_link.len() >= self.config.limits.pending_handshakes as usize
+            && let Some(oldest) = self.pending.oldest(self.now)
+        {
+            self.counters.refused_busy += 1;
+            self.reject(oldest);
+        }
+        self.pending.push(link, self.now);
+    }
+
+    /// Bytes came on a link. Input for a link that is gone is ignored (F-57).
+    pub fn handle_input(&mut self, link: LinkId, bytes: &[u8], now: Instant) {
+        self.tick(now);
+        match self.links.get(&link).copied() {
+            Some(locator) => self.session_input(locator, link, bytes),
+            None => self.admit(link, bytes),
+        }
+    }
+
+    /// A connection ended or broke. That never ends a session (G8).
+    pub fn handle_link_down(&mut self, link: LinkId, now: Instant) {
+        self.tick(now);
+        if self.pending.remove(link).is_some() {
+            self.counters.links_rejected += 1;
+            return;
+        }
+        let Some(locator) = self.links.remove(&link) else {
+            return;
+        };
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        if let Some(index) = served.talk.link_index(link) {
+            let gone = served.talk.links.remove(index);
+            if served.talk.state != State::Closed {
+                served.talk.after_loss(&gone, HandoverCause::LinkLost);
+            }
+        }
+        self.touch(locator);
+    }
+
+    /// The link's socket takes no more: `poll_output` gives nothing for it until [`Endpoint::handle_link_writable`].
+    pub fn handle_link_blocked(&mut self, link: LinkId) {
+        self.set_blocked(link, true);
+    }
+
+    /// The link's socket takes bytes again.
+    pub fn handle_link_writable(&mut self, link: LinkId) {
+        self.set_blocked(link, false);
+    }
+
+    /// Time passed; call it when [`Endpoint::poll_timeout`] is reached, or at any time. Costs what is due, not what exists (F-72).
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = self.tick(now);
+        while let Some((at, locator)) = self.deadlines.pop_due(now) {
+            let Some(served) = self.sessions.get_mut(&locator) else {
+                continue;
+            };
+            if served.armed != at {
+                continue;
+            }
+            served.armed = Instant::FAR_FUTURE;
+            served.talk.tick(now);
+            served.handle_timeout(&self.config);
+            if served.held.as_ref().is_some_and(|held| held.until <= now)
+                && let Some(held) = served.held.take()
+            {
+                self.reject(held.link);
+            }
+            self.touch(locator);
+        }
+        while let Some(link) = self.overdue_pending() {
+            self.reject(link);
+        }
+        self.tombstones.sweep(now);
+    }
+
+    // ---- the application ----
+
+    /// The application's hold on a session: to send, receive, authorise, close. `None` if it is not here, or over and read.
+    pub fn session(&mut self, id: SessionId) -> Option<SessionMut<'_>> {
+        let locator = locator_of(&id);
+        let served = self.sessions.get_mut(&locator)?;
+        if served.id != id || !served.confirmed {
+            return None;
+        }
+        served.talk.tick(self.now);
+        Some(SessionMut::new(self, locator))
+    }
+
+    // ---- what to do next ----
+
+    /// The next thing for the host to do; `buf` is filled for [`Output::Send`]. It should hold at least 256 bytes; 64 KiB make the most of batching.
+    /// Sessions take turns.
+    pub fn poll_output(&mut self, buf: &mut [u8], now: Instant) -> Option<Output> {
+        self.tick(now);
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
+            }
+            let output = match self.ready.pop_front()? {
+                Ready::Session(locator) => self.session_output(locator, buf),
+                Ready::Link(link) => self.farewell(link, buf),
+            };
+            if output.is_some() {
+                return output;
+            }
+        }
+    }
+
+    /// The next event, and whose it is.
+    pub fn poll_event(&mut self) -> Option<(SessionId, Event)> {
+        self.events.pop_front()
+    }
+
+    /// When [`Endpoint::handle_timeout`] wants to be called; `None` if never.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if !self.ready.is_empty() || !self.events.is_empty() || !self.outputs.is_empty() {
+            return Some(self.now);
+        }
+        let pending = self
+            .pending
+            .first()
+            .map_or(Instant::FAR_FUTURE, |since| since + self.config.limits.handshake);
+        let deadline = self.deadlines.next().min(pending);
+        (deadline != Instant::FAR_FUTURE).then_some(deadline)
+    }
+
+    // ---- how it stands ----
+
+    /// Sessions held, attached and detached.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len() - self.unconfirmed
+    }
+
+    /// Of these, those without a link now.
+    pub fn detached(&self) -> usize {
+        self.detached
+    }
+
+    /// Links now, those still in their handshake included.
+    pub fn links(&self) -> usize {
+        self.links.len() + self.pending.by_link.len()
+    }
+
+    /// Ended sessions remembered now.
+    pub fn tombstones(&self) -> usize {
+        self.tombstones.len()
+    }
+
+    /// Counters.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    // ---- inside ----
+
+    fn tick(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    fn session_input(&mut self, locator: Locator, link: LinkId, bytes: &[u8]) {
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        served.talk.tick(self.now);
+        let Some(index) = served.talk.link_index(link) else {
+            return;
+        };
+        let was_confirmed = served.talk.links[index].confirmed;
+        let attempt = served.talk.links[index].attempt;
+        let mut notices = core::mem::take(&mut self.notices);
+        let result = served.talk.receive(index, bytes, &mut notices);
+        let confirmed = served.talk.links.get(index).is_some_and(|link| link.confirmed);
+        if confirmed && !was_confirmed && served.talk.state != State::Closed {
+            if !served.confirmed {
+                self.unconfirmed -= 1;
+                self.counters.sessions_opened += 1;
+            }
+            served.confirm(attempt);
+        }
+        if result.is_err() {
+            self.counters.bad_records += 1;
+            if let Some(index) = served.talk.link_index(link) {
+                served.talk.fault(index);
+            }
+        }
+        for notice in notices.drain(..) {
+            if let Notice::Credential(credential) = notice {
+                served.ask(credential, self.config.authorise_all);
+            }
+        }
+        self.notices = notices;
+        self.touch(locator);
+    }
+
+    fn session_output(&mut self, locator: Locator, buf: &mut [u8]) -> Option<Output> {
+        let served = self.sessions.get_mut(&locator)?;
+        served.ready = false;
+        served.talk.tick(self.now);
+        let output = served.talk.poll_output(buf);
+        if let Some(Output::CloseLink { link }) = &output {
+            self.links.remove(link);
+        }
+        self.touch(locator);
+        output
+    }
+
+    /// After anything that may have changed a session: collects its events, queues it if it has output, arms its timer, and
+    /// lets it go when it is over.
+    pub(crate) fn touch(&mut self, locator: Locator) {
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        while let Some(event) = served.talk.events.pop_front() {
+            // Before the client proved its keys there is nothing to tell: the flight may be an echo of nobody.
+            if served.confirmed {
+                self.events.push_back((served.id, event));
+            }
+        }
+        let was_detached = served.detached.is_some();
+        served.note_links();
+        if served.confirmed && served.ended.is_none() {
+            match (was_detached, served.detached.is_some()) {
+                (false, true) => {
+                    self.detached += 1;
+                    self.counters.detached += 1;
+                }
+                (true, false) => self.detached = self.detached.saturating_sub(1),
+                _ => {}
+            }
+        }
+        served.count(&mut self.counters);
+        if !served.ready && served.talk.has_output() {
+            served.ready = true;
+            self.ready.push_back(Ready::Session(locator));
+        }
+        if served.ended.is_none()
+            && let Some(reason) = served.talk.closing.reason()
+        {
+            served.ended = Some(self.now);
+            self.ended(locator, reason);
+        }
+        self.settle(locator);
+    }
+
+    /// Counts and remembers an end.
+    fn ended(&mut self, locator: Locator, reason: CloseReason) {
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        if let Some(held) = served.held.take() {
+            self.reject(held.link);
+        }
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        if !served.confirmed {
+            return;
+        }
+        if served.detached.is_some() {
+            self.detached = self.detached.saturating_sub(1);
+        }
+        self.counters.sessions_closed += 1;
+        self.counters.sessions_expired += u64::from(reason == CloseReason::Expired);
+        self.tombstones
+            .bury(locator, reason, self.now + self.config.limits.tombstone);
+    }
+
+    /// Removes a session that is over, or arms its timer.
+    fn settle(&mut self, locator: Locator) {
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        if let Some(ended) = served.ended {
+            let read = served.talk.inbox.is_empty() || self.now >= ended + self.config.limits.detached;
+            if served.talk.links.is_empty() && served.talk.to_close.is_empty() && (read || !served.confirmed) {
+                if !served.confirmed {
+                    self.unconfirmed -= 1;
+                }
+                self.sessions.remove(&locator);
+                return;
+            }
+        }
+        let mut deadline = served.deadline(&self.config);
+        if let Some(held) = &served.held {
+            deadline = deadline.min(held.until);
+        }
+        self.deadlines.arm(locator, deadline, &mut served.armed);
+    }
+
+    fn set_blocked(&mut self, link: LinkId, blocked: bool) {
+        if let Some(locator) = self.links.get(&link).copied() {
+            if let Some(served) = self.sessions.get_mut(&locator) {
+                served.talk.set_blocked(link, blocked);
+            }
+            self.touch(locator);
+        } else if let Some(pending) = self.pending.by_link.get_mut(&link) {
+            pending.blocked = blocked;
+            self.queue_farewell(link);
+        }
+    }
+
+    // ---- pending connections ----
+
+    /// Ends a connection that never became a link.
+    fn reject(&mut self, link: LinkId) {
+        if self.pending.remove(link).is_some() {
+            self.counters.links_rejected += 1;
+            self.outputs.push_back(Output::CloseLink { link });
+        }
+    }
+
+    fn overdue_pending(&mut self) -> Option<LinkId> {
+        let limit = self.config.limits.handshake;
+        let first = self.pending.first()?;
+        if self.now.since(first) < limit {
+            None
+        } else {
+            self.pending.oldest(first)
+        }
+    }
+
+    fn queue_farewell(&mut self, link: LinkId) {
+        if let Some(pending) = self.pending.by_link.get_mut(&link)
+            && !pending.ready
+            && pending.has_output()
+        {
+            pending.ready = true;
+            self.ready.push_back(Ready::Link(link));
+        }
+    }
+
+    fn farewell(&mut self, link: LinkId, buf: &mut [u8]) -> Option<Output> {
+        let pending = self.pending.by_link.get_mut(&link)?;
+        pending.ready = false;
+        if pending.stage != Stage::Leaving {
+            return None;
+        }
+        if pending.taken == pending.farewell.len() {
+            self.pending.remove(link);
+            self.counters.links_rejected += 1;
+            return Some(Output::CloseLink { link });
+        }
+        if pending.blocked {
+            return None;
+        }
+        let rest = &pending.farewell[pending.taken..];
+        let len = rest.len().min(buf.len());
+        buf[..len].copy_from_slice(&rest[..len]);
+        pending.taken += len;
+        self.queue_farewell(link);
+        Some(Output::Send { link, len })
+    }
+}
+
+pub(crate) fn locator_of(id: &SessionId) -> Locator {
+    let mut locator = [0; 8];
+    locator.copy_from_slice(&id.0[..8]);
+    locator
+}

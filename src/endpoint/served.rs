@@ -1,0 +1,191 @@
+//! One session as the server keeps it: the conversation, the ratchet, and how long it may live without a link.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use super::counters::Counters;
+use super::ratchet::Ratchet;
+use crate::config::ServerConfig;
+use crate::crypto::noise::Responder;
+use crate::error::CloseReason;
+use crate::event::{Event, HandoverCause, LinkId, SessionId, State};
+use crate::session::conversation::Conversation;
+use crate::session::link::Life;
+use crate::session::phase::Input;
+use crate::session::{Stats, Verdict};
+use crate::time::Instant;
+use crate::wire::flight::Resume;
+use crate::wire::frame::{self, Close, CloseKind};
+
+/// See the module's head.
+pub struct Served {
+    pub id: SessionId,
+    pub talk: Conversation,
+    pub ratchet: Ratchet,
+    /// The fencing token of this process's ownership.
+    pub token: u64,
+    /// The client has proved its keys once; before, the session is nothing but a pending handshake.
+    pub confirmed: bool,
+    /// Since when it has no confirmed link.
+    pub detached: Option<Instant>,
+    /// A RESUME that waits for the application's word.
+    pub held: Option<Box<Held>>,
+    /// When its heap entry fires.
+    pub armed: Instant,
+    /// It stands in the queue of those with output.
+    pub ready: bool,
+    /// When it ended; it stays until what had arrived is read.
+    pub ended: Option<Instant>,
+    /// What of the talk's counters has been added to the endpoint's.
+    pub counted: Stats,
+}
+
+/// A RESUME that was verified and waits (L-12).
+pub struct Held {
+    pub link: LinkId,
+    pub responder: Responder,
+    pub payload: Vec<u8>,
+    pub under: u32,
+    pub attempt: u32,
+    pub until: Instant,
+}
+
+impl Served {
+    /// A session whose first ACCEPT is about to leave.
+    pub fn new(id: SessionId, talk: Conversation, ratchet: Ratchet, token: u64, now: Instant) -> Self {
+        Served {
+            id,
+            talk,
+            ratchet,
+            token,
+            confirmed: false,
+            detached: Some(now),
+            held: None,
+            armed: Instant::FAR_FUTURE,
+            ready: false,
+            ended: None,
+            counted: Stats::default(),
+        }
+    }
+
+    /// Whether what the client says of both ends can be (U-17). If not, one of them lost state.
+    pub fn is_consistent(&self, resume: &Resume<'_>) -> bool {
+        resume.last_live <= self.ratchet.attempt()
+            && resume.last_token <= self.token
+            && self.talk.is_possible(&resume.position)
+            && resume.send_base <= self.talk.inbox.next()
+            && self.talk.inbox.next() <= resume.send_end
+    }
+
+    /// The client's credential has come.
+    pub fn ask(&mut self, credential: Bytes, authorise_all: bool) {
+        if authorise_all {
+            self.talk.judge(Verdict::Accept { message: Bytes::new() });
+        } else {
+            self.talk.events.push_back(Event::Authorise { credential });
+        }
+    }
+
+    /// Adds what is new in the conversation's counters to the endpoint's.
+    pub fn count(&mut self, counters: &mut Counters) {
+        let (now, before) = (&self.talk.stats, &self.counted);
+        counters.handovers += now.handovers - before.handovers;
+        counters.replayed_messages += now.replayed_messages - before.replayed_messages;
+        counters.sent_messages += now.sent_messages - before.sent_messages;
+        counters.received_messages += now.received_messages - before.received_messages;
+        self.counted = self.talk.stats;
+    }
+
+    /// The client proved its keys on the link of `attempt`: everything older is over (U-34, U-52).
+    pub fn confirm(&mut self, attempt: u32) {
+        self.confirmed = true;
+        self.detached = None;
+        self.ratchet.confirm(attempt);
+        let talk = &mut self.talk;
+        let now = talk.now;
+        let (send_end, recv_next) = (talk.outbox.next(), talk.inbox.next());
+        for link in &mut talk.links {
+            if link.attempt < attempt && link.life == Life::Open {
+                let close = Close {
+                    kind: CloseKind::Superseded,
+                    code: 0,
+                    send_end,
+                    recv_next,
+                };
+                frame::close(&mut link.control, &close);
+                link.life = Life::Closing(now + crate::session::closing::LINGER);
+            }
+        }
+        if matches!(talk.state, State::Established | State::Standby) {
+            talk.step(Input::Switched);
+        } else {
+            talk.step_up();
+        }
+        talk.carried_again(true);
+    }
+
+    /// Timers of the session itself and of its conversation.
+    pub fn handle_timeout(&mut self, config: &ServerConfig) {
+        let now = self.talk.now;
+        if self.talk.state == State::Closed {
+            self.talk.check_links();
+            return;
+        }
+        self.talk.check_closing();
+        self.talk.check_links();
+        self.drop_unconfirmed(config);
+        if self.expires(config).is_some_and(|at| at <= now) {
+            self.talk.finish(CloseReason::Expired);
+        }
+    }
+
+    /// When the session is over if no link comes.
+    pub fn expires(&self, config: &ServerConfig) -> Option<Instant> {
+        let life = if self.confirmed {
+            config.limits.detached
+        } else {
+            config.limits.handshake
+        };
+        self.detached.map(|since| since + life)
+    }
+
+    /// When it wants to be asked next.
+    pub fn deadline(&self, config: &ServerConfig) -> Instant {
+        let mut deadline = self.talk.timer_deadline();
+        if let Some(ended) = self.ended {
+            return deadline.min(ended + config.limits.detached);
+        }
+        deadline = deadline.min(self.expires(config).unwrap_or(Instant::FAR_FUTURE));
+        for link in self
+            .talk
+            .links
+            .iter()
+            .filter(|link| !link.confirmed && link.life == Life::Open)
+        {
+            deadline = deadline.min(link.born + config.limits.handshake);
+        }
+        deadline
+    }
+
+    /// Keeps account of whether a link carries the session.
+    pub fn note_links(&mut self) {
+        if self.talk.newest_confirmed().is_some() {
+            self.detached = None;
+        } else if self.detached.is_none() {
+            self.detached = Some(self.talk.now);
+        }
+    }
+
+    /// A link whose client never proved its keys ends; an older one, if there is any, carries on.
+    fn drop_unconfirmed(&mut self, config: &ServerConfig) {
+        let now = self.talk.now;
+        let overdue = |link: &crate::session::link::Link| {
+            !link.confirmed && link.life == Life::Open && now >= link.born + config.limits.handshake
+        };
+        while let Some(index) = self.talk.links.iter().position(overdue) {
+            let link = self.talk.close_link(index);
+            self.talk.after_loss(&link, HandoverCause::LinkLost);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What the client does with a connection that stands, and with the answer to its flight.
+
+use core::time::Duration;
+
+use alloc::vec::Vec;
+
+use super::auth::Auth;
+use super::client::Session;
+use super::dial::Stage;
+use super::handshake::{Accepted, Answer, Handshake, Offer, Ticket};
+use super::link::Link;
+use super::liveness::Liveness;
+use super::phase::Input;
+use super::rtt::Rtt;
+use crate::crypto::{Opener, Sealer};
+use crate::error::CloseReason;
+use crate::event::{Output, State};
+use crate::wire::flight::{Refuse, RefuseCode, Versions};
+use crate::wire::frame;
+
+/// How long an older link is read after a newer one took over.
+const DRAIN: Duration = Duration::from_secs(2);
+/// The most a server's advice can hold a client back (U-23).
+const ADVICE_MAX: Duration = Duration::from_secs(30);
+
+impl Session {
+    pub(super) fn start_handshake(&mut self, index: usize) {
+        let now = self.talk.now;
+        self.pins.retain(|(_, until)| *until > now);
+        self.pin %= self.pins.len().max(1);
+        let Some((server, _)) = self.pins.get(self.pin).copied() else {
+            return self.fail_try(index, true, Duration::ZERO);
+        };
+        let versions = Versions {
+            min: *self.config.versions.start(),
+            max: *self.config.versions.end(),
+        };
+        let offer = Offer {
+            server: &server,
+            realm: &self.config.realm,
+            versions,
+            version: self.version,
+        };
+        let mut flight = Vec::new();
+        let handshake = match &self.ticket {
+            None => Handshake::hello(&offer, &self.talk, &mut self.rng, &mut flight),
+            Some(ticket) => {
+                self.attempt = self.attempt.saturating_add(1);
+                if self.query {
+                    Handshake::query(&offer, ticket, self.attempt, &self.talk, &mut self.rng, &mut flight)
+                } else {
+                    Handshake::resume(&offer, ticket, self.attempt, &mut self.talk, &mut self.rng, &mut flight)
+                }
+            }
+        };
+        let Some(handshake) = handshake else {
+            return self.fail_try(index, true, Duration::ZERO);
+        };
+        let attempt = &mut self.dialler.tries[index];
+        attempt.flight = flight;
+        attempt.since = now;
+        attempt.stage = Stage::Handshaking(handshake);
+        self.talk.step(Input::LinkUp);
+    }
+
+    pub(super) fn answered(&mut self, index: usize, whole: usize) {
+        let attempt = self.dialler.tries.remove(index);
+        let Stage::Handshaking(handshake) = attempt.stage else {
+            return;
+        };
+        let (answer, rest) = attempt.input.split_at(whole);
+        let (number, started, early) = (handshake.attempt, handshake.started, handshake.early_replay);
+        let outcome = handshake.finish(answer);
+        let Ok(Answer::Accepted(accepted)) = outcome else {
+            self.outputs.push_back(Output::CloseLink { link: attempt.id });
+            return self.turned_away(outcome.ok());
+        };
+        if self.ticket.is_some() && self.talk.id != Some(accepted.session) || !self.talk.is_possible(&accepted.position)
+        {
+            self.outputs.push_back(Output::CloseLink { link: attempt.id });
+            self.cancel_tries();
+            return self.lost(CloseReason::RolledBack);
+        }
+        let mut rtt = Rtt::default();
+        rtt.sample(self.talk.now.since(started));
+        let sealer = Sealer::new(&accepted.split.client);
+        let opener = Opener::new(&accepted.split.server);
+        let mut link = Link::new(attempt.id, number, sealer, opener, Liveness::new(rtt, self.talk.now));
+        link.network = attempt.network;
+        link.blocked = attempt.blocked;
+        link.confirmed = true;
+        self.talk.handover.replays(early);
+        self.accepted(link, *accepted);
+        if !rest.is_empty()
+            && let Some(index) = self.talk.link_index(attempt.id)
+        {
+            self.receive(index, rest);
+        }
+    }
+
+    /// The keys are agreed: the link becomes the newest (U-35).
+    pub(super) fn accepted(&mut self, mut link: Link, accepted: Accepted) {
+        let Accepted {
+            split,
+            ticket_handle,
+            session,
+            token,
+            position,
+            window,
+            address,
+        } = accepted;
+        let same_server = self.ticket.as_ref().is_none_or(|ticket| ticket.token == token);
+        let generation = link.attempt;
+        self.ticket = Some(Ticket {
+            handle: ticket_handle,
+            resumption: split.resumption,
+            generation,
+            token,
+            address,
+        });
+        self.talk.id = Some(session);
+        self.query = false;
+        self.version_mismatch = false;
+        self.talk.learn(&position, &window);
+        if let Auth::Asking { credential } = &self.talk.auth {
+            frame::auth(&mut link.control, credential);
+        }
+        self.talk.adopt(link, &position);
+        self.talk.drain_older(self.talk.now + DRAIN);
+        if self.talk.state == State::Established || self.talk.state == State::Standby {
+            self.talk.step(Input::Switched);
+        } else {
+            self.talk.step_up();
+        }
+        self.talk.carried_again(same_server);
+        self.cancel_tries();
+        self.dialler.backoff.reset();
+        self.dialler.failing_since = None;
+    }
+
+    /// Any answer but an ACCEPT that lets the session in.
+    pub(super) fn turned_away(&mut self, answer: Option<Answer>) {
+        match answer {
+            Some(Answer::Lost(reason)) => {
+                self.cancel_tries();
+                self.lost(reason);
+            }
+            Some(Answer::Alive) => {
+                self.query = false;
+                self.after_failed_try(Duration::ZERO);
+            }
+            Some(Answer::Refused(refuse)) => {
+                let wait = self.take_advice(&refuse);
+                self.after_failed_try(wait);
+            }
+            Some(Answer::Accepted(_)) | None => self.after_failed_try(Duration::ZERO),
+        }
+    }
+
+    /// A REFUSE is in the clear: it changes what is tried next, nothing else (U-23, U-24, F-19).
+    pub(super) fn take_advice(&mut self, refuse: &Refuse) -> Duration {
+        match refuse.code {
+            RefuseCode::Version => {
+                let best = refuse.max_version.min(*self.config.versions.end());
+                self.version_mismatch = best < refuse.min_version || best < *self.config.versions.start();
+                if !self.version_mismatch {
+                    self.version = best;
+                }
+            }
+            RefuseCode::Key => self.pin = (self.pin + 1) % self.pins.len().max(1),
+            RefuseCode::NotHere => self.query = self.ticket.is_some(),
+            RefuseCode::Busy | RefuseCode::Later | RefuseCode::Draining => {}
+        }
+        Duration::from_millis(refuse.retry_ms.into()).min(ADVICE_MAX)
+    }
+
+    /// An authenticated end (G2).
+    pub(super) fn lost(&mut self, reason: CloseReason) {
+        self.dialler.stopped = true;
+        self.talk.finish(reason);
+    }
+}

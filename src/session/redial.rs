@@ -1,0 +1,193 @@
+//! When the client dials again, and when it stops: after a loss, on a suspicion or a hint, as the server asks, and not for ever.
+//!
+//! | why | what |
+//! |---|---|
+//! | the last link ended | at once; with a delay only if that happens all the time |
+//! | a link is suspect, the network changed, the process woke | beside the link that carries (make before break) |
+//! | DRAIN | at a random moment of the window |
+//! | a try failed | back-off with full jitter, at least what the server advised |
+//! | nothing got through for `give_up_after` | `HandoverFailed`; nothing more before `retry()` |
+
+use core::time::Duration;
+
+use super::backoff::jitter;
+use super::client::Session;
+use super::dial::Stage;
+use super::phase::Input;
+use super::receive::Notice;
+use crate::crypto::PublicKey;
+use crate::error::FailReason;
+use crate::event::{Event, HandoverCause, MessageId, Output, State, Target};
+use crate::time::Instant;
+
+/// Most pins held, those of KEYS included.
+const PINS_MAX: usize = 16;
+
+impl Session {
+    pub(super) fn take_notice(&mut self, notice: Notice) {
+        let now = self.talk.now;
+        match notice {
+            Notice::Credential(_) => {}
+            Notice::Drain { window_ms, address } => {
+                let window = Duration::from_millis(window_ms.into());
+                self.talk.events.push_back(Event::Draining { window });
+                self.dialler.advised = (!address.is_empty()).then_some(address);
+                // The old address is the one that goes away.
+                if let Some(ticket) = &mut self.ticket {
+                    ticket.address.clear();
+                }
+                let delay = jitter(window, &mut self.rng);
+                self.dialler.plan(now + delay);
+            }
+            Notice::Keys(keys) => {
+                self.pins.retain(|(_, until)| *until > now);
+                for (key, lifetime) in keys {
+                    let until = now + Duration::from_secs(lifetime.into());
+                    if let Some((_, end)) = self.pins.iter_mut().find(|(pin, _)| pin.0 == key) {
+                        *end = until.max(*end);
+                    } else if self.pins.len() < PINS_MAX {
+                        self.pins.push((PublicKey(key), until));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A link is gone: if nothing carries the session, dial.
+    pub(super) fn redial_if_down(&mut self) {
+        if self.talk.carrier().is_some() || self.talk.closing.has_begun() {
+            return;
+        }
+        let now = self.talk.now;
+        self.dialler.failing_since.get_or_insert(now);
+        if !self.dialler.is_busy() && !self.talk.suspended {
+            let delay = self
+                .dialler
+                .backoff
+                .after_loss(now, &self.config.backoff, &mut self.rng);
+            self.dialler.plan(now + delay);
+        }
+        self.dialler.hurry(now);
+        self.dial();
+    }
+
+    /// Opens a link beside the one that carries, or hurries the one under way.
+    pub(super) fn dial_beside(&mut self, cause: HandoverCause) {
+        if self.talk.suspended || self.talk.closing.has_begun() || self.dialler.stopped {
+            return;
+        }
+        let now = self.talk.now;
+        if let Some(carrier) = self.talk.carrier() {
+            let liveness = &self.talk.links[carrier].liveness;
+            let since = if liveness.suspect {
+                liveness.silent_since()
+            } else {
+                None
+            };
+            self.talk.begin_handover(cause, since);
+        }
+        self.dialler.backoff.reset();
+        if cause == HandoverCause::NetworkChanged {
+            // What was under way went out on the old network.
+            self.cancel_tries();
+        }
+        if self.dialler.tries.is_empty() {
+            self.dialler.plan(now);
+        }
+        self.dial();
+    }
+
+    pub(super) fn carrier_is_sound(&self) -> bool {
+        self.talk
+            .carrier()
+            .is_some_and(|carrier| !self.talk.links[carrier].liveness.suspect)
+    }
+
+    /// Opens what the plan says is due.
+    pub(super) fn dial(&mut self) {
+        if self.talk.suspended || self.talk.closing.has_begun() || self.dialler.stopped {
+            return;
+        }
+        let own = self.ticket.as_ref().map_or("", |ticket| ticket.address.as_str());
+        if self.dialler.open_due(self.talk.now, own, &mut self.outputs) {
+            if self.talk.state == State::None {
+                self.talk.step(Input::Dial);
+            }
+            if self.talk.carrier().is_some() {
+                // Nobody but a DRAIN gets here without having begun.
+                self.talk.begin_handover(HandoverCause::Drain, None);
+            }
+        }
+    }
+
+    pub(super) fn cancel_tries(&mut self) {
+        self.dialler.cancel(&mut self.outputs);
+    }
+
+    /// A connection attempt came to nothing.
+    pub(super) fn fail_try(&mut self, index: usize, close: bool, at_least: Duration) {
+        let attempt = self.dialler.tries.remove(index);
+        if close {
+            self.outputs.push_back(Output::CloseLink { link: attempt.id });
+        }
+        self.after_failed_try(at_least);
+    }
+
+    pub(super) fn after_failed_try(&mut self, at_least: Duration) {
+        let now = self.talk.now;
+        // A spare that stands takes over.
+        if self.dialler.handshaking().is_none()
+            && let Some(index) = self
+                .dialler
+                .tries
+                .iter()
+                .position(|attempt| matches!(attempt.stage, Stage::Spare))
+        {
+            return self.start_handshake(index);
+        }
+        if !self.dialler.tries.is_empty() {
+            return;
+        }
+        if self.talk.carrier().is_none() {
+            self.talk.step(Input::LinkLost);
+        } else if self.carrier_is_sound() {
+            // The hint was false, or the old link recovered: it goes on carrying.
+            self.talk.carried_again(true);
+            return;
+        }
+        if self.dialler.take_hedge() && at_least.is_zero() {
+            self.dialler.open(Target::Configured, now, &mut self.outputs);
+        } else {
+            self.dialler.replan(now, at_least, &self.config.backoff, &mut self.rng);
+        }
+    }
+
+    pub(super) fn give_up_at(&self) -> Instant {
+        let failing = if self.talk.carrier().is_some() {
+            None
+        } else {
+            self.dialler.failing_since
+        };
+        match failing {
+            Some(since) if !self.dialler.stopped => since + self.config.backoff.give_up_after,
+            _ => Instant::FAR_FUTURE,
+        }
+    }
+
+    pub(super) fn give_up_if_due(&mut self) {
+        if self.talk.suspended || self.talk.now < self.give_up_at() || self.talk.closing.has_begun() {
+            return;
+        }
+        self.cancel_tries();
+        self.dialler.stopped = true;
+        self.talk.step(Input::GaveUp);
+        self.talk.handover.fail();
+        let reason = if self.version_mismatch {
+            FailReason::VersionMismatch
+        } else {
+            FailReason::GaveUp
+        };
+        let acked = MessageId(self.talk.outbox.acked());
+        self.talk.events.push_back(Event::HandoverFailed { reason, acked });
+    }
+}
