@@ -14,10 +14,11 @@
 //! | `unbroken_server_handover_downtime_seconds` | histogram | how long each survived interruption lasted |
 //! | `unbroken_server_replayed_messages_total` | counter | messages sent again after a handover |
 //! | `unbroken_server_resumes_accepted_total` | counter | resumes let in |
-//! | `unbroken_server_resumes_refused_total` | counter, `reason` | resumes turned down: see `Counters::resumes_refused_*` of the core |
+//! | `unbroken_server_resumes_refused_total` | counter, `reason` = `unknown`, `forged`, `stale`, `rolled_back`, `veto` | resumes turned down |
+//! | `unbroken_server_links_rejected_total` | counter | connections that ended without an accepted first flight |
 //! | `unbroken_server_busy_total` | counter | first flights refused because too much was pending |
 //! | `unbroken_server_bad_records_total` | counter | links ended because of what they carried |
-//! | `unbroken_server_messages_total` | counter, `direction` = `in`, `out` | reliable and unreliable messages fetched by handlers; reliable ones sent |
+//! | `unbroken_server_messages_total` | counter, `direction` = `in`, `out` | reliable messages fetched and sent by handlers |
 //! | `unbroken_server_bytes_total` | counter, `direction` | bytes on the wire, TCP payload |
 //! | `unbroken_client_sessions` | gauge | sessions of this process that are not over |
 //! | `unbroken_client_dials_total` | counter, `result` = `up`, `failed` | connections opened, or not |
@@ -44,6 +45,7 @@ pub mod name {
     pub const DETACHED: &str = "unbroken_server_detached";
     pub const LINKS: &str = "unbroken_server_links";
     pub const ACCEPTED: &str = "unbroken_server_links_accepted_total";
+    pub const REJECTED: &str = "unbroken_server_links_rejected_total";
     pub const TURNED_AWAY: &str = "unbroken_server_links_turned_away_total";
     pub const OPENED: &str = "unbroken_server_sessions_opened_total";
     pub const CLOSED: &str = "unbroken_server_sessions_closed_total";
@@ -118,8 +120,6 @@ impl Share {
 pub(crate) struct ServerTally {
     pub(crate) sent: u64,
     pub(crate) received: u64,
-    pub(crate) messages_sent: u64,
-    pub(crate) messages_received: u64,
     last: Option<Instant>,
     published: Published,
     sessions: Share,
@@ -129,7 +129,6 @@ pub(crate) struct ServerTally {
     bytes: [Step; 2],
     messages: [Step; 2],
     handovers: Counter,
-    replayed: Counter,
     downtime: Histogram,
 }
 
@@ -137,7 +136,7 @@ pub(crate) struct ServerTally {
 #[derive(Clone, Copy, PartialEq, Default)]
 struct Published {
     counts: [usize; 3],
-    sums: [u64; 4],
+    sums: [u64; 2],
     counters: Counters,
 }
 
@@ -151,8 +150,6 @@ impl ServerTally {
         ServerTally {
             sent: 0,
             received: 0,
-            messages_sent: 0,
-            messages_received: 0,
             last: None,
             published: Published::default(),
             sessions: Share::new(gauge!(name::SESSIONS)),
@@ -161,17 +158,20 @@ impl ServerTally {
             steps: vec![
                 (Step::new(counter!(name::ACCEPTED)), |c| c.links_accepted),
                 (Step::new(counter!(name::OPENED)), |c| c.sessions_opened),
-                (Step::new(counter!(name::RESUMED)), |c| c.resumes_accepted),
+                (Step::new(counter!(name::RESUMED)), |c| c.resumes),
+                (Step::new(counter!(name::REPLAYED)), |c| c.replayed_messages),
                 (Step::new(counter!(name::BUSY)), |c| c.refused_busy),
                 (Step::new(counter!(name::BAD_RECORDS)), |c| c.bad_records),
-                (refused("mac1"), |c| c.resumes_refused_mac),
-                (refused("attempt"), |c| c.resumes_refused_attempt),
-                (refused("unknown"), |c| c.resumes_refused_unknown),
+                (Step::new(counter!(name::REJECTED)), |c| c.links_rejected),
+                (refused("unknown"), |c| c.resumes_unknown),
+                (refused("forged"), |c| c.resumes_forged),
+                (refused("stale"), |c| c.resumes_stale),
+                (refused("rolled_back"), |c| c.rollbacks),
+                (refused("veto"), |c| c.vetoes),
             ],
             bytes: both(name::BYTES),
             messages: both(name::MESSAGES),
             handovers: counter!(name::HANDOVERS),
-            replayed: counter!(name::REPLAYED),
             downtime: histogram!(name::DOWNTIME),
         }
     }
@@ -180,7 +180,6 @@ impl ServerTally {
         match event {
             Event::HandoverEnd(end) => {
                 self.handovers.increment(1);
-                self.replayed.increment(end.replayed_messages);
                 self.downtime.record(end.downtime.as_secs_f64());
             }
             Event::HandoverFailed { reason, .. } => counter!(name::FAILED, "reason" => variant(reason)).increment(1),
@@ -191,7 +190,7 @@ impl ServerTally {
 
     /// Hands on what changed, if it is time. Returns when it should be called again at the latest.
     pub(crate) fn publish(&mut self, now: Instant, (counters, sessions, links, detached): Now) -> Option<Instant> {
-        let sums = [self.sent, self.received, self.messages_sent, self.messages_received];
+        let sums = [self.sent, self.received];
         let current = Published {
             counts: [sessions, links, detached],
             sums,
@@ -215,8 +214,8 @@ impl ServerTally {
             .for_each(|(step, pick)| step.upto(pick(&counters)));
         self.bytes[0].upto(self.sent);
         self.bytes[1].upto(self.received);
-        self.messages[0].upto(self.messages_sent);
-        self.messages[1].upto(self.messages_received);
+        self.messages[0].upto(counters.sent_messages);
+        self.messages[1].upto(counters.received_messages);
         None
     }
 

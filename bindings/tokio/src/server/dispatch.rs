@@ -26,12 +26,7 @@ impl Worker {
             Event::Authorise { credential } => return self.authorise(state, &slot, credential.clone()),
             Event::ResumeRequest => return self.judge_resume(state, id),
             Event::Established { .. } => self.handle(&slot),
-            Event::HandoverBegin { .. } => state.detached += usize::from(!slot.set_detached(true)),
-            Event::HandoverEnd(_) | Event::HandoverFailed { .. } => {
-                state.detached -= usize::from(slot.set_detached(false))
-            }
             Event::Closed(reason) => {
-                state.detached -= usize::from(slot.set_detached(false));
                 state.sessions.remove(&id);
                 // What had arrived is still the handler's; at most a window of it.
                 let mut left = Vec::new();

@@ -70,7 +70,6 @@ impl ServerSession {
         }
         let mut state = self.worker.state.borrow_mut();
         let message = Message::from(state.endpoint.session(self.slot.id)?.recv()?);
-        state.tally.messages_received += 1;
         self.worker.touch();
         Some(message)
     }
@@ -109,7 +108,6 @@ impl ServerSession {
             Some(mut session) => session.send(message)?,
             None => return Err(SendError::Closed(message)),
         };
-        state.tally.messages_sent += 1;
         self.worker.touch();
         Ok(sent)
     }
@@ -243,7 +241,6 @@ struct Inner {
     writers: Wakers,
     watchers: Wakers,
     enders: Wakers,
-    detached: bool,
     closed: Option<CloseReason>,
     left: VecDeque<Message>,
 }
@@ -267,11 +264,6 @@ impl Slot {
 
     pub(crate) fn set_credential(&self, credential: Bytes) {
         self.inner.borrow_mut().credential = credential;
-    }
-
-    /// Returns what it was before.
-    pub(crate) fn set_detached(&self, detached: bool) -> bool {
-        std::mem::replace(&mut self.inner.borrow_mut().detached, detached)
     }
 
     pub(crate) fn closed(&self) -> Option<CloseReason> {

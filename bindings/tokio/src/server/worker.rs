@@ -62,7 +62,6 @@ pub(crate) struct State {
     pub(crate) endpoint: Endpoint,
     pub(crate) sessions: HashMap<SessionId, Rc<Slot>>,
     pub(crate) tally: ServerTally,
-    pub(crate) detached: usize,
     links: HashMap<LinkId, Rc<Link>>,
     next_link: u64,
 }
@@ -81,7 +80,6 @@ pub(crate) fn spawn(
             endpoint,
             sessions: HashMap::new(),
             tally: ServerTally::new(),
-            detached: 0,
             links: HashMap::new(),
             next_link: 0,
         };
@@ -167,7 +165,7 @@ impl Worker {
         let state = self.state.borrow();
         WorkerStats {
             sessions: state.endpoint.sessions(),
-            detached: state.detached,
+            detached: state.endpoint.detached(),
             links: state.links.len(),
             counters: state.endpoint.counters(),
         }
@@ -328,7 +326,7 @@ impl Driver {
             state.endpoint.counters(),
             state.endpoint.sessions(),
             state.links.len(),
-            state.detached,
+            state.endpoint.detached(),
         );
         let publish = state.tally.publish(now, stats);
         let due = [
