@@ -125,7 +125,7 @@ pub(crate) struct ServerTally {
     sessions: Share,
     detached: Share,
     links: Share,
-    steps: Vec<(Step, fn(&Counters) -> u64)>,
+    steps: Vec<(Step, Pick)>,
     bytes: [Step; 2],
     messages: [Step; 2],
     handovers: Counter,
@@ -140,6 +140,10 @@ struct Published {
     counters: Counters,
 }
 
+/// Picks one of the core's counters.
+type Pick = fn(&Counters) -> u64;
+
+/// The core's counters, sessions, links, detached.
 type Now = (Counters, usize, usize, usize);
 
 impl ServerTally {

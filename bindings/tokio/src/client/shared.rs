@@ -172,10 +172,8 @@ impl Core {
                 return;
             }
             Event::Established { .. } => self.standing = Standing::Established,
-            Event::HandoverFailed { reason, .. } if !reason.is_final() => {
-                if self.standing == Standing::Trying {
-                    self.standing = Standing::GaveUp;
-                }
+            Event::HandoverFailed { reason, .. } if !reason.is_final() && self.standing == Standing::Trying => {
+                self.standing = Standing::GaveUp;
             }
             Event::Closed(reason) => {
                 self.close(*reason);

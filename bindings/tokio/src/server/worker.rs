@@ -92,8 +92,9 @@ pub(crate) fn spawn(
             tasks: Cell::new(0),
         });
         let local = LocalSet::new();
-        let driver = Driver::new(worker, orders, arrivals);
-        runtime.block_on(local.run_until(driver.run()));
+        // Within the runtime, because of the timer.
+        let drive = async { Driver::new(worker, orders, arrivals).run().await };
+        runtime.block_on(local.run_until(drive));
     })
 }
 
