@@ -35,11 +35,13 @@ impl Session {
             min: *self.config.versions.start(),
             max: *self.config.versions.end(),
         };
+        // A REFUSE is only a hint: what it made us try is tried once.
+        let version = core::mem::replace(&mut self.version, versions.max);
         let offer = Offer {
             server: &server,
             realm: &self.config.realm,
             versions,
-            version: self.version,
+            version,
         };
         let mut flight = Vec::new();
         let handshake = match &self.ticket {
@@ -70,6 +72,7 @@ impl Session {
         };
         let (answer, rest) = attempt.input.split_at(whole);
         let (number, started, early) = (handshake.attempt, handshake.started, handshake.early_replay);
+        let version = handshake.version;
         let outcome = handshake.finish(answer);
         let Ok(Answer::Accepted(accepted)) = outcome else {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
@@ -81,6 +84,7 @@ impl Session {
             self.cancel_tries();
             return self.lost(CloseReason::RolledBack);
         }
+        self.version = version;
         let mut rtt = Rtt::default();
         rtt.sample(self.talk.now.since(started));
         let sealer = Sealer::new(&accepted.split.client);

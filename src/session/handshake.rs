@@ -40,6 +40,8 @@ pub struct Handshake {
     initiator: Initiator,
     kind: FlightKind,
     pub attempt: u32,
+    /// The protocol version it was sent under.
+    pub version: u8,
     pub started: Instant,
     /// Messages and payload in the early data that an older link may have carried already.
     pub early_replay: (u64, u64),
@@ -86,6 +88,7 @@ impl Handshake {
         Some(Handshake {
             initiator,
             kind: FlightKind::Hello,
+            version: offer.version,
             attempt: 0,
             started: talk.now,
             early_replay: (0, 0),
@@ -114,6 +117,7 @@ impl Handshake {
         Some(Handshake {
             initiator,
             kind: FlightKind::Query,
+            version: offer.version,
             attempt,
             started: talk.now,
             early_replay: (0, 0),
@@ -167,6 +171,7 @@ impl Handshake {
         Some(Handshake {
             initiator,
             kind: FlightKind::Resume,
+            version: offer.version,
             attempt,
             started: talk.now,
             early_replay,
