@@ -53,9 +53,9 @@ fn fault_entry(at: Duration, fault: Fault) -> Value {
     json!([ms(at), name, ms(time)])
 }
 
-/// Milliseconds with one digit, to keep the file small.
+/// Milliseconds with two digits, to keep the file small.
 fn ms(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e4).round() / 10.0
+    (time.as_secs_f64() * 1e5).round() / 100.0
 }
 
 #[cfg(test)]
