@@ -1,4 +1,4 @@
-//! `unbroken-sim --seeds A..B [--profile NAME] [--jobs N]`: runs the seeds and says what came of it.
+//! `unbroken-sim --seeds A..B [--profile NAME] [--jobs N] [--trace N]`: runs the seeds and says what came of it.
 
 use core::ops::Range;
 use std::io::{IsTerminal as _, Write as _};
@@ -9,13 +9,14 @@ use std::time::Instant;
 
 use unbroken_sim::{Profile, Totals, run_seed};
 
-const USAGE: &str = "usage: unbroken-sim --seeds A..B [--profile NAME] [--jobs N]\n\
+const USAGE: &str = "usage: unbroken-sim --seeds A..B [--profile NAME] [--jobs N] [--trace N]\n\
                      without --profile the seeds go through all profiles in turn";
 
 struct Args {
     seeds: Range<u64>,
     profile: Option<Profile>,
     jobs: u64,
+    trace: usize,
 }
 
 fn main() -> ExitCode {
@@ -34,6 +35,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
         seeds: 0..100,
         profile: None,
         jobs,
+        trace: 60,
     };
     while let Some(arg) = args.next() {
         let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
@@ -45,6 +47,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
             }
             "--profile" => parsed.profile = Some(value.parse()?),
             "--jobs" => parsed.jobs = value.parse::<u64>().map_err(|e| format!("--jobs {value}: {e}"))?.max(1),
+            "--trace" => parsed.trace = value.parse::<usize>().map_err(|e| format!("--trace {value}: {e}"))?,
             _ => return Err(format!("no option {arg}")),
         }
     }
@@ -73,7 +76,7 @@ fn run(args: &Args) -> ExitCode {
                     let profile = args
                         .profile
                         .unwrap_or(Profile::ALL[(seed % Profile::ALL.len() as u64) as usize]);
-                    match run_seed(profile, seed) {
+                    match run_seed(profile, seed, args.trace) {
                         Ok(one) => {
                             let mut totals = totals.lock().unwrap();
                             *totals += one;

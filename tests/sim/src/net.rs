@@ -74,6 +74,8 @@ struct Conn {
     opened: Instant,
     ends: [End; 2],
     pipes: [Pipe; 2],
+    /// To the client, to the server.
+    delay: [Duration; 2],
     /// Nothing arrives any more.
     broken: bool,
 }
@@ -118,7 +120,9 @@ impl Net {
         let id = self.next;
         self.next += 1;
         self.counters.opened += 1;
-        let (there, back) = (self.delay(Side::Server), self.delay(Side::Client));
+        let slower = 100 + self.rng.below(self.options.paths + 1) as u32;
+        let delay = [1, 0].map(|index: usize| self.options.delay[index] * slower / 100);
+        let [back, there] = delay;
         match fate.connect {
             Connect::Works => q.after(there + back, Event::Net(NetEvent::Connected(id))),
             Connect::Refused => q.after(there + back, Event::Net(NetEvent::ConnectFailed(id))),
@@ -135,6 +139,7 @@ impl Net {
                 opened: q.now(),
                 ends,
                 pipes,
+                delay,
                 broken: false,
             },
         );
@@ -232,12 +237,11 @@ impl Net {
     }
 
     fn connected(&mut self, id: ConnId, q: &mut Q, out: &mut Vec<Notice>) {
-        let there = self.delay(Side::Server);
         let Some(conn) = self.conns.get_mut(&id) else { return };
         conn.opened = q.now();
         conn.ends[Side::Client as usize].up = true;
         // What the client writes arrives right behind the last segment of the TCP handshake.
-        let accepted = q.now() + there;
+        let accepted = q.now() + conn.delay[Side::Server as usize];
         conn.pipes[Side::Server as usize].last_arrival = accepted;
         q.at(accepted, Event::Net(NetEvent::Accepted(id)));
         if let Some(cut) = conn.fate.cut {
@@ -273,14 +277,14 @@ impl Net {
                 pipe.line_free = pipe.line_free.max(q.now()) + Duration::from_micros(nanos);
             }
             let jitter = self.rng.duration(Duration::ZERO..=options.jitter);
-            let at = pipe.line_free.max(q.now()) + options.delay[1 - reader as usize] + jitter;
+            let at = pipe.line_free.max(q.now()) + conn.delay[reader as usize] + jitter;
             pipe.last_arrival = pipe.last_arrival.max(at);
             pipe.line.push_back((pipe.last_arrival, bytes));
             q.at(pipe.last_arrival, Event::Net(NetEvent::Arrive(id, reader)));
         }
         if pipe.closing && pipe.host.is_empty() {
             pipe.closing = false;
-            let at = pipe.last_arrival.max(q.now() + options.delay[1 - reader as usize]);
+            let at = pipe.last_arrival.max(q.now() + conn.delay[reader as usize]);
             pipe.last_arrival = at;
             pipe.line.push_back((at, Vec::new()));
             q.at(at, Event::Net(NetEvent::Arrive(id, reader)));
@@ -339,7 +343,7 @@ impl Net {
         if conn.ends[side as usize].gone {
             pipe.under_way -= bytes.len();
             if self.options.reset_on_closed {
-                let back = self.options.delay[side as usize];
+                let back = conn.delay[side.other() as usize];
                 q.after(back, Event::Net(NetEvent::Down(id, side.other(), false)));
             }
         } else {
@@ -425,9 +429,5 @@ impl Net {
         {
             self.conns.remove(&id);
         }
-    }
-
-    fn delay(&mut self, to: Side) -> Duration {
-        self.options.delay[1 - to as usize]
     }
 }

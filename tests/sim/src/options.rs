@@ -84,6 +84,8 @@ pub enum Chunks {
 pub struct NetOptions {
     /// One way, per direction: client to server, server to client.
     pub delay: [Duration; 2],
+    /// Each connection has its own path: up to so many percent slower.
+    pub paths: u64,
     /// Added at random to each segment; never reorders.
     pub jitter: Duration,
     /// Bytes a second, per direction; 0 is without bound.
@@ -178,6 +180,8 @@ pub struct Options {
     pub server_limits: Limits,
     pub timing: Timing,
     pub backoff: Backoff,
+    /// Events that are kept to be shown.
+    pub trace: usize,
 }
 
 const MS: Duration = Duration::from_millis(1);
@@ -198,6 +202,7 @@ impl Options {
             safety: Duration::ZERO,
             net: NetOptions {
                 delay: [25 * MS; 2],
+                paths: 0,
                 jitter: Duration::ZERO,
                 bandwidth: 0,
                 socket: 1 << 20,
@@ -232,6 +237,7 @@ impl Options {
                 give_up_after: 24 * HOUR,
                 ..Backoff::default()
             },
+            trace: 60,
         }
     }
 
@@ -359,8 +365,8 @@ impl Options {
             bytes.saturating_mul(1_000_000) / self.net.bandwidth
         };
         // One round trip for each socket full of bytes, and one for each window of messages.
-        let round =
-            self.net.delay[0] + self.net.delay[1] + self.net.jitter * 2 + self.net.coalesce * 2 + self.timing.ack_delay;
+        let slowest = (self.net.delay[0] + self.net.delay[1]) * (100 + self.net.paths as u32) / 100;
+        let round = slowest + self.net.jitter * 2 + self.net.coalesce * 2 + self.timing.ack_delay;
         let room = self
             .client_limits
             .window_messages
@@ -394,6 +400,7 @@ fn draw_net(rng: &mut Rng) -> NetOptions {
         } else {
             [delay, Duration::from_micros(rng.log_range(10..=300_000))]
         },
+        paths: *rng.pick(&[0, 50, 400]),
         jitter: if rng.coin() {
             Duration::ZERO
         } else {

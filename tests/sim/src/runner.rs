@@ -41,9 +41,13 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// One seed, from its options to the end.
-pub fn run_seed(profile: Profile, seed: u64) -> Result<Totals, Box<Failure>> {
-    run_world(World::new(Options::draw(profile, seed), seed), World::run)
+/// One seed, from its options to the end; a failure shows so many of the last events.
+pub fn run_seed(profile: Profile, seed: u64, trace: usize) -> Result<Totals, Box<Failure>> {
+    let options = Options {
+        trace,
+        ..Options::draw(profile, seed)
+    };
+    run_world(World::new(options, seed), World::run)
 }
 
 /// Does something with a world and reports a panic with all that is known.

@@ -190,6 +190,8 @@ impl World {
                 }
                 other == Some(code)
             }
+            // The server may forget a session whose client never confirmed it: nothing was delivered.
+            CloseReason::UnknownSession if side == Side::Client && self.seats[i].id.is_none() => true,
             CloseReason::Expired | CloseReason::UnknownSession => may_expire,
             _ => false,
         };

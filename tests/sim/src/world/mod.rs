@@ -172,6 +172,8 @@ pub struct World {
     buffer: Vec<u8>,
     /// Links that died under sessions by forged or changed bytes.
     pub poisoned: u64,
+    /// Conversations that were over before the end.
+    pub ended_early: u64,
 }
 
 /// The service's key in every simulation.
@@ -267,7 +269,7 @@ impl World {
             clients,
             servers,
             seats,
-            trace: Trace::new(60),
+            trace: Trace::new(options.trace),
             tape: Tape::default(),
             script: VecDeque::new(),
             healed: false,
@@ -279,6 +281,7 @@ impl World {
             client_configs,
             buffer: vec![0; options.host.buffer],
             poisoned: 0,
+            ended_early: 0,
             options,
             seed,
         };
@@ -363,7 +366,8 @@ impl World {
         let mut text = String::new();
         for (i, (client, seat)) in self.clients.iter().zip(&self.seats).enumerate() {
             let (c, s) = (&client.talk, &seat.talk);
-            if c.life.closed.is_some() && s.life.closed.is_some() {
+            let over = c.life.closed.is_some() && s.life.closed.is_some();
+            if over || self.clients.len() > 1 && client.talk.life.disconnected.is_none() && self.is_settled(i) {
                 continue;
             }
             text += &format!(

@@ -7,7 +7,6 @@ use core::time::Duration;
 use unbroken::{CloseReason, NetworkEvent, NetworkId, State};
 
 use super::{Event, Node, World};
-use crate::fate::Side;
 use crate::options::Profile;
 
 /// What a run was worth.
@@ -79,6 +78,10 @@ impl World {
             }
         }
         self.heal();
+        self.settle_down();
+        // Whoever could not even connect before has one handover at least.
+        self.kill_all();
+        self.run_for(Duration::from_secs(1));
         self.settle_down();
         if self.options.profile != Profile::Calm {
             self.check_not_vacuous();
@@ -205,8 +208,13 @@ impl World {
 
     /// One side says goodbye, both know why; nothing is left.
     fn end(&mut self) {
+        // Links that are half-open without anybody's knowledge are found by the clients' probes.
+        let (timing, backoff) = (&self.options.timing, &self.options.backoff);
+        self.run_for(timing.idle_probe + timing.dead_after * 2 + backoff.cap * 2 + Duration::from_secs(10));
+        self.settle_down();
         for i in 0..self.clients.len() {
             if self.clients[i].talk.life.closed.is_some() {
+                self.ended_early += 1;
                 continue;
             }
             let code = self.rng.u64() as u32;
@@ -261,7 +269,6 @@ impl World {
                 ));
             }
         }
-        let _ = Side::BOTH;
     }
 
     fn totals(&self, start: unbroken::Instant) -> Totals {
@@ -281,11 +288,7 @@ impl World {
             messages: talks().map(|t| t.reader.received).sum(),
             unreliable: talks().map(|t| t.reader.unreliable_received()).sum(),
             bytes: talks().map(|t| t.reader.bytes).sum(),
-            ended_early: self
-                .clients
-                .iter()
-                .filter(|c| c.talk.life.disconnected.is_none() && c.talk.life.closed.is_some())
-                .count() as u64,
+            ended_early: self.ended_early,
             virtual_time: self.now().since(start),
             digest: self.trace.digest(),
         }
