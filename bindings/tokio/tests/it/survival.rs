@@ -127,6 +127,7 @@ async fn f105_flapping_leaks_nothing() {
             if (sum(|w| w.sessions), sum(|w| w.links), sum(|w| w.detached)) == (1, 1, 0) {
                 break;
             }
+            eprintln!("{stats:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
