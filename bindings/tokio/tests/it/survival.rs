@@ -82,7 +82,7 @@ async fn thousands_of_messages_through_a_breaking_network() {
 }
 
 async fn pace(number: u32) {
-    if number % 10 == 0 {
+    if number.is_multiple_of(10) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
