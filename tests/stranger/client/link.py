@@ -19,7 +19,7 @@ class Link:
         self.handshake = None
         self.header = b""
         self.tx = self.rx = None
-        self.auth_sent = False
+        self.auth_sent = self.close_sent = False
         self.records_in = 0
 
     def _allow(self, size):

@@ -377,7 +377,52 @@ def rolled_back(run):
     s.token += 1000
     ended(s)
     check(s.closed[0] == "RolledBack", f"ended as {s.closed}")
-    return "a token from the future ends the session as RolledBack"
+    # The other way round: this end forgot what it sent. It says so by CLOSE of kind 7, and the server remembers (U-21).
+    s = up(run)
+    t = Traffic(run, s)
+    for _ in range(5):
+        t.send(30)
+    t.finish()
+    s.drop_link()
+    s.outbox.clear()
+    s.send_base = s.send_end = s.acked_bytes = 0
+    ended(s)
+    check(s.closed[0] == "RolledBack", f"ended as {s.closed}")
+    wait_links(run, 0)
+    s.closed, s.mode = None, "query"
+    ended(s)
+    check(s.closed[0] == "RolledBack" and run.server.tell("report")["sessions"] == 0, f"QUERY: ended as {s.closed}")
+    return "a lost state on either end ends the session as RolledBack on both"
+
+
+def bad_resumes(run):
+    """Authentic RESUMEs that are malformed: the link ends without a byte, the session does not (U-7, U-9, U-11, U-16)."""
+    s = up(run)
+    t = Traffic(run, s)
+    t.send(50)
+    t.finish()
+    s.drop_link()
+    whole = s._payload(b"")
+    bad = {
+        "min_version over max_version": b"\x02\x01" + whole[2:],
+        "a version outside the range": b"\x02\x02" + whole[2:],
+        "delivered over recv_next": whole[:26] + (99).to_bytes(8, "big") + whole[34:],
+        "a window of 0 messages": whole[:50] + bytes(4) + whole[54:],
+        "a window below max_message": whole[:54] + (5).to_bytes(4, "big") + whole[58:],
+        "an ACK among early frames": whole + b"\x02\x00\x10\x10",
+        "frame 40 among early frames": whole + b"\x40\x00",
+        "early frames with a gap": whole + b"\x01\x32\x02a",
+    }
+    for name, payload in bad.items():
+        s._payload = lambda early: payload
+        answer = run.server.raw(forge(s))
+        check(answer == b"", f"{name}: {answer}")
+    del s._payload
+    until(s, s.established, "a good RESUME")
+    t.send(50)
+    t.finish()
+    goodbye(s)
+    return f"{len(bad)} malformed RESUMEs, each without an answer and without harm"
 
 
 def queries(run):
@@ -472,7 +517,7 @@ def malformed(run):
         "empty FRAGMENT": b"\x0c\x00\x05\x00\x00", "FRAGMENT over its total": b"\x0c\x00\x05\x03\x03abc",
         "a gap": b"\x01\x32\x02a", "number 2^62 - 1": b"\x01" + b"\xff" * 8 + b"\x02a", "ACK of the future": b"\x02\x3f\x10\x10",
         "FRAGMENT gap": b"\x0c\x00\x05\x01\x01a", "unknown frame": b"\x0d\x00", "frame 80": b"\x80\x00",
-        "CLOSE of kind 7": b"\x08\x07" + bytes(6), "KEYS with 0": b"\x0b\x00", "KEYS with 5": b"\x0b\x05" + bytes(36 * 5),
+        "CLOSE of kind 8": b"\x08\x08" + bytes(6), "KEYS with 0": b"\x0b\x00", "KEYS with 5": b"\x0b\x05" + bytes(36 * 5),
         "verdict 2": b"\x07\x02" + bytes(5), "long AUTH": b"\x06\x60\x01" + bytes(0x2001),
         "a record that does not open": None,
     }
@@ -539,6 +584,6 @@ def rekey_down(run):
 
 ALL = [
     first_connect, wrong_ticket, ping_and_unreliable, one_mebibyte, server_acks, client_credit, server_credit, lost_accept,
-    many_cuts, refusals, recorded_flights, rolled_back, queries, vetoed, server_closes, two_links, malformed, rekey_up,
-    rekey_down,
+    many_cuts, refusals, recorded_flights, bad_resumes, rolled_back, queries, vetoed, server_closes, two_links, malformed,
+    rekey_up, rekey_down,
 ]

@@ -1,5 +1,6 @@
 """A client session after docs/PROTOCOL.md: it survives its links. Single-threaded: call `step` again and again."""
 
+import hashlib
 import time
 from collections import deque
 
@@ -48,6 +49,7 @@ class Session:
         self.pongs, self.unreliable_in, self.refusals, self.close_acked = [], deque(), [], None
         self.resumes = self.cuts = self.lost_links = self.replayed = self.doubled = self.early_used = 0
         self.cut_during_flight = self.acks_in = 0
+        self.furthest = 0  # the first message never sent on any link
         self.bad = []  # why links were ended by this side
         self.last_flight = b""
 
@@ -159,8 +161,7 @@ class Session:
         else:
             self.attempt += 1  # U-13
             link.attempt = self.attempt
-            self.recv_offset = len(self.partial)
-            payload = wire.resume_payload(self, self._early())
+            payload = self._payload(self._early())
             link.header = wire.prelude(wire.RESUME, key_id, 20 + 16 + 32 + len(payload) + 16)
             link.header += self.handle + self.attempt.to_bytes(4, "big")
             link.handshake = Handshake(pin, self.realm, link.header, ephemeral, self.psk)
@@ -168,6 +169,10 @@ class Session:
             flight = link.header + mac1(self.mac1_key, link.header, link.handshake.e) + message
         self.last_flight = bytes(flight)
         return flight
+
+    def _payload(self, early):
+        self.recv_offset = len(self.partial)
+        return wire.resume_payload(self, early)
 
     def _early(self):
         """U-16: un-ACKed messages from send_base on, as the credit allows."""
@@ -220,20 +225,27 @@ class Session:
         self.id, self.handle, self.token, self.detached_ms = a.id, a.handle, a.token, a.detached_ms
         self.psk, self.mac1_key, self.last_live = keys.psk, keys.mac1, link.attempt  # U-35
         self.resumes += not first
-        # U-21, then the server's counts take the place of our guesses.
-        if not self.send_base <= a.delivered <= a.recv_next <= self.send_end:
+        # U-21: what the server claims to know of us. Less than we know is normal, more means that we lost state.
+        lost = a.recv_next > self.send_end or a.send_base > self.delivered
+        if not lost and a.recv_next >= self.send_base and a.recv_offset:
+            at = a.recv_next - self.send_base
+            lost = at >= len(self.outbox) or a.recv_offset >= len(self.outbox[at])
+        if lost:
+            self._seal(wire.close(7, 0, self.send_end, self.delivered))
+            link.flush()
             return self._end("RolledBack", 0, 0)
         early_end = self.cursor[0]
         self._acked(a.delivered)
-        length = len(self.outbox[a.recv_next - self.send_base]) if a.recv_next < self.send_end else 0
-        if a.recv_offset and a.recv_offset >= length:
-            return self._end("RolledBack", 0, 0)
-        self.edge_messages = max(self.edge_messages, a.delivered + a.limits.messages)
-        self.edge_bytes = max(self.edge_bytes, self.acked_bytes + a.limits.bytes)
+        if a.delivered == self.send_base:
+            self.edge_messages = max(self.edge_messages, a.delivered + a.limits.messages)
+            self.edge_bytes = max(self.edge_bytes, self.acked_bytes + a.limits.bytes)
         self.peer_max = a.limits.message
         self.early_used += max(0, min(early_end, a.recv_next) - self.send_base)
-        self.replayed += max(0, getattr(self, "furthest", 0) - a.recv_next)
-        self._move_cursor(a.recv_next, a.recv_offset)
+        self.replayed += max(0, self.furthest - a.recv_next)
+        if a.recv_next >= self.send_base:
+            self._move_cursor(a.recv_next, a.recv_offset)
+        else:  # ACKs on an older link overtook the answer
+            self._move_cursor(self.send_base, 0)
         self.ack_due = time.monotonic()  # U-33, U-46
 
     # --- receiving, sections 3 to 6 --------------------------------------------------------------------------------
@@ -366,7 +378,7 @@ class Session:
         if due:
             tail += wire.ack(self.delivered, self.limits.messages, self.limits.bytes)
             self.ack_due, self.ack_messages, self.ack_bytes = None, 0, 0
-        if self.closing is not None and not self.outbox and not run and not getattr(link, "close_sent", False):
+        if self.closing is not None and not self.outbox and not run and not link.close_sent:
             link.close_sent = True
             tail += wire.close(0, self.closing, self.send_end, self.delivered)
         if tail and self.rng.random() < 0.5:
@@ -393,7 +405,7 @@ class Session:
                     seq, offset = seq + 1, 0
                     self.cursor_bytes += len(message)
                 self.cursor = (seq, offset)
-                self.furthest = max(getattr(self, "furthest", 0), seq)
+                self.furthest = max(self.furthest, seq)
                 return frame
             size += len(message) + 4
             if size > room:
@@ -404,12 +416,10 @@ class Session:
         if not run:
             return b""
         self.cursor = (seq, 0)
-        self.furthest = max(getattr(self, "furthest", 0), seq)
+        self.furthest = max(self.furthest, seq)
         return wire.data_frame(first, run)
 
 
 def pin_id(public):
     """The key id, section 1."""
-    import hashlib
-
     return hashlib.sha256(public).digest()[:4]
