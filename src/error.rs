@@ -21,6 +21,34 @@ impl fmt::Display for ConfigError {
 
 impl core::error::Error for ConfigError {}
 
+/// Why a message would not be taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// See [`SendError::WouldBlock`].
+    WouldBlock,
+    /// See [`SendError::TooLarge`].
+    TooLarge {
+        /// The largest that would be taken, in bytes.
+        max: u32,
+    },
+    /// See [`SendError::Closed`].
+    Closed,
+    /// See [`SendError::NoLink`].
+    NoLink,
+}
+
+impl Refusal {
+    /// The same, with the message given back.
+    pub fn with(self, message: Bytes) -> SendError {
+        match self {
+            Refusal::WouldBlock => SendError::WouldBlock(message),
+            Refusal::TooLarge { max } => SendError::TooLarge { message, max },
+            Refusal::Closed => SendError::Closed(message),
+            Refusal::NoLink => SendError::NoLink(message),
+        }
+    }
+}
+
 /// Why a message was not taken. The session did not change.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SendError {

@@ -92,7 +92,7 @@ pub enum NetworkEvent {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum State {
-    /// Created, or given up; nothing is under way. `retry()` or a network event starts anew.
+    /// Created, or given up; nothing is under way. `retry()` starts anew.
     None = 0,
     /// A link was asked for and is not up. At a server: detached, waiting for the client.
     Connecting = 1,

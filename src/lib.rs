@@ -101,10 +101,10 @@ pub mod wire;
 pub use config::{Backoff, ClientConfig, Limits, ServerConfig, Shard, Timing};
 pub use crypto::{ClusterKey, PublicKey, Seed, ServerKey, ZeroKey};
 pub use endpoint::{Counters, Endpoint, Route, Router, SessionMut};
-pub use error::{CloseReason, ConfigError, FailReason, SendError};
+pub use error::{CloseReason, ConfigError, FailReason, Refusal, SendError};
 pub use event::{
     Event, HandoverCause, HandoverEnd, LinkId, Message, MessageId, NetworkEvent, NetworkId, Output, SessionId, State,
     Target,
 };
-pub use session::{Session, Stats, Verdict};
+pub use session::{MIN_BUFFER, Session, Stats, Verdict};
 pub use time::Instant;

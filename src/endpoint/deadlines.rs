@@ -34,6 +34,10 @@ impl Deadlines {
         self.heap.pop().map(|Reverse(entry)| entry)
     }
 
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     pub fn next(&self) -> Instant {
         self.heap.peek().map_or(Instant::FAR_FUTURE, |Reverse((at, _))| *at)
     }

@@ -28,6 +28,8 @@ pub use session_mut::SessionMut;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
 use hashbrown::HashMap;
 
 use self::admission::{Queue, Stage};
@@ -35,12 +37,14 @@ use self::deadlines::Deadlines;
 use self::served::Served;
 use self::tombstones::Tombstones;
 use crate::config::ServerConfig;
-use crate::crypto::{HandleCipher, Rng, Seed};
+use crate::crypto::{HandleCipher, PublicKey, Rng, Seed};
 use crate::error::CloseReason;
 use crate::event::{Event, HandoverCause, LinkId, Output, SessionId, State};
 use crate::session::conversation::Settings;
 use crate::session::receive::{Notice, Notices};
+use crate::session::transmit::MIN_BUFFER;
 use crate::time::Instant;
+use crate::wire::frame::{self, Key};
 
 /// The first 8 bytes of a session's id: what a handle carries.
 pub(crate) type Locator = [u8; 8];
@@ -167,7 +171,11 @@ impl Endpoint {
     /// Time passed; call it when [`Endpoint::poll_timeout`] is reached, or at any time. Costs what is due, not what exists (F-72).
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.tick(now);
-        while let Some((at, locator)) = self.deadlines.pop_due(now) {
+        // Only what stood there before: a session that wants to be asked again at once waits for the next call (L-21).
+        for _ in 0..self.deadlines.len() {
+            let Some((at, locator)) = self.deadlines.pop_due(now) else {
+                break;
+            };
             let Some(served) = self.sessions.get_mut(&locator) else {
                 continue;
             };
@@ -203,12 +211,39 @@ impl Endpoint {
         Some(SessionMut::new(self, locator))
     }
 
+    /// Asks every client with a link to reconnect within `window`, each at a moment of its own, to `address` (`host:port`) or, if
+    /// that is empty, where it is configured to (U-53). Sessions stay here until they are resumed elsewhere.
+    pub fn drain(&mut self, window: Duration, address: &str) {
+        let window_ms = u32::try_from(window.as_millis()).unwrap_or(u32::MAX);
+        self.tell_all(|control| frame::drain(control, window_ms, address));
+    }
+
+    /// Tells every client with a link of server keys to trust from now on, each for a time (U-54). At most 4 at once; the rest is
+    /// left out.
+    pub fn announce_keys(&mut self, keys: &[(PublicKey, Duration)]) {
+        let keys: Vec<Key> = keys
+            .iter()
+            .take(frame::KEYS_MAX)
+            .map(|(key, life)| Key {
+                public: key.0,
+                lifetime_s: u32::try_from(life.as_secs()).unwrap_or(u32::MAX),
+            })
+            .collect();
+        if !keys.is_empty() {
+            self.tell_all(|control| frame::keys(control, &keys));
+        }
+    }
+
     // ---- what to do next ----
 
-    /// The next thing for the host to do; `buf` is filled for [`Output::Send`]. It should hold at least 256 bytes; 64 KiB make the most of batching.
+    /// The next thing for the host to do; `buf` is filled for [`Output::Send`]. It must hold at least [`MIN_BUFFER`](crate::MIN_BUFFER) bytes,
+    /// else nothing is given out; 64 KiB make the most of batching.
     /// Sessions take turns.
     pub fn poll_output(&mut self, buf: &mut [u8], now: Instant) -> Option<Output> {
         self.tick(now);
+        if buf.len() < MIN_BUFFER {
+            return None;
+        }
         loop {
             if let Some(output) = self.outputs.pop_front() {
                 return Some(output);
@@ -269,6 +304,19 @@ impl Endpoint {
     }
 
     // ---- inside ----
+
+    fn tell_all(&mut self, tell: impl Fn(&mut Vec<u8>)) {
+        let locators: Vec<Locator> = self.sessions.keys().copied().collect();
+        for locator in locators {
+            let Some(served) = self.sessions.get_mut(&locator) else {
+                continue;
+            };
+            if let Some(newest) = served.talk.newest_confirmed() {
+                tell(&mut served.talk.links[newest].control);
+            }
+            self.touch(locator);
+        }
+    }
 
     fn tick(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{Endpoint, Locator};
-use crate::error::{CloseReason, SendError};
+use crate::error::{CloseReason, Refusal, SendError};
 use crate::event::{Message, MessageId, SessionId, State};
 use crate::session::conversation::Conversation;
 use crate::session::{Stats, Verdict};
@@ -47,6 +47,15 @@ impl<'a> SessionMut<'a> {
     /// # Errors
     /// Each gives the message back: over the un-ACKed limit, too large, or closed.
     pub fn send(&mut self, message: Bytes) -> Result<MessageId, SendError> {
+        self.talk().send(&message).map_err(|refusal| refusal.with(message))
+    }
+
+    /// As `send`, from bytes that the caller keeps: for hosts whose messages do not come as [`Bytes`].
+    ///
+    /// # Errors
+    /// As `send`, without the message.
+    #[inline]
+    pub fn send_slice(&mut self, message: &[u8]) -> Result<MessageId, Refusal> {
         self.talk().send(message)
     }
 
@@ -55,7 +64,9 @@ impl<'a> SessionMut<'a> {
     /// # Errors
     /// As [`SessionMut::send`], and [`SendError::NoLink`] while no link is up.
     pub fn send_unreliable(&mut self, message: Bytes) -> Result<(), SendError> {
-        self.talk().send_unreliable(message)
+        self.talk()
+            .send_unreliable(&message)
+            .map_err(|refusal| refusal.with(message))
     }
 
     /// The next message; nothing before the client was let in. What is taken will be ACKed.

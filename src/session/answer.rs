@@ -16,7 +16,7 @@ use crate::crypto::{Opener, Sealer};
 use crate::error::CloseReason;
 use crate::event::{Output, State};
 use crate::wire::flight::{Refuse, RefuseCode, Versions};
-use crate::wire::frame;
+use crate::wire::frame::{self, Close, CloseKind};
 
 /// How long an older link is read after a newer one took over.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -35,11 +35,13 @@ impl Session {
             min: *self.config.versions.start(),
             max: *self.config.versions.end(),
         };
+        // A REFUSE is only a hint: what it made us try is tried once.
+        let version = core::mem::replace(&mut self.version, versions.max);
         let offer = Offer {
             server: &server,
             realm: &self.config.realm,
             versions,
-            version: self.version,
+            version,
         };
         let mut flight = Vec::new();
         let handshake = match &self.ticket {
@@ -70,17 +72,13 @@ impl Session {
         };
         let (answer, rest) = attempt.input.split_at(whole);
         let (number, started, early) = (handshake.attempt, handshake.started, handshake.early_replay);
+        let version = handshake.version;
         let outcome = handshake.finish(answer);
         let Ok(Answer::Accepted(accepted)) = outcome else {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
             return self.turned_away(outcome.ok());
         };
-        if self.ticket.is_some() && self.talk.id != Some(accepted.session) || !self.talk.is_possible(&accepted.position)
-        {
-            self.outputs.push_back(Output::CloseLink { link: attempt.id });
-            self.cancel_tries();
-            return self.lost(CloseReason::RolledBack);
-        }
+        self.version = version;
         let mut rtt = Rtt::default();
         rtt.sample(self.talk.now.since(started));
         let sealer = Sealer::new(&accepted.split.client);
@@ -89,6 +87,11 @@ impl Session {
         link.network = attempt.network;
         link.blocked = attempt.blocked;
         link.confirmed = true;
+        if self.ticket.is_some() && self.talk.id != Some(accepted.session)
+            || !self.talk.is_possible(&accepted.position, accepted.send_base)
+        {
+            return self.rolled_back(link);
+        }
         self.talk.handover.replays(early);
         self.accepted(link, *accepted);
         if !rest.is_empty()
@@ -108,6 +111,7 @@ impl Session {
             position,
             window,
             address,
+            ..
         } = accepted;
         let same_server = self.ticket.as_ref().is_none_or(|ticket| ticket.token == token);
         let generation = link.attempt;
@@ -138,9 +142,34 @@ impl Session {
         self.dialler.failing_since = None;
     }
 
+    /// This end is not what the server knew: the session cannot go on, and the server must hear it too.
+    fn rolled_back(&mut self, mut link: Link) {
+        let (send_end, recv_next) = (self.talk.outbox.next(), self.talk.inbox.delivered());
+        let close = Close {
+            kind: CloseKind::RolledBack,
+            code: 0,
+            send_end,
+            recv_next,
+        };
+        frame::close(&mut link.control, &close);
+        self.talk.links.push(link);
+        self.cancel_tries();
+        self.lost(CloseReason::RolledBack);
+    }
+
+    /// Nothing came of a session that this end never saw established: it starts over as a new one.
+    fn start_over(&mut self) {
+        self.ticket = None;
+        self.attempt = 0;
+        self.query = false;
+        self.talk.id = None;
+        self.after_failed_try(Duration::ZERO);
+    }
+
     /// Any answer but an ACCEPT that lets the session in.
     pub(super) fn turned_away(&mut self, answer: Option<Answer>) {
         match answer {
+            Some(Answer::Lost(CloseReason::UnknownSession)) if self.talk.is_untouched() => self.start_over(),
             Some(Answer::Lost(reason)) => {
                 self.cancel_tries();
                 self.lost(reason);

@@ -12,9 +12,10 @@ use super::dial::{ANSWER_MAX, Dialler, Stage};
 use super::handshake::Ticket;
 use super::link::Link;
 use super::stats::Stats;
+use super::transmit::MIN_BUFFER;
 use crate::config::ClientConfig;
 use crate::crypto::{PublicKey, Rng, Seed};
-use crate::error::{CloseReason, SendError};
+use crate::error::{CloseReason, Refusal, SendError};
 use crate::event::{Event, HandoverCause, LinkId, Message, MessageId, NetworkEvent, Output, SessionId, State};
 use crate::time::Instant;
 use crate::wire::frame::CloseKind;
@@ -150,7 +151,12 @@ impl Session {
         match event {
             NetworkEvent::Available(network) | NetworkEvent::Changed(network) => {
                 self.dialler.network = Some(network);
-                self.dial_beside(HandoverCause::NetworkChanged);
+                let carries = |link: &Link| link.network == Some(network) && !link.liveness.suspect;
+                let carrier = self.talk.carrier().map(|carrier| &self.talk.links[carrier]);
+                // A network that carries the session already is no news, unless its address changed.
+                if matches!(event, NetworkEvent::Changed(_)) || !carrier.is_some_and(carries) {
+                    self.dial_beside(HandoverCause::NetworkChanged);
+                }
             }
             NetworkEvent::Lost(network) => {
                 if self.dialler.network == Some(network) {
@@ -160,6 +166,14 @@ impl Session {
                 while let Some(index) = self.talk.links.iter().position(on_it) {
                     let gone = self.talk.close_link(index);
                     self.talk.after_loss(&gone, HandoverCause::NetworkChanged);
+                }
+                // Nobody said which network the link is on: it may have been this one.
+                if self
+                    .talk
+                    .carrier()
+                    .is_some_and(|carrier| self.talk.links[carrier].network.is_none())
+                {
+                    self.dial_beside(HandoverCause::NetworkChanged);
                 }
                 self.redial_if_down();
             }
@@ -173,6 +187,10 @@ impl Session {
                 }
                 for link in &mut self.talk.links {
                     link.liveness.woken(self.talk.now);
+                }
+                // The time asleep does not count as time spent trying.
+                if self.dialler.failing_since.is_some() {
+                    self.dialler.failing_since = Some(self.talk.now);
                 }
                 self.dial_beside(HandoverCause::Wake);
             }
@@ -218,6 +236,15 @@ impl Session {
     /// # Errors
     /// Each gives the message back: over the un-ACKed limit ([`SendError::WouldBlock`]), too large, or closed.
     pub fn send(&mut self, message: Bytes) -> Result<MessageId, SendError> {
+        self.talk.send(&message).map_err(|refusal| refusal.with(message))
+    }
+
+    /// As `send`, from bytes that the caller keeps: for hosts whose messages do not come as [`Bytes`].
+    ///
+    /// # Errors
+    /// As `send`, without the message.
+    #[inline]
+    pub fn send_slice(&mut self, message: &[u8]) -> Result<MessageId, Refusal> {
         self.talk.send(message)
     }
 
@@ -226,7 +253,9 @@ impl Session {
     /// # Errors
     /// As [`Session::send`], and [`SendError::NoLink`] while no link is up.
     pub fn send_unreliable(&mut self, message: Bytes) -> Result<(), SendError> {
-        self.talk.send_unreliable(message)
+        self.talk
+            .send_unreliable(&message)
+            .map_err(|refusal| refusal.with(message))
     }
 
     /// The next message. What is taken will be ACKed. Works after `Closed`, too, for what had arrived.
@@ -263,9 +292,13 @@ impl Session {
 
     // ---- what to do next ----
 
-    /// The next thing for the host to do; `buf` is filled for [`Output::Send`]. It should hold at least 256 bytes; 64 KiB make the most of batching.
+    /// The next thing for the host to do; `buf` is filled for [`Output::Send`]. It must hold at least [`MIN_BUFFER`](crate::MIN_BUFFER) bytes,
+    /// else nothing is given out; 64 KiB make the most of batching.
     pub fn poll_output(&mut self, buf: &mut [u8], now: Instant) -> Option<Output> {
         self.talk.tick(now);
+        if buf.len() < MIN_BUFFER {
+            return None;
+        }
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }

@@ -12,7 +12,6 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use bytes::Bytes;
 
 use super::ack::Acks;
 use super::auth::Auth;
@@ -26,7 +25,7 @@ use super::phase::{self, Input};
 use super::queue::ByteQueue;
 use super::stats::Stats;
 use crate::config::{Limits, Timing};
-use crate::error::SendError;
+use crate::error::Refusal;
 use crate::event::{Event, HandoverCause, LinkId, Message, MessageId, SessionId, State};
 use crate::time::Instant;
 use crate::wire::flight::{Position, Window};
@@ -115,19 +114,21 @@ impl Conversation {
     /// Time as the host tells it, clamped (F-70).
     pub fn tick(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
+        self.closing.tick(self.now);
         self.now
     }
 
     // ---- the application ----
 
-    pub fn send(&mut self, message: Bytes) -> Result<MessageId, SendError> {
-        if self.closing.has_begun() || self.state == State::Closed {
-            return Err(SendError::Closed(message));
+    #[inline]
+    pub fn send(&mut self, message: &[u8]) -> Result<MessageId, Refusal> {
+        if self.closing.has_begun() {
+            return Err(Refusal::Closed);
         }
         let limits = &self.settings.limits;
         let max = limits.message.min(self.peer_max_message);
         if message.len() > max as usize {
-            return Err(SendError::TooLarge { message, max });
+            return Err(Refusal::TooLarge { max });
         }
         let bytes = self.outbox.payload() + message.len() as u64;
         if bytes > u64::from(limits.unacked_bytes)
@@ -135,28 +136,25 @@ impl Conversation {
             || self.outbox.next() + 1 >= varint::MAX
         {
             self.writable_owed = true;
-            return Err(SendError::WouldBlock(message));
+            return Err(Refusal::WouldBlock);
         }
         self.stats.sent_messages += 1;
         self.stats.sent_bytes += message.len() as u64;
-        Ok(MessageId(self.outbox.push(&message)))
+        Ok(MessageId(self.outbox.push(message)))
     }
 
-    pub fn send_unreliable(&mut self, message: Bytes) -> Result<(), SendError> {
-        if self.closing.has_begun() || self.state == State::Closed {
-            return Err(SendError::Closed(message));
+    pub fn send_unreliable(&mut self, message: &[u8]) -> Result<(), Refusal> {
+        if self.closing.has_begun() {
+            return Err(Refusal::Closed);
         }
         let max = UNRELIABLE_MAX.min(self.settings.limits.unreliable_bytes.saturating_sub(1));
         if message.len() > max as usize {
-            return Err(SendError::TooLarge { message, max });
+            return Err(Refusal::TooLarge { max });
         }
         if self.carrier().is_none() {
-            return Err(SendError::NoLink(message));
+            return Err(Refusal::NoLink);
         }
-        match self.unreliable.push(&message) {
-            Ok(()) => Ok(()),
-            Err(_full) => Err(SendError::WouldBlock(message)),
-        }
+        self.unreliable.push(message).map_err(|_full| Refusal::WouldBlock)
     }
 
     #[inline]
@@ -239,6 +237,11 @@ impl Conversation {
         }
     }
 
+    /// Whether the session never stood and nothing of it has been seen on either side, as far as this end knows.
+    pub fn is_untouched(&self) -> bool {
+        !self.auth.accepted() && self.outbox.acked() == 0 && self.inbox.next() == 0
+    }
+
     /// What this end will receive.
     pub fn window(&self) -> Window {
         let limits = &self.settings.limits;
@@ -249,12 +252,17 @@ impl Conversation {
         }
     }
 
-    /// Whether the peer's position can be: it never received what was not sent, nor forgot what it acknowledged (U-17, U-21).
-    pub fn is_possible(&self, position: &Position) -> bool {
-        self.outbox.acked() <= position.delivered
-            && position.delivered <= position.recv_next
+    /// Whether what the peer claims to know of this end can be: that it received, and that it was ACKed (U-17, U-21). If not, this
+    /// end has lost state.
+    ///
+    /// Only upper bounds are judged. While an older link still carries, ACKs and messages on it overtake a RESUME or ACCEPT; so a
+    /// claim that lags behind is no sign of anything. The peer judges this end's claims in the same way, so a loss on either end is
+    /// found.
+    pub fn is_possible(&self, position: &Position, acked: u64) -> bool {
+        acked <= self.inbox.delivered()
             && position.recv_next <= self.outbox.next()
-            && self.outbox.cursor(position.recv_next, position.recv_offset).is_some()
+            && (position.recv_next < self.outbox.acked()
+                || self.outbox.cursor(position.recv_next, position.recv_offset).is_some())
     }
 
     /// Takes in what the peer said of itself in a RESUME or ACCEPT that was found possible.
@@ -317,8 +325,13 @@ impl Conversation {
     /// A link is gone (removed already). If nothing carries the session now, a handover begins.
     pub fn after_loss(&mut self, link: &Link, cause: HandoverCause) {
         let open = self.links.iter().any(|link| link.life == Life::Open && link.confirmed);
-        if link.life != Life::Open || open {
+        if link.life != Life::Open {
             return;
+        }
+        if open {
+            // (server) The client's newer link came to nothing; the older one carries on. An ACK may have gone with it.
+            self.acks.force();
+            return self.carried_again(true);
         }
         if self.closing.has_begun() {
             return self.closing_link_lost();
@@ -421,8 +434,11 @@ impl Conversation {
                 _ => link.liveness.deadline(&self.settings.timing, probes_idle),
             });
         }
-        if self.carrier().is_some_and(|carrier| !self.links[carrier].blocked) {
-            deadline = deadline.min(self.acks.deadline().unwrap_or(Instant::FAR_FUTURE));
+        // One that is due already is output, not a timer.
+        if let Some(ack) = self.acks.deadline().filter(|_| !self.acks.due(self.now))
+            && self.carrier().is_some_and(|carrier| !self.links[carrier].blocked)
+        {
+            deadline = deadline.min(ack);
         }
         deadline
     }

@@ -90,11 +90,6 @@ impl Dialler {
         }
     }
 
-    /// Whether anything is under way or planned.
-    pub fn is_busy(&self) -> bool {
-        self.plan.is_some() || !self.tries.is_empty()
-    }
-
     /// Plans a connection, unless an earlier one is planned.
     pub fn plan(&mut self, at: Instant) {
         if !self.stopped {
@@ -110,6 +105,18 @@ impl Dialler {
         for attempt in self.tries.drain(..) {
             outputs.push_back(Output::CloseLink { link: attempt.id });
         }
+    }
+
+    /// Forgets what was begun before the latest moments, or for another network.
+    pub fn cancel_old(&mut self, now: Instant, outputs: &mut VecDeque<Output>) {
+        let network = self.network;
+        self.tries.retain(|attempt| {
+            let young = now < attempt.since + HEAD_START && attempt.network == network;
+            if !young {
+                outputs.push_back(Output::CloseLink { link: attempt.id });
+            }
+            young
+        });
     }
 
     /// What the last try's failure leads to.

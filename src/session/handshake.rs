@@ -40,6 +40,8 @@ pub struct Handshake {
     initiator: Initiator,
     kind: FlightKind,
     pub attempt: u32,
+    /// The protocol version it was sent under.
+    pub version: u8,
     pub started: Instant,
     /// Messages and payload in the early data that an older link may have carried already.
     pub early_replay: (u64, u64),
@@ -68,6 +70,7 @@ pub struct Accepted {
     pub session: SessionId,
     pub token: u64,
     pub position: Position,
+    pub send_base: u64,
     pub window: Window,
     pub address: String,
 }
@@ -86,6 +89,7 @@ impl Handshake {
         Some(Handshake {
             initiator,
             kind: FlightKind::Hello,
+            version: offer.version,
             attempt: 0,
             started: talk.now,
             early_replay: (0, 0),
@@ -114,6 +118,7 @@ impl Handshake {
         Some(Handshake {
             initiator,
             kind: FlightKind::Query,
+            version: offer.version,
             attempt,
             started: talk.now,
             early_replay: (0, 0),
@@ -167,6 +172,7 @@ impl Handshake {
         Some(Handshake {
             initiator,
             kind: FlightKind::Resume,
+            version: offer.version,
             attempt,
             started: talk.now,
             early_replay,
@@ -209,6 +215,7 @@ impl Handshake {
                 session: SessionId(ok.session_id),
                 token: ok.token,
                 position: ok.position,
+                send_base: ok.send_base,
                 window: ok.window,
                 address: ok.address.into(),
             })),
@@ -285,6 +292,7 @@ fn reason(status: flight::LostStatus) -> Option<CloseReason> {
             CloseKind::NotAuthorised => CloseReason::Refused { code },
             CloseKind::Overflow => CloseReason::Overflow,
             CloseKind::Internal => CloseReason::Internal,
+            CloseKind::RolledBack => CloseReason::RolledBack,
         },
         flight::LostStatus::Alive => return None,
     })

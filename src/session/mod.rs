@@ -37,3 +37,4 @@ pub(crate) mod transmit;
 pub use auth::Verdict;
 pub use client::Session;
 pub use stats::Stats;
+pub use transmit::MIN_BUFFER;

@@ -58,9 +58,13 @@ impl Session {
         if self.talk.carrier().is_some() || self.talk.closing.has_begun() {
             return;
         }
+        if self.dialler.handshaking().is_some() {
+            // It began beside the link that is now gone.
+            self.talk.step(Input::LinkUp);
+        }
         let now = self.talk.now;
         self.dialler.failing_since.get_or_insert(now);
-        if !self.dialler.is_busy() && !self.talk.suspended {
+        if self.dialler.tries.is_empty() && !self.talk.suspended {
             let delay = self
                 .dialler
                 .backoff
@@ -88,8 +92,8 @@ impl Session {
         }
         self.dialler.backoff.reset();
         if cause == HandoverCause::NetworkChanged {
-            // What was under way went out on the old network.
-            self.cancel_tries();
+            // What was under way went out on the old network; but hints that come in swarms must not starve each other.
+            self.dialler.cancel_old(now, &mut self.outputs);
         }
         if self.dialler.tries.is_empty() {
             self.dialler.plan(now);

@@ -15,6 +15,8 @@ use crate::event::{LinkId, Output, State};
 use crate::wire::frame::{self, Ack};
 use crate::wire::record::{LENGTH_LEN, PLAINTEXT_MAX, TAG};
 
+/// The smallest buffer that `poll_output` fills.
+pub const MIN_BUFFER: usize = 256;
 /// What a record adds to its plaintext.
 const OVERHEAD: usize = LENGTH_LEN + TAG;
 /// From this plaintext on, padding to whole cipher blocks: it saves time there, while a lone small message would only grow.

@@ -1,0 +1,35 @@
+//! Two ends, a hostile network and a clock that jumps.
+//!
+//! One seed makes a whole run: the options, the fate of each connection, what the applications say and when, the order in
+//! which the host polls. A run that breaks a guarantee prints the seed, the options and the last events.
+//!
+//! - [`world`] has the parts and drives them; [`pair`] and [`fleet`] are the two ways to use it.
+//! - [`net`] and [`fate`] are the network and what goes wrong in it.
+//! - [`flow`] and [`life`] are the oracles: what is delivered, what is told.
+//! - [`raw`] speaks the protocol by hand, to say what an honest end never would.
+
+#![forbid(unsafe_code)]
+
+pub mod bench;
+pub mod clock;
+pub mod fate;
+pub mod fleet;
+pub mod flow;
+pub mod life;
+pub mod net;
+pub mod options;
+pub mod pair;
+pub mod raw;
+pub mod rng;
+pub mod runner;
+pub mod trace;
+pub mod world;
+
+pub use bench::{ClientBench, ServerBench};
+pub use fate::{Connect, Copied, Cut, Fate, Forge, Side, Stall, When};
+pub use fleet::Fleet;
+pub use options::{Options, Profile};
+pub use pair::Pair;
+pub use rng::Rng;
+pub use runner::{Failure, run_seed};
+pub use world::{Node, Totals, World};

@@ -1,0 +1,14 @@
+//! The rows of the fault table, one test or more each; the tests' names begin with the rows they are for.
+
+mod common;
+
+mod api;
+mod authenticated;
+mod coverage;
+mod lessons;
+mod links;
+mod restore;
+mod round_trips;
+mod seeds;
+mod time;
+mod unauthenticated;
