@@ -33,6 +33,8 @@ pub struct Served {
     pub confirmed: bool,
     /// Since when it has no confirmed link.
     pub detached: Option<Instant>,
+    /// It counts among the endpoint's detached sessions.
+    pub counted_detached: bool,
     /// A RESUME that waits for the application's word.
     pub held: Option<Box<Held>>,
     /// When its heap entry fires.
@@ -65,6 +67,7 @@ impl Served {
             token,
             confirmed: false,
             detached: Some(now),
+            counted_detached: false,
             held: None,
             armed: Instant::FAR_FUTURE,
             ready: false,
