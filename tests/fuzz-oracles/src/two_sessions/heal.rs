@@ -93,8 +93,8 @@ impl World {
 
     fn is_settled(&self) -> bool {
         let [client, server] = &self.talks;
-        if client.life.closed.is_some() {
-            return server.life.closed.is_some() || self.server.sessions() == 0;
+        if client.life.closed.is_some() || self.is_ending() {
+            return client.life.closed.is_some() && (server.life.closed.is_some() || self.server.sessions() == 0);
         }
         server.life.closed.is_none()
             && client.received == server.sent.len()
@@ -104,6 +104,11 @@ impl World {
             && server.life.established
             && !client.life.in_handover
             && !server.life.in_handover
+    }
+
+    /// An application has asked for the end.
+    fn is_ending(&self) -> bool {
+        self.refused || self.talks.iter().any(|talk| talk.closed_with.is_some() || talk.kicked)
     }
 
     /// G2: no end without a reason that something in the program explains.

@@ -367,9 +367,8 @@ impl World {
         self.wires.len().checked_sub(1 + usize::from(which % 4))
     }
 
-    fn wire_of(&self, side: Side, link: LinkId) -> usize {
-        let found = self.wires.iter().rposition(|wire| wire.ends[side as usize].link == Some(link));
-        found.unwrap_or_else(|| panic!("{side:?} speaks of {link:?}, which it does not have"))
+    fn wire_of(&self, side: Side, link: LinkId) -> Option<usize> {
+        self.wires.iter().rposition(|wire| wire.ends[side as usize].link == Some(link))
     }
 
     fn fresh_link(&mut self) -> LinkId {
@@ -396,7 +395,7 @@ impl World {
                 self.wires.push(Wire { up: false, stalled: false, ends, tape: Vec::new() });
             }
             Output::Send { link, len } => {
-                let wire = self.wire_of(side, link);
+                let wire = self.wire_of(side, link).expect("bytes are for a link that is there");
                 let wire = &mut self.wires[wire];
                 assert!(!wire.ends[side as usize].blocked, "bytes for a blocked link");
                 assert!(wire.up, "bytes for a link that is not up");
@@ -408,7 +407,8 @@ impl World {
                 }
             }
             Output::CloseLink { link } => {
-                let wire = self.wire_of(side, link);
+                // It may have ended by itself after the end decided so.
+                let Some(wire) = self.wire_of(side, link) else { return true };
                 let ends = &mut self.wires[wire].ends;
                 ends[side as usize] = WireEnd::default();
                 ends[side.other() as usize].fin = true;
