@@ -179,10 +179,9 @@ impl Endpoint {
             let Some(served) = self.sessions.get_mut(&locator) else {
                 continue;
             };
-            if served.armed != at {
+            if !served.armed.fired(at) {
                 continue;
             }
-            served.armed = Instant::FAR_FUTURE;
             served.talk.tick(now);
             served.handle_timeout(&self.config);
             if served.held.as_ref().is_some_and(|held| held.until <= now)

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use core::time::Duration;
 
 use super::counters::Counters;
+use super::deadlines::Armed;
 use super::ratchet::Ratchet;
 use crate::config::ServerConfig;
 use crate::crypto::noise::Responder;
@@ -35,8 +36,8 @@ pub struct Served {
     pub detached: Option<Instant>,
     /// A RESUME that waits for the application's word.
     pub held: Option<Box<Held>>,
-    /// When its heap entry fires.
-    pub armed: Instant,
+    /// Its entries among the endpoint's deadlines.
+    pub armed: Armed,
     /// It stands in the queue of those with output.
     pub ready: bool,
     /// When it ended; it stays until what had arrived is read.
@@ -66,7 +67,7 @@ impl Served {
             confirmed: false,
             detached: Some(now),
             held: None,
-            armed: Instant::FAR_FUTURE,
+            armed: Armed::new(),
             ready: false,
             ended: None,
             counted: Stats::default(),

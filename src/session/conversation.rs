@@ -237,9 +237,9 @@ impl Conversation {
         }
     }
 
-    /// Whether the session never stood and nothing of it has been seen on either side, as far as this end knows.
+    /// Whether the session never stood, and no message has been on a link in either direction: then nobody can miss it.
     pub fn is_untouched(&self) -> bool {
-        !self.auth.accepted() && self.outbox.acked() == 0 && self.inbox.next() == 0
+        !self.auth.accepted() && !self.outbox.was_carried() && self.inbox.next() == 0
     }
 
     /// What this end will receive.

@@ -194,6 +194,11 @@ impl Outbox {
         )
     }
 
+    /// Whether any of it was ever given to a link.
+    pub fn was_carried(&self) -> bool {
+        (self.carried.seq, self.carried.offset) > (0, 0)
+    }
+
     /// Whether a link with this cursor has anything to carry within the credit.
     pub fn has_more(&self, cursor: &Cursor, credit: &Credit) -> bool {
         let cursor = self.catch_up(*cursor);
