@@ -443,6 +443,15 @@ impl Conversation {
         deadline
     }
 
+    /// (server) The first record after a long silence is the client's probe of an idle link: a good moment to give memory back. A client
+    /// does so when it sends the probe.
+    pub fn shrink_if_quiet(&mut self, index: usize) {
+        let quiet = self.now.since(self.links[index].liveness.quiet_since()) >= self.settings.timing.idle_probe / 2;
+        if quiet && self.outbox.is_empty() && self.inbox.is_empty() {
+            self.shrink();
+        }
+    }
+
     /// Gives the memory back that an idle session does not need.
     fn shrink(&mut self) {
         self.outbox.shrink();

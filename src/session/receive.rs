@@ -69,6 +69,7 @@ const RARE_FRAMES: u8 = 16;
 impl Conversation {
     /// Takes bytes of link `index`. On an error the caller ends the link.
     pub fn receive(&mut self, index: usize, mut bytes: &[u8], notices: &mut Notices) -> Result<(), LinkFault> {
+        self.shrink_if_quiet(index);
         let mut partial = core::mem::take(&mut self.links[index].partial);
         let result = loop {
             // Behind a CLOSE, and when all is over, nothing counts any more (U-50).
