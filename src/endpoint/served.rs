@@ -34,6 +34,8 @@ pub struct Served {
     pub confirmed: bool,
     /// Since when it has no confirmed link.
     pub detached: Option<Instant>,
+    /// It counts among the endpoint's detached sessions.
+    pub counted_detached: bool,
     /// A RESUME that waits for the application's word.
     pub held: Option<Box<Held>>,
     /// Its entries among the endpoint's deadlines.
@@ -66,6 +68,7 @@ impl Served {
             token,
             confirmed: false,
             detached: Some(now),
+            counted_detached: false,
             held: None,
             armed: Armed::new(),
             ready: false,

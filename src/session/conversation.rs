@@ -175,7 +175,10 @@ impl Conversation {
 
     /// Tells a server's application that messages wait, once.
     pub fn tell_readable(&mut self) {
-        if self.role == Role::Server && !self.readable_told && self.auth.may_deliver() && !self.inbox.is_empty() {
+        if self.state == State::Closed || self.role != Role::Server {
+            return;
+        }
+        if !self.readable_told && self.auth.may_deliver() && !self.inbox.is_empty() {
             self.readable_told = true;
             self.events.push_back(Event::Readable);
         }
