@@ -163,7 +163,11 @@ async fn the_application_may_dial() {
         told.send(dial.clone()).unwrap();
         Box::pin(TcpStream::connect(dial.address))
     });
-    let client = Client::builder(server.local_addr(), eager()).dialer(dialer).connect().await.unwrap();
+    let client = Client::builder(server.local_addr(), eager())
+        .dialer(dialer)
+        .connect()
+        .await
+        .unwrap();
     ping(&client, 1).await;
     let first = heard.recv().await.unwrap();
     assert_eq!((first.address, first.network), (server.local_addr().to_string(), None));
