@@ -44,10 +44,13 @@ pub fn blocks(markdown: &str) -> Vec<Block> {
     found
 }
 
-/// The documents of a repository: the Markdown files in its root and in `docs/`, in order.
+/// The folders that hold documents, below the repository's root.
+pub const FOLDERS: [&str; 3] = ["", "docs", "bindings/tokio"];
+
+/// The documents of a repository: the Markdown files in [`FOLDERS`], in order.
 pub fn documents(root: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
-    for folder in [root.to_path_buf(), root.join("docs")] {
+    for folder in FOLDERS.map(|folder| root.join(folder)) {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             if entry.path().extension().is_some_and(|ending| ending == "md") {
                 found.push(entry.path());

@@ -39,6 +39,14 @@ fn every_block_says_what_it_is() {
     }
 }
 
+/// The build script saw what is there now.
+#[test]
+fn every_rust_block_becomes_a_documentation_test() {
+    let items = include_str!(concat!(env!("OUT_DIR"), "/blocks.rs"));
+    let blocks = all().iter().filter(|(_, block)| block.name() == "rust").count();
+    assert_eq!(items.matches("\npub mod ").count(), blocks);
+}
+
 #[test]
 fn json_and_toml_are_well_formed() {
     for (place, block) in all() {
