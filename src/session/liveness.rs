@@ -116,6 +116,10 @@ impl Liveness {
                 }
                 if now >= since + self.suspect_after() && !self.suspect {
                     self.suspect = true;
+                    // The host may have slept through the probe's time.
+                    if self.ping.is_none() {
+                        self.probe(now);
+                    }
                     return Verdict::Suspect;
                 }
                 if self.ping.is_none() && now >= since + self.probe_after(timing) {
