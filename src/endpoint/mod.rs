@@ -21,6 +21,9 @@ mod served;
 mod session_mut;
 mod tombstones;
 
+#[cfg(test)]
+mod tests;
+
 pub use counters::Counters;
 pub use router::{Route, Router};
 pub use session_mut::SessionMut;

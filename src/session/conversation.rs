@@ -305,6 +305,16 @@ impl Conversation {
         link
     }
 
+    /// A new link carries: the states follow, and the handover ends.
+    pub fn up_again(&mut self, same_server: bool) {
+        if matches!(self.state, State::Established | State::Standby) {
+            self.step(Input::Switched);
+        } else {
+            self.step_up();
+        }
+        self.carried_again(same_server);
+    }
+
     /// The session has a usable link again: tell it, with the account of the handover if there was one.
     pub fn carried_again(&mut self, same_server: bool) {
         if let Some(end) = self.handover.end(self.now, same_server) {
@@ -444,6 +454,15 @@ impl Conversation {
             deadline = deadline.min(ack);
         }
         deadline
+    }
+
+    /// (server) The first record after a long silence is the client's probe of an idle link: a good moment to give memory back. A client
+    /// does so when it sends the probe.
+    pub fn shrink_if_quiet(&mut self, index: usize) {
+        let quiet = self.now.since(self.links[index].liveness.quiet_since()) >= self.settings.timing.idle_probe / 2;
+        if quiet && self.outbox.is_empty() && self.inbox.is_empty() {
+            self.shrink();
+        }
     }
 
     /// Gives the memory back that an idle session does not need.
