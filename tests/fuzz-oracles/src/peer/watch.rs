@@ -8,7 +8,7 @@ use super::frames::Counts;
 
 /// One link, after the handshake, from the peer's end.
 pub struct Line {
-    /// A CLOSE has come: nothing may follow it but the answer to another.
+    /// A CLOSE has come: no more of the conversation may follow.
     closed: bool,
     sealer: Sealer,
     opener: Opener,
@@ -53,7 +53,8 @@ impl Line {
             self.opener.open(sealed, &mut plaintext).unwrap_or_else(|_| panic!("a record that does not open"));
             for frame in Frames::new(&plaintext) {
                 let frame = frame.expect("a well-formed frame");
-                assert!(!self.closed || matches!(frame, Frame::CloseAck { .. }), "{frame:?} behind a CLOSE");
+                let late = matches!(frame, Frame::Ack(_) | Frame::Ping(_) | Frame::Pong(_) | Frame::CloseAck { .. });
+                assert!(!self.closed || late, "{frame:?} behind a CLOSE");
                 self.closed |= matches!(frame, Frame::Close(_));
                 watch.see(&frame, counts);
             }
