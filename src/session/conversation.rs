@@ -175,7 +175,10 @@ impl Conversation {
 
     /// Tells a server's application that messages wait, once.
     pub fn tell_readable(&mut self) {
-        if self.role == Role::Server && !self.readable_told && self.auth.may_deliver() && !self.inbox.is_empty() {
+        if self.state == State::Closed || self.role != Role::Server {
+            return;
+        }
+        if !self.readable_told && self.auth.may_deliver() && !self.inbox.is_empty() {
             self.readable_told = true;
             self.events.push_back(Event::Readable);
         }
@@ -300,6 +303,16 @@ impl Conversation {
         let link = self.links.remove(index);
         self.to_close.push(link.id);
         link
+    }
+
+    /// A new link carries: the states follow, and the handover ends.
+    pub fn up_again(&mut self, same_server: bool) {
+        if matches!(self.state, State::Established | State::Standby) {
+            self.step(Input::Switched);
+        } else {
+            self.step_up();
+        }
+        self.carried_again(same_server);
     }
 
     /// The session has a usable link again: tell it, with the account of the handover if there was one.
@@ -441,6 +454,15 @@ impl Conversation {
             deadline = deadline.min(ack);
         }
         deadline
+    }
+
+    /// (server) The first record after a long silence is the client's probe of an idle link: a good moment to give memory back. A client
+    /// does so when it sends the probe.
+    pub fn shrink_if_quiet(&mut self, index: usize) {
+        let quiet = self.now.since(self.links[index].liveness.quiet_since()) >= self.settings.timing.idle_probe / 2;
+        if quiet && self.outbox.is_empty() && self.inbox.is_empty() {
+            self.shrink();
+        }
     }
 
     /// Gives the memory back that an idle session does not need.
