@@ -310,7 +310,7 @@ impl Endpoint {
             return self.reject(link);
         };
         // The application may have thought for a while: what was possible then must be so now.
-        if talk.state == State::Closed || !talk.is_possible(&resume.position) {
+        if talk.state == State::Closed || !talk.is_possible(&resume.position, resume.send_base) {
             return self.reject(link);
         }
         if talk.receive_early(resume.early).is_err() {
@@ -465,6 +465,7 @@ fn accept(
         window: talk.window(),
         detached_ms: u32::try_from(config.limits.detached.as_millis()).unwrap_or(u32::MAX),
         address: &config.address,
+        send_base: talk.outbox.acked(),
     };
     answer(rng, prelude, responder, &Accept::Ok(ok))
 }

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::time::Duration;
 
 use super::counters::Counters;
 use super::ratchet::Ratchet;
@@ -11,12 +12,15 @@ use crate::crypto::noise::Responder;
 use crate::error::CloseReason;
 use crate::event::{Event, HandoverCause, LinkId, SessionId, State};
 use crate::session::conversation::Conversation;
-use crate::session::link::Life;
+use crate::session::link::{Life, Link};
 use crate::session::phase::Input;
 use crate::session::{Stats, Verdict};
 use crate::time::Instant;
 use crate::wire::flight::Resume;
 use crate::wire::frame::{self, Close, CloseKind};
+
+/// With another link alive, a new one must be confirmed this soon.
+const FALL_BACK: Duration = Duration::from_secs(1);
 
 /// See the module's head.
 pub struct Served {
@@ -73,9 +77,8 @@ impl Served {
     pub fn is_consistent(&self, resume: &Resume<'_>) -> bool {
         resume.last_live <= self.ratchet.attempt()
             && resume.last_token <= self.token
-            && self.talk.is_possible(&resume.position)
-            && resume.send_base <= self.talk.inbox.next()
-            && self.talk.inbox.next() <= resume.send_end
+            && resume.send_base <= resume.send_end
+            && self.talk.is_possible(&resume.position, resume.send_base)
     }
 
     /// The client's credential has come.
@@ -157,13 +160,10 @@ impl Served {
             return deadline.min(ended + config.limits.detached);
         }
         deadline = deadline.min(self.expires(config).unwrap_or(Instant::FAR_FUTURE));
-        for link in self
-            .talk
-            .links
-            .iter()
-            .filter(|link| !link.confirmed && link.life == Life::Open)
-        {
-            deadline = deadline.min(link.born + config.limits.handshake);
+        let limit = self.confirm_limit(config);
+        let unconfirmed = |link: &&Link| !link.confirmed && link.life == Life::Open;
+        for link in self.talk.links.iter().filter(unconfirmed) {
+            deadline = deadline.min(link.born + limit);
         }
         deadline
     }
@@ -177,12 +177,22 @@ impl Served {
         }
     }
 
+    /// How long a client may take to prove its keys on a new link. With another link alive not long: the RESUME may have been held
+    /// up on its way while the client stayed where it was, and what is sent on the new link meanwhile reaches nobody.
+    fn confirm_limit(&self, config: &ServerConfig) -> Duration {
+        let alive = self.talk.newest_confirmed().is_some();
+        if alive {
+            FALL_BACK.min(config.limits.handshake)
+        } else {
+            config.limits.handshake
+        }
+    }
+
     /// A link whose client never proved its keys ends; an older one, if there is any, carries on.
     fn drop_unconfirmed(&mut self, config: &ServerConfig) {
         let now = self.talk.now;
-        let overdue = |link: &crate::session::link::Link| {
-            !link.confirmed && link.life == Life::Open && now >= link.born + config.limits.handshake
-        };
+        let limit = self.confirm_limit(config);
+        let overdue = |link: &Link| !link.confirmed && link.life == Life::Open && now >= link.born + limit;
         while let Some(index) = self.talk.links.iter().position(overdue) {
             let link = self.talk.close_link(index);
             self.talk.after_loss(&link, HandoverCause::LinkLost);

@@ -16,7 +16,7 @@ use crate::crypto::{Opener, Sealer};
 use crate::error::CloseReason;
 use crate::event::{Output, State};
 use crate::wire::flight::{Refuse, RefuseCode, Versions};
-use crate::wire::frame;
+use crate::wire::frame::{self, Close, CloseKind};
 
 /// How long an older link is read after a newer one took over.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -78,12 +78,6 @@ impl Session {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
             return self.turned_away(outcome.ok());
         };
-        if self.ticket.is_some() && self.talk.id != Some(accepted.session) || !self.talk.is_possible(&accepted.position)
-        {
-            self.outputs.push_back(Output::CloseLink { link: attempt.id });
-            self.cancel_tries();
-            return self.lost(CloseReason::RolledBack);
-        }
         self.version = version;
         let mut rtt = Rtt::default();
         rtt.sample(self.talk.now.since(started));
@@ -93,6 +87,11 @@ impl Session {
         link.network = attempt.network;
         link.blocked = attempt.blocked;
         link.confirmed = true;
+        if self.ticket.is_some() && self.talk.id != Some(accepted.session)
+            || !self.talk.is_possible(&accepted.position, accepted.send_base)
+        {
+            return self.rolled_back(link);
+        }
         self.talk.handover.replays(early);
         self.accepted(link, *accepted);
         if !rest.is_empty()
@@ -112,6 +111,7 @@ impl Session {
             position,
             window,
             address,
+            ..
         } = accepted;
         let same_server = self.ticket.as_ref().is_none_or(|ticket| ticket.token == token);
         let generation = link.attempt;
@@ -142,9 +142,34 @@ impl Session {
         self.dialler.failing_since = None;
     }
 
+    /// This end is not what the server knew: the session cannot go on, and the server must hear it too.
+    fn rolled_back(&mut self, mut link: Link) {
+        let (send_end, recv_next) = (self.talk.outbox.next(), self.talk.inbox.delivered());
+        let close = Close {
+            kind: CloseKind::RolledBack,
+            code: 0,
+            send_end,
+            recv_next,
+        };
+        frame::close(&mut link.control, &close);
+        self.talk.links.push(link);
+        self.cancel_tries();
+        self.lost(CloseReason::RolledBack);
+    }
+
+    /// Nothing came of a session that this end never saw established: it starts over as a new one.
+    fn start_over(&mut self) {
+        self.ticket = None;
+        self.attempt = 0;
+        self.query = false;
+        self.talk.id = None;
+        self.after_failed_try(Duration::ZERO);
+    }
+
     /// Any answer but an ACCEPT that lets the session in.
     pub(super) fn turned_away(&mut self, answer: Option<Answer>) {
         match answer {
+            Some(Answer::Lost(CloseReason::UnknownSession)) if self.talk.is_untouched() => self.start_over(),
             Some(Answer::Lost(reason)) => {
                 self.cancel_tries();
                 self.lost(reason);

@@ -28,7 +28,8 @@ pub enum Closing {
         kind: CloseKind,
         code: u32,
         reason: CloseReason,
-        since: Instant,
+        /// Set by the next call that tells the time: the wish comes without one.
+        since: Option<Instant>,
         sent: bool,
     },
     Done(CloseReason),
@@ -39,10 +40,22 @@ impl Closing {
         !matches!(self, Closing::No)
     }
 
+    /// Time as the host tells it.
+    pub fn tick(&mut self, now: Instant) {
+        if let Closing::Lingering { since, .. } = self {
+            since.get_or_insert(now);
+        }
+    }
+
     pub fn deadline(&self) -> Instant {
         match *self {
-            Closing::Lingering { since, sent: false, .. } => since + LINGER / 2,
-            Closing::Lingering { since, .. } => since + LINGER,
+            Closing::Lingering { since: None, .. } => Instant::ZERO,
+            Closing::Lingering {
+                since: Some(since),
+                sent: false,
+                ..
+            } => since + LINGER / 2,
+            Closing::Lingering { since: Some(since), .. } => since + LINGER,
             _ => Instant::FAR_FUTURE,
         }
     }
@@ -69,7 +82,7 @@ impl Conversation {
             kind,
             code,
             reason,
-            since: self.now,
+            since: None,
             sent: false,
         };
         self.close_when_carried();
@@ -89,7 +102,8 @@ impl Conversation {
         };
         let Some(index) = self.newest_confirmed() else { return };
         let link = &mut self.links[index];
-        if !self.outbox.all_carried(&link.cursor) && self.now < since + LINGER / 2 {
+        let half_over = since.is_some_and(|since| self.now >= since + LINGER / 2);
+        if !self.outbox.all_carried(&link.cursor) && !half_over {
             return;
         }
         let close = Close {
@@ -107,7 +121,11 @@ impl Conversation {
 
     pub fn check_closing(&mut self) {
         self.close_when_carried();
-        if let Closing::Lingering { since, reason, .. } = self.closing
+        if let Closing::Lingering {
+            since: Some(since),
+            reason,
+            ..
+        } = self.closing
             && self.now >= since + LINGER
         {
             self.finish(reason);
@@ -129,6 +147,7 @@ impl Conversation {
             (Role::Client, CloseKind::NotAuthorised) => CloseReason::Refused { code: close.code },
             (_, CloseKind::Overflow) => CloseReason::Overflow,
             (_, CloseKind::Internal) => CloseReason::Internal,
+            (_, CloseKind::RolledBack) => CloseReason::RolledBack,
             _ => CloseReason::Peer {
                 code: close.code,
                 truncated,

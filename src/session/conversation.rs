@@ -114,6 +114,7 @@ impl Conversation {
     /// Time as the host tells it, clamped (F-70).
     pub fn tick(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
+        self.closing.tick(self.now);
         self.now
     }
 
@@ -236,6 +237,11 @@ impl Conversation {
         }
     }
 
+    /// Whether the session never stood and nothing of it has been seen on either side, as far as this end knows.
+    pub fn is_untouched(&self) -> bool {
+        !self.auth.accepted() && self.outbox.acked() == 0 && self.inbox.next() == 0
+    }
+
     /// What this end will receive.
     pub fn window(&self) -> Window {
         let limits = &self.settings.limits;
@@ -246,12 +252,17 @@ impl Conversation {
         }
     }
 
-    /// Whether the peer's position can be: it never received what was not sent, nor forgot what it acknowledged (U-17, U-21).
-    pub fn is_possible(&self, position: &Position) -> bool {
-        self.outbox.acked() <= position.delivered
-            && position.delivered <= position.recv_next
+    /// Whether what the peer claims to know of this end can be: that it received, and that it was ACKed (U-17, U-21). If not, this
+    /// end has lost state.
+    ///
+    /// Only upper bounds are judged. While an older link still carries, ACKs and messages on it overtake a RESUME or ACCEPT; so a
+    /// claim that lags behind is no sign of anything. The peer judges this end's claims in the same way, so a loss on either end is
+    /// found.
+    pub fn is_possible(&self, position: &Position, acked: u64) -> bool {
+        acked <= self.inbox.delivered()
             && position.recv_next <= self.outbox.next()
-            && self.outbox.cursor(position.recv_next, position.recv_offset).is_some()
+            && (position.recv_next < self.outbox.acked()
+                || self.outbox.cursor(position.recv_next, position.recv_offset).is_some())
     }
 
     /// Takes in what the peer said of itself in a RESUME or ACCEPT that was found possible.
@@ -318,7 +329,8 @@ impl Conversation {
             return;
         }
         if open {
-            // (server) The client's newer link came to nothing; the older one carries on.
+            // (server) The client's newer link came to nothing; the older one carries on. An ACK may have gone with it.
+            self.acks.force();
             return self.carried_again(true);
         }
         if self.closing.has_begun() {

@@ -70,6 +70,7 @@ pub struct Accepted {
     pub session: SessionId,
     pub token: u64,
     pub position: Position,
+    pub send_base: u64,
     pub window: Window,
     pub address: String,
 }
@@ -214,6 +215,7 @@ impl Handshake {
                 session: SessionId(ok.session_id),
                 token: ok.token,
                 position: ok.position,
+                send_base: ok.send_base,
                 window: ok.window,
                 address: ok.address.into(),
             })),
@@ -290,6 +292,7 @@ fn reason(status: flight::LostStatus) -> Option<CloseReason> {
             CloseKind::NotAuthorised => CloseReason::Refused { code },
             CloseKind::Overflow => CloseReason::Overflow,
             CloseKind::Internal => CloseReason::Internal,
+            CloseKind::RolledBack => CloseReason::RolledBack,
         },
         flight::LostStatus::Alive => return None,
     })

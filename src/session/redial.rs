@@ -58,6 +58,10 @@ impl Session {
         if self.talk.carrier().is_some() || self.talk.closing.has_begun() {
             return;
         }
+        if self.dialler.handshaking().is_some() {
+            // It began beside the link that is now gone.
+            self.talk.step(Input::LinkUp);
+        }
         let now = self.talk.now;
         self.dialler.failing_since.get_or_insert(now);
         if self.dialler.tries.is_empty() && !self.talk.suspended {

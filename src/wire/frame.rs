@@ -132,6 +132,8 @@ pub enum CloseKind {
     Overflow = 5,
     /// A bug.
     Internal = 6,
+    /// The sender found that one of the ends lost state.
+    RolledBack = 7,
 }
 
 /// Why a record is not well formed. The answer is always the end of the link.
@@ -184,6 +186,7 @@ impl CloseKind {
             4 => Self::NotAuthorised,
             5 => Self::Overflow,
             6 => Self::Internal,
+            7 => Self::RolledBack,
             _ => return None,
         })
     }

@@ -36,6 +36,8 @@ pub struct AcceptOk<'a> {
     pub detached_ms: u32,
     /// Where this server can be reached directly; may be empty. At most 255 bytes.
     pub address: &'a str,
+    /// The server's first message not ACKed. At most 2^62 - 1.
+    pub send_base: u64,
 }
 
 /// Why there is no session on this link (U-20).
@@ -99,7 +101,7 @@ impl<'a> Accept<'a> {
 
 impl<'a> AcceptOk<'a> {
     /// Bytes of the payload without the address, from the inner prelude on.
-    pub const FIXED_LEN: usize = prelude::LEN + 1 + 16 + 16 + 8 + Position::LEN + Window::LEN + 4 + 1;
+    pub const FIXED_LEN: usize = prelude::LEN + 1 + 16 + 16 + 8 + Position::LEN + Window::LEN + 4 + 1 + 8;
 
     fn take(reader: &mut Reader<'a>) -> Result<Self, FlightError> {
         Ok(Self {
@@ -114,6 +116,7 @@ impl<'a> AcceptOk<'a> {
                 let bytes = reader.bytes(usize::from(length)).ok_or(SHORT)?;
                 core::str::from_utf8(bytes).map_err(|_| FlightError("an address that is not UTF-8"))?
             },
+            send_base: super::parts::number(reader)?,
         })
     }
 
@@ -128,6 +131,7 @@ impl<'a> AcceptOk<'a> {
         let address = self.sent_address();
         out.push(address.len() as u8);
         out.extend_from_slice(address.as_bytes());
+        out.extend_from_slice(&self.send_base.to_be_bytes());
     }
 
     /// An address too long for its length byte is left out: half a host name would lead the client elsewhere, none

@@ -70,6 +70,7 @@ fn ok(address: &str) -> AcceptOk<'_> {
         },
         detached_ms: 60_000,
         address,
+        send_base: 4,
     }
 }
 
@@ -113,9 +114,9 @@ proptest! {
     #[test]
     fn accept_round_trips_and_may_grow(
         handle: [u8; 16], session_id: [u8; 16], token: u64, position in position(), window in window(),
-        detached_ms: u32, address in "[a-zé:0-9]{0,120}", outer: [u8; 12], more: [u8; 5],
+        detached_ms: u32, address in "[a-zé:0-9]{0,120}", send_base in 0..=varint::MAX, outer: [u8; 12], more: [u8; 5],
     ) {
-        let ok = AcceptOk { handle, session_id, token, position, window, detached_ms, address: &address };
+        let ok = AcceptOk { handle, session_id, token, position, window, detached_ms, address: &address, send_base };
         let accept = Accept::Ok(ok);
         let mut encoded = bytes(|out| accept.encode(&outer, out));
         prop_assert_eq!(encoded.len(), accept.encoded_len());
@@ -167,7 +168,7 @@ proptest! {
 fn sizes_are_the_documents() {
     assert_eq!(
         (Hello::LEN, Resume::FIXED_LEN, AcceptOk::FIXED_LEN, LostStatus::LEN),
-        (18, 62, 90, 18)
+        (18, 62, 98, 18)
     );
     assert_eq!((MAC1_OFFSET, RESUME_JUDGED), (32, 80));
     const { assert!(NOISE_OVERHEAD + AcceptOk::FIXED_LEN + 255 <= ACCEPT_MAX) };
@@ -258,7 +259,9 @@ fn addresses_reach_255_bytes_and_are_utf8() {
     let encoded = bytes(|out| Accept::Ok(ok(&longest)).encode(&OUTER, out));
     assert_eq!(Accept::parse(&encoded, &OUTER), Ok(Accept::Ok(ok(&longest))));
     let mut encoded = bytes(|out| Accept::Ok(ok("ab")).encode(&OUTER, out));
-    *encoded.last_mut().unwrap() = 0xff;
+    // The address stands before the last field, 8 bytes.
+    let last = encoded.len() - 9;
+    encoded[last] = 0xff;
     assert!(Accept::parse(&encoded, &OUTER).is_err());
 }
 

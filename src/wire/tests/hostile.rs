@@ -243,7 +243,7 @@ fn fields_over_their_bound_are_refused() {
 fn kinds_verdicts_and_counts_without_a_meaning_are_refused() {
     for byte in 0..=u8::MAX {
         let expected = |good: bool| (!good).then_some(FrameError::Number);
-        assert_eq!(first_error(&[8, byte, 0, 0, 0, 0, 1, 1]), expected(byte <= 6));
+        assert_eq!(first_error(&[8, byte, 0, 0, 0, 0, 1, 1]), expected(byte <= 7));
         assert_eq!(first_error(&[7, byte, 0, 0, 0, 0, 0]), expected(byte <= 1));
         let mut keys = vec![0x0b, byte];
         keys.resize(2 + 36 * usize::from(byte), 7);

@@ -200,7 +200,7 @@ pub(super) fn any_frame() -> impl Strategy<Value = Model> {
         1 => any::<[u8; 8]>().prop_map(Model::Pong),
         1 => bytes(100).prop_map(Model::Auth),
         1 => (any::<bool>(), any::<u32>(), bytes(100)).prop_map(|(a, c, m)| Model::AuthResult(a, c, m)),
-        1 => (0u8..=6, any::<u32>(), number(), number()).prop_map(|(kind, code, send_end, recv_next)| {
+        1 => (0u8..=7, any::<u32>(), number(), number()).prop_map(|(kind, code, send_end, recv_next)| {
             Model::Close(Close { kind: CloseKind::from_byte(kind).unwrap(), code, send_end, recv_next })
         }),
         1 => number().prop_map(Model::CloseAck),

@@ -31,15 +31,12 @@ fn main() -> ExitCode {
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
     let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-<<<<<<< HEAD
     let mut parsed = Args {
         seeds: 0..100,
         profile: None,
         jobs,
+        trace: 60,
     };
-=======
-    let mut parsed = Args { seeds: 0..100, profile: None, jobs, trace: 60 };
->>>>>>> sim
     while let Some(arg) = args.next() {
         let value = args.next().ok_or_else(|| format!("{arg} needs a value"))?;
         match arg.as_str() {
@@ -76,15 +73,10 @@ fn run(args: &Args) -> ExitCode {
                     if seed >= args.seeds.end || failed.lock().unwrap().len() >= 10 {
                         break;
                     }
-<<<<<<< HEAD
                     let profile = args
                         .profile
                         .unwrap_or(Profile::ALL[(seed % Profile::ALL.len() as u64) as usize]);
-                    match run_seed(profile, seed) {
-=======
-                    let profile = args.profile.unwrap_or(Profile::ALL[(seed % Profile::ALL.len() as u64) as usize]);
                     match run_seed(profile, seed, args.trace) {
->>>>>>> sim
                         Ok(one) => {
                             let mut totals = totals.lock().unwrap();
                             *totals += one;

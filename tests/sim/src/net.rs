@@ -132,7 +132,6 @@ impl Net {
             self.counters.not_made += 1;
         }
         let (ends, pipes) = Default::default();
-<<<<<<< HEAD
         self.conns.insert(
             id,
             Conn {
@@ -140,12 +139,10 @@ impl Net {
                 opened: q.now(),
                 ends,
                 pipes,
+                delay,
                 broken: false,
             },
         );
-=======
-        self.conns.insert(id, Conn { fate, opened: q.now(), ends, pipes, delay, broken: false });
->>>>>>> sim
         id
     }
 

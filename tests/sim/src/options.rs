@@ -233,15 +233,11 @@ impl Options {
             client_limits: limits.clone(),
             server_limits: limits,
             timing: Timing::default(),
-<<<<<<< HEAD
             backoff: Backoff {
                 give_up_after: 24 * HOUR,
                 ..Backoff::default()
             },
-=======
-            backoff: Backoff { give_up_after: 24 * HOUR, ..Backoff::default() },
             trace: 60,
->>>>>>> sim
         }
     }
 
@@ -369,8 +365,8 @@ impl Options {
             bytes.saturating_mul(1_000_000) / self.net.bandwidth
         };
         // One round trip for each socket full of bytes, and one for each window of messages.
-        let round =
-            self.net.delay[0] + self.net.delay[1] + self.net.jitter * 2 + self.net.coalesce * 2 + self.timing.ack_delay;
+        let slowest = (self.net.delay[0] + self.net.delay[1]) * (100 + self.net.paths as u32) / 100;
+        let round = slowest + self.net.jitter * 2 + self.net.coalesce * 2 + self.timing.ack_delay;
         let room = self
             .client_limits
             .window_messages
@@ -399,12 +395,12 @@ impl Options {
 fn draw_net(rng: &mut Rng) -> NetOptions {
     let delay = Duration::from_micros(rng.log_range(10..=300_000));
     NetOptions {
-<<<<<<< HEAD
         delay: if rng.coin() {
             [delay; 2]
         } else {
             [delay, Duration::from_micros(rng.log_range(10..=300_000))]
         },
+        paths: *rng.pick(&[0, 50, 400]),
         jitter: if rng.coin() {
             Duration::ZERO
         } else {
@@ -415,12 +411,6 @@ fn draw_net(rng: &mut Rng) -> NetOptions {
         } else {
             rng.log_range(50_000..=100_000_000)
         },
-=======
-        delay: if rng.coin() { [delay; 2] } else { [delay, Duration::from_micros(rng.log_range(10..=300_000))] },
-        paths: *rng.pick(&[0, 50, 400]),
-        jitter: if rng.coin() { Duration::ZERO } else { rng.duration(Duration::ZERO..=delay) },
-        bandwidth: if rng.coin() { 0 } else { rng.log_range(50_000..=100_000_000) },
->>>>>>> sim
         socket: rng.log_range(1_000..=1 << 20) as usize,
         segment: *rng.pick(&[536, 1460, 1460, 9000]),
         chunks: match rng.below(10) {

@@ -43,7 +43,10 @@ impl fmt::Debug for Failure {
 
 /// One seed, from its options to the end; a failure shows so many of the last events.
 pub fn run_seed(profile: Profile, seed: u64, trace: usize) -> Result<Totals, Box<Failure>> {
-    let options = Options { trace, ..Options::draw(profile, seed) };
+    let options = Options {
+        trace,
+        ..Options::draw(profile, seed)
+    };
     run_world(World::new(options, seed), World::run)
 }
 

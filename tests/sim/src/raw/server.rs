@@ -124,6 +124,8 @@ impl RawServer {
         body.extend(30_000u32.to_be_bytes());
         body.push(self.address.len() as u8);
         body.extend(self.address.as_bytes());
+        // send_base: nothing of its own was ever ACKed.
+        body.extend(0u64.to_be_bytes());
         self.answer(served, &body, true)
     }
 

@@ -235,6 +235,10 @@ impl World {
             u32::MAX
         };
         self.drain(node, Only::Anything, limit);
+        if limit != u32::MAX {
+            // No event tells a client's application to read: it always does.
+            while self.read_now(node) {}
+        }
         self.rearm(node);
     }
 

@@ -366,7 +366,8 @@ impl World {
         let mut text = String::new();
         for (i, (client, seat)) in self.clients.iter().zip(&self.seats).enumerate() {
             let (c, s) = (&client.talk, &seat.talk);
-            if c.life.closed.is_some() && s.life.closed.is_some() {
+            let over = c.life.closed.is_some() && s.life.closed.is_some();
+            if over || self.clients.len() > 1 && client.talk.life.disconnected.is_none() && self.is_settled(i) {
                 continue;
             }
             text += &format!(

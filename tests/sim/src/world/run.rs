@@ -79,6 +79,10 @@ impl World {
         }
         self.heal();
         self.settle_down();
+        // Whoever could not even connect before has one handover at least.
+        self.kill_all();
+        self.run_for(Duration::from_secs(1));
+        self.settle_down();
         if self.options.profile != Profile::Calm {
             self.check_not_vacuous();
         }
@@ -136,7 +140,11 @@ impl World {
         // Networks that were lost are back, whoever slept is awake.
         if !self.options.faults.network_every.is_zero() {
             for i in 0..self.clients.len() {
-                for event in [NetworkEvent::Wake, NetworkEvent::Available(NetworkId(0)), NetworkEvent::Changed(NetworkId(0))] {
+                for event in [
+                    NetworkEvent::Wake,
+                    NetworkEvent::Available(NetworkId(0)),
+                    NetworkEvent::Changed(NetworkId(0)),
+                ] {
                     self.queue.at(now, Event::Network(i, event));
                 }
             }
@@ -154,7 +162,9 @@ impl World {
         if c.life.closed.is_some() {
             return s.life.closed.is_some() || seat.id.is_none();
         }
-        let all = |from: &super::Talk, to: &super::Talk| from.writer.sent == from.writer.total && to.reader.received == from.writer.total;
+        let all = |from: &super::Talk, to: &super::Talk| {
+            from.writer.sent == from.writer.total && to.reader.received == from.writer.total
+        };
         all(c, s)
             && all(s, c)
             && client.session.state() == State::Established
@@ -185,7 +195,10 @@ impl World {
         let handovers: u64 = self.clients.iter().map(|c| c.talk.life.handovers).sum();
         let ended = self.clients.iter().any(|c| c.talk.life.closed.is_some());
         if counters.failures == 0 || (handovers == 0 && !ended) {
-            self.fail(format_args!("vacuous: {} link failures, {handovers} handovers", counters.failures));
+            self.fail(format_args!(
+                "vacuous: {} link failures, {handovers} handovers",
+                counters.failures
+            ));
         }
         let said: u64 = self.clients.iter().map(|c| c.talk.reader.received).sum();
         if said == 0 && !ended {
@@ -212,27 +225,38 @@ impl World {
             }
         }
         self.run_to("that all have ended", Duration::from_secs(60), |w| {
-            w.clients.iter().zip(&w.seats).all(|(c, s)| {
-                c.talk.life.closed.is_some() && (s.talk.life.closed.is_some() || s.id.is_none())
-            })
+            w.clients
+                .iter()
+                .zip(&w.seats)
+                .all(|(c, s)| c.talk.life.closed.is_some() && (s.talk.life.closed.is_some() || s.id.is_none()))
         });
         for (i, (client, seat)) in self.clients.iter().zip(&self.seats).enumerate() {
             let (c, s) = (client.talk.life.closed, seat.talk.life.closed);
             let graceful = match (client.talk.life.disconnected, seat.closed_by_app) {
-                (Some(code), _) => c == Some(CloseReason::Local { code }) && s == Some(CloseReason::Peer { code, truncated: false }),
-                (_, Some(code)) => s == Some(CloseReason::Local { code }) && c == Some(CloseReason::Peer { code, truncated: false }),
+                (Some(code), _) => {
+                    c == Some(CloseReason::Local { code }) && s == Some(CloseReason::Peer { code, truncated: false })
+                }
+                (_, Some(code)) => {
+                    s == Some(CloseReason::Local { code }) && c == Some(CloseReason::Peer { code, truncated: false })
+                }
                 _ => true,
             };
             if !graceful {
-                self.fail(format_args!("G8: the end of {i} was not what was asked for: client {c:?}, server {s:?}"));
+                self.fail(format_args!(
+                    "G8: the end of {i} was not what was asked for: client {c:?}, server {s:?}"
+                ));
             }
         }
         // Hostile connections, half-open links, tombstones: all of it goes by itself.
-        let rest = self.options.server_limits.handshake * 2 + self.options.timing.dead_after * 3 + Duration::from_secs(10);
+        let rest =
+            self.options.server_limits.handshake * 2 + self.options.timing.dead_after * 3 + Duration::from_secs(10);
         self.run_for(rest + self.options.timing.idle_probe);
         for i in 0..self.clients.len() {
             if !self.clients[i].host.links.is_empty() {
-                self.fail(format_args!("client {i} is closed and keeps {:?}", self.clients[i].host.links));
+                self.fail(format_args!(
+                    "client {i} is closed and keeps {:?}",
+                    self.clients[i].host.links
+                ));
             }
         }
         for j in 0..self.servers.len() {
@@ -240,14 +264,21 @@ impl World {
             let server = &self.servers[j];
             if !server.host.links.is_empty() || server.endpoint.sessions() != 0 {
                 let (links, sessions) = (server.host.links.len(), server.endpoint.sessions());
-                self.fail(format_args!("server {j} keeps {links} links and {sessions} sessions of nobody"));
+                self.fail(format_args!(
+                    "server {j} keeps {links} links and {sessions} sessions of nobody"
+                ));
             }
         }
     }
 
     fn totals(&self, start: unbroken::Instant) -> Totals {
         let net = self.net.counters;
-        let talks = || self.clients.iter().map(|c| &c.talk).chain(self.seats.iter().map(|s| &s.talk));
+        let talks = || {
+            self.clients
+                .iter()
+                .map(|c| &c.talk)
+                .chain(self.seats.iter().map(|s| &s.talk))
+        };
         Totals {
             runs: 1,
             connections: net.opened,
