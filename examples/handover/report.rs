@@ -11,6 +11,15 @@ use crate::run::Outcome;
 
 const PAGE: &str = include_str!("report.html");
 
+/// Whether the report can be written, before the run and not after it.
+pub fn check(options: &Options) -> io::Result<()> {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&options.report)
+        .map(drop)
+}
+
 /// Writes the report where the options say.
 pub fn write(options: &Options, outcome: &Outcome) -> io::Result<()> {
     std::fs::write(&options.report, page(&data(options, outcome)))
@@ -53,9 +62,9 @@ fn fault_entry(at: Duration, fault: Fault) -> Value {
     json!([ms(at), name, ms(time)])
 }
 
-/// Milliseconds with one digit, to keep the file small.
+/// Milliseconds with two digits, to keep the file small.
 fn ms(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1e4).round() / 10.0
+    (time.as_secs_f64() * 1e5).round() / 100.0
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ mod served;
 mod session_mut;
 mod tombstones;
 
+#[cfg(test)]
+mod tests;
+
 pub use counters::Counters;
 pub use router::{Route, Router};
 pub use session_mut::SessionMut;
@@ -179,10 +182,9 @@ impl Endpoint {
             let Some(served) = self.sessions.get_mut(&locator) else {
                 continue;
             };
-            if served.armed != at {
+            if !served.armed.fired(at) {
                 continue;
             }
-            served.armed = Instant::FAR_FUTURE;
             served.talk.tick(now);
             served.handle_timeout(&self.config);
             if served.held.as_ref().is_some_and(|held| held.until <= now)
@@ -382,18 +384,7 @@ impl Endpoint {
                 self.events.push_back((served.id, event));
             }
         }
-        let was_detached = served.detached.is_some();
         served.note_links();
-        if served.confirmed && served.ended.is_none() {
-            match (was_detached, served.detached.is_some()) {
-                (false, true) => {
-                    self.detached += 1;
-                    self.counters.detached += 1;
-                }
-                (true, false) => self.detached = self.detached.saturating_sub(1),
-                _ => {}
-            }
-        }
         served.count(&mut self.counters);
         if !served.ready && served.talk.has_output() {
             served.ready = true;
@@ -405,7 +396,25 @@ impl Endpoint {
             served.ended = Some(self.now);
             self.ended(locator, reason);
         }
+        self.count_detached(locator);
         self.settle(locator);
+    }
+
+    /// Keeps `detached` in step with a session. Other code changes what it depends on, so what was counted is remembered.
+    fn count_detached(&mut self, locator: Locator) {
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        let detached = served.confirmed && served.ended.is_none() && served.detached.is_some();
+        if detached == core::mem::replace(&mut served.counted_detached, detached) {
+            return;
+        }
+        if detached {
+            self.detached += 1;
+            self.counters.detached += 1;
+        } else {
+            self.detached -= 1;
+        }
     }
 
     /// Counts and remembers an end.
@@ -421,9 +430,6 @@ impl Endpoint {
         };
         if !served.confirmed {
             return;
-        }
-        if served.detached.is_some() {
-            self.detached = self.detached.saturating_sub(1);
         }
         self.counters.sessions_closed += 1;
         self.counters.sessions_expired += u64::from(reason == CloseReason::Expired);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use core::time::Duration;
 
 use super::counters::Counters;
+use super::deadlines::Armed;
 use super::ratchet::Ratchet;
 use crate::config::ServerConfig;
 use crate::crypto::noise::Responder;
@@ -33,10 +34,12 @@ pub struct Served {
     pub confirmed: bool,
     /// Since when it has no confirmed link.
     pub detached: Option<Instant>,
+    /// It counts among the endpoint's detached sessions.
+    pub counted_detached: bool,
     /// A RESUME that waits for the application's word.
     pub held: Option<Box<Held>>,
-    /// When its heap entry fires.
-    pub armed: Instant,
+    /// Its entries among the endpoint's deadlines.
+    pub armed: Armed,
     /// It stands in the queue of those with output.
     pub ready: bool,
     /// When it ended; it stays until what had arrived is read.
@@ -65,8 +68,9 @@ impl Served {
             token,
             confirmed: false,
             detached: Some(now),
+            counted_detached: false,
             held: None,
-            armed: Instant::FAR_FUTURE,
+            armed: Armed::new(),
             ready: false,
             ended: None,
             counted: Stats::default(),

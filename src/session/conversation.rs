@@ -175,7 +175,10 @@ impl Conversation {
 
     /// Tells a server's application that messages wait, once.
     pub fn tell_readable(&mut self) {
-        if self.role == Role::Server && !self.readable_told && self.auth.may_deliver() && !self.inbox.is_empty() {
+        if self.state == State::Closed || self.role != Role::Server {
+            return;
+        }
+        if !self.readable_told && self.auth.may_deliver() && !self.inbox.is_empty() {
             self.readable_told = true;
             self.events.push_back(Event::Readable);
         }
@@ -237,9 +240,9 @@ impl Conversation {
         }
     }
 
-    /// Whether the session never stood and nothing of it has been seen on either side, as far as this end knows.
+    /// Whether the session never stood, and no message has been on a link in either direction: then nobody can miss it.
     pub fn is_untouched(&self) -> bool {
-        !self.auth.accepted() && self.outbox.acked() == 0 && self.inbox.next() == 0
+        !self.auth.accepted() && !self.outbox.was_carried() && self.inbox.next() == 0
     }
 
     /// What this end will receive.
@@ -441,6 +444,15 @@ impl Conversation {
             deadline = deadline.min(ack);
         }
         deadline
+    }
+
+    /// (server) The first record after a long silence is the client's probe of an idle link: a good moment to give memory back. A client
+    /// does so when it sends the probe.
+    pub fn shrink_if_quiet(&mut self, index: usize) {
+        let quiet = self.now.since(self.links[index].liveness.quiet_since()) >= self.settings.timing.idle_probe / 2;
+        if quiet && self.outbox.is_empty() && self.inbox.is_empty() {
+            self.shrink();
+        }
     }
 
     /// Gives the memory back that an idle session does not need.

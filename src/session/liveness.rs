@@ -67,6 +67,11 @@ impl Liveness {
         self.heard
     }
 
+    /// Since when nothing was heard.
+    pub fn quiet_since(&self) -> Instant {
+        self.heard
+    }
+
     /// Since when the link has not carried what it should, if it is silent.
     pub fn silent_since(&self) -> Option<Instant> {
         self.awaiting
@@ -116,6 +121,8 @@ impl Liveness {
                 }
                 if now >= since + self.suspect_after() && !self.suspect {
                     self.suspect = true;
+                    // Time may have jumped over the moment for a PING.
+                    self.ping_due |= self.ping.is_none();
                     return Verdict::Suspect;
                 }
                 if self.ping.is_none() && now >= since + self.probe_after(timing) {

@@ -34,6 +34,9 @@ pub(crate) mod rtt;
 pub(crate) mod stats;
 pub(crate) mod transmit;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use auth::Verdict;
 pub use client::Session;
 pub use stats::Stats;

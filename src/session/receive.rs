@@ -63,15 +63,17 @@ pub enum Notice {
 /// Everything that one stretch of input brought beside messages.
 pub type Notices = Vec<Notice>;
 
-/// Most KEYS frames on one link (U-54).
-const KEYS_FRAMES: u8 = 16;
+/// Most AUTH, DRAIN and KEYS frames on one link, together: each may cause memory or an event (U-54, L-20).
+const RARE_FRAMES: u8 = 16;
 
 impl Conversation {
     /// Takes bytes of link `index`. On an error the caller ends the link.
     pub fn receive(&mut self, index: usize, mut bytes: &[u8], notices: &mut Notices) -> Result<(), LinkFault> {
+        self.shrink_if_quiet(index);
         let mut partial = core::mem::take(&mut self.links[index].partial);
         let result = loop {
-            if self.links[index].deaf {
+            // Behind a CLOSE, and when all is over, nothing counts any more (U-50).
+            if self.links[index].deaf || self.state == State::Closed {
                 break Ok(());
             }
             if !partial.is_empty() {
@@ -209,13 +211,15 @@ impl Conversation {
             Frame::Unreliable(message) => self.inbox.unreliable(message),
             Frame::Ping(token) => self.links[index].pong_due = Some(token),
             Frame::Pong(token) => self.links[index].liveness.pong(token, now),
-            Frame::Auth(credential) if !client => match self.auth {
-                Auth::Expected => {
+            Frame::Auth(credential) if !client => {
+                self.count_rare(index)?;
+                if matches!(self.auth, Auth::Expected) {
                     self.auth = Auth::Judging;
                     notices.push(Notice::Credential(Bytes::copy_from_slice(credential)));
+                } else {
+                    self.repeat_verdict(index);
                 }
-                _ => self.repeat_verdict(index),
-            },
+            }
             Frame::AuthResult { accepted, message, .. } if client => {
                 if let (Auth::Asking { .. }, Some(session)) = (&self.auth, self.id)
                     && accepted
@@ -241,13 +245,14 @@ impl Conversation {
                 self.closing_link_lost();
             }
             Frame::Drain { window_ms, address } if client => {
+                self.count_rare(index)?;
                 notices.push(Notice::Drain {
                     window_ms,
                     address: address.into(),
                 });
             }
-            Frame::Keys(keys) if client && self.links[index].keys_frames < KEYS_FRAMES => {
-                self.links[index].keys_frames += 1;
+            Frame::Keys(keys) if client => {
+                self.count_rare(index)?;
                 notices.push(Notice::Keys(
                     keys.iter().map(|key| (key.public, key.lifetime_s)).collect(),
                 ));
@@ -257,6 +262,16 @@ impl Conversation {
             }
         }
         Ok(())
+    }
+
+    fn count_rare(&mut self, index: usize) -> Result<(), LinkFault> {
+        let link = &mut self.links[index];
+        link.rare_frames += 1;
+        if link.rare_frames > RARE_FRAMES {
+            Err(LinkFault::Misplaced)
+        } else {
+            Ok(())
+        }
     }
 
     fn take_ack(&mut self, ack: Ack) -> Result<(), LinkFault> {

@@ -44,6 +44,8 @@ impl Conversation {
             let len = self.fill(index, buf);
             if len > 0 {
                 self.stats.wire_sent += len as u64;
+                // If those were the last messages, a CLOSE is due behind them: it must count as queued from now on.
+                self.close_when_carried();
                 return Some(Output::Send {
                     link: self.links[index].id,
                     len,

@@ -24,10 +24,10 @@ pub(crate) fn reset(stream: TcpStream) {
 }
 
 /// Forwards until one side ends or a fault does.
-pub(crate) async fn forward(near: TcpStream, far: TcpStream, mut draw: Draw, shared: Arc<Shared>) {
+pub(crate) async fn forward(near: TcpStream, far: TcpStream, number: u64, mut draw: Draw, shared: Arc<Shared>) {
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     let tally = &shared.tally;
-    let end = run(&near, &far, &mut draw, &shared).await;
+    let end = run(&near, &far, number, &mut draw, &shared).await;
     match end {
         End::Finished => finish(near, far).await,
         End::Fin => {
@@ -105,7 +105,7 @@ impl Half {
     }
 }
 
-async fn run(near: &TcpStream, far: &TcpStream, draw: &mut Draw, shared: &Shared) -> End {
+async fn run(near: &TcpStream, far: &TcpStream, number: u64, draw: &mut Draw, shared: &Shared) -> End {
     let tally = &shared.tally;
     let (mut up, mut down) = (Half::new(), Half::new());
     let mut orders = shared.order.subscribe();
@@ -137,7 +137,7 @@ async fn run(near: &TcpStream, far: &TcpStream, draw: &mut Draw, shared: &Shared
             () = sleep_until(fault_at) => {
                 let fault = planned.map(|(_, fault)| fault).filter(|_| shared.faults.load(Relaxed));
                 if let Some(fault) = fault {
-                    shared.note(fault);
+                    shared.note(number, fault);
                 }
                 match fault {
                     None => {}

@@ -84,6 +84,7 @@ pub(crate) struct Shared {
     pub(crate) stalled: watch::Sender<bool>,
     /// Rises with each order; links started later begin with the newest.
     pub(crate) order: watch::Sender<(u64, Order)>,
+    accepted: AtomicU64,
     refuse_all: AtomicBool,
     refuse_until: Mutex<Instant>,
     log: Mutex<Vec<(std::time::Instant, Fault)>>,
@@ -118,6 +119,7 @@ impl Proxy {
             trickle: AtomicBool::new(false),
             stalled: watch::Sender::new(false),
             order: watch::Sender::new((0, Order::Run)),
+            accepted: AtomicU64::new(0),
             refuse_all: AtomicBool::new(false),
             refuse_until: Mutex::new(Instant::now()),
             log: Mutex::default(),
@@ -152,7 +154,8 @@ impl Proxy {
         }
     }
 
-    /// The faults from the plan since the last call, and when they began; at most 100,000 are kept.
+    /// The faults from the plan that befell the newest link since the last call, and when they began; at most 100,000 are kept. (Older
+    /// links have faults too, but a session that has moved on does not care.)
     pub fn take_log(&self) -> Vec<(std::time::Instant, Fault)> {
         std::mem::take(&mut *self.shared.log.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
     }
@@ -203,7 +206,10 @@ impl Shared {
         *until = (*until).max(Instant::now() + time);
     }
 
-    pub(crate) fn note(&self, fault: Fault) {
+    pub(crate) fn note(&self, link: u64, fault: Fault) {
+        if link + 1 < self.accepted.load(Relaxed) {
+            return;
+        }
         let mut log = self.log.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if log.len() < 100_000 {
             log.push((std::time::Instant::now(), fault));
@@ -234,14 +240,16 @@ async fn accept(listener: TcpListener, to: SocketAddr, shared: Arc<Shared>) {
             link::reset(near);
             continue;
         }
-        let draw = shared.plan.draw(number);
+        let link = number;
+        let draw = shared.plan.draw(link);
         number += 1;
+        shared.accepted.store(number, Relaxed);
         let shared = shared.clone();
         links.spawn(async move {
             match TcpStream::connect(to).await {
                 Ok(far) => {
                     shared.tally.links.fetch_add(1, Relaxed);
-                    link::forward(near, far, draw, shared).await;
+                    link::forward(near, far, link, draw, shared).await;
                 }
                 Err(_) => {
                     shared.tally.refused.fetch_add(1, Relaxed);

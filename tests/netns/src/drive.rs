@@ -64,9 +64,9 @@ async fn in_its_world(scenario: Scenario, options: &Drive) -> Shown {
     let outcome = async {
         let prefix = format!("{}-{}", options.prefix, scenario.name());
         let mut world = World::open(prefix, options.means, options.seed).await?;
-        for _ in 0..options.runs.unwrap_or(scenario.runs()) {
+        for nth in 0..options.runs.unwrap_or(scenario.runs()) {
             world.restore().await?;
-            let record = scenario.run(&mut world).await?;
+            let record = scenario.run(nth, &mut world).await?;
             runs.push(checker::check(scenario, &record));
         }
         Result::Ok(())

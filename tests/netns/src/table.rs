@@ -103,7 +103,11 @@ fn failures(shown: &Shown) -> Vec<String> {
         run.session.exact()
     });
     mark("not one session from beginning to end", &|run| {
-        run.same_session && run.ended.as_deref().is_some_and(|why| why.starts_with("disconnected here"))
+        run.same_session
+            && run
+                .ended
+                .as_deref()
+                .is_some_and(|why| why.starts_with("disconnected here"))
     });
     mark("no handover", &|run| !run.handovers.is_empty());
     mark("plain TCP felt no fault, so nothing was shown", &|run| {

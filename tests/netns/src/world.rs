@@ -60,10 +60,7 @@ pub struct World {
 impl World {
     /// The namespaces exist; the paths begin to work now.
     pub async fn open(prefix: String, means: Means, seed: u64) -> Result<World> {
-        let mut world = World {
-            prefix,
-            shaper: None,
-        };
+        let mut world = World { prefix, shaper: None };
         if means == Means::User {
             let mut args = vec!["shape".to_string(), format!("--seed={seed}")];
             args.extend(Path::BOTH.map(|path| format!("{}={}", path.name(), path.ends().join(","))));

@@ -201,7 +201,15 @@ impl Net {
 
     /// Both sides lose the connection now and see it.
     pub fn kill(&mut self, id: ConnId, q: &mut Q) {
-        self.break_off(id, [Some(Duration::ZERO); 2], true, q);
+        match self.conns.get(&id) {
+            // Half-open: now they learn of it.
+            Some(conn) if conn.broken => {
+                for side in Side::BOTH {
+                    q.after(Duration::ZERO, Event::Net(NetEvent::Down(id, side, false)));
+                }
+            }
+            _ => self.break_off(id, [Some(Duration::ZERO); 2], true, q),
+        }
     }
 
     /// From now on nothing arrives on this connection, and nobody learns of it.

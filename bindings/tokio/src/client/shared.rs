@@ -25,6 +25,8 @@ pub(crate) struct Core {
     pub(crate) driver: Option<Waker>,
     pub(crate) armed: Instant,
     pub(crate) standing: Standing,
+    /// It stood once, even if it has ended since.
+    stood: bool,
     pub(crate) readers: Wakers,
     pub(crate) writers: Wakers,
     pub(crate) watchers: Wakers,
@@ -49,6 +51,7 @@ impl Shared {
             // Before its first turn the driver needs no waking.
             armed: Instant::ZERO,
             standing: Standing::Trying,
+            stood: false,
             readers: Wakers::default(),
             writers: Wakers::default(),
             watchers: Wakers::default(),
@@ -130,10 +133,10 @@ impl Shared {
         poll_fn(|cx| {
             let mut core = self.lock();
             match core.standing {
-                Standing::Established => Poll::Ready(Ok(())),
+                _ if core.stood => Poll::Ready(Ok(())),
                 Standing::GaveUp => Poll::Ready(Err(ConnectError::GaveUp)),
                 Standing::Closed(reason) => Poll::Ready(Err(ConnectError::Closed(reason))),
-                Standing::Trying => {
+                Standing::Trying | Standing::Established => {
                     core.enders.register(cx.waker());
                     Poll::Pending
                 }
@@ -171,7 +174,10 @@ impl Core {
                 self.readers.wake();
                 return;
             }
-            Event::Established { .. } => self.standing = Standing::Established,
+            Event::Established { .. } => {
+                self.standing = Standing::Established;
+                self.stood = true;
+            }
             Event::HandoverFailed { reason, .. } if !reason.is_final() && self.standing == Standing::Trying => {
                 self.standing = Standing::GaveUp;
             }
