@@ -40,10 +40,7 @@ pub type Dialing = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 pub(crate) fn over(networks: Arc<Networks>) -> Dialer {
     Arc::new(move |dial| match networks.is_empty() {
         true => Box::pin(connect(dial, None)),
-        false => {
-            let order = networks.order(dial.network, &dial.in_use);
-            network::race(dial, order)
-        }
+        false => network::race(dial, networks.clone()),
     })
 }
 

@@ -118,9 +118,9 @@ fn gap(arrivals: &[u64], times: &Times) -> (u64, bool) {
         .chain(within.copied())
         .chain([times.until])
         .collect();
-    let gaps = points.windows(2).map(|pair| pair[1] - pair[0]);
+    let mut gaps = points.windows(2).map(|pair| pair[1] - pair[0]);
     let longest = gaps.clone().max().unwrap_or(0);
-    let last = gaps.last().unwrap_or(0);
+    let last = gaps.next_back().unwrap_or(0);
     (
         longest.saturating_sub(TICK.as_micros() as u64),
         last < longest || last < 200_000,

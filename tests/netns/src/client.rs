@@ -69,7 +69,7 @@ pub async fn run(address: SocketAddr, networks: Vec<Bound>) -> Result<(), Box<dy
         let mut orders = Orders::open();
         loop {
             match orders.next().await {
-                Order::Talk(on) => drop(mode.send_modify(|mode| mode.talking = on)),
+                Order::Talk(on) => mode.send_modify(|mode| mode.talking = on),
                 Order::Hint(event) => client.network(event),
                 Order::Finish => break,
             }

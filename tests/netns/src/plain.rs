@@ -58,7 +58,7 @@ pub async fn client(server: SocketAddr) -> Result<(), Box<dyn std::error::Error>
         let mut orders = Orders::open();
         loop {
             match orders.next().await {
-                Order::Talk(on) => drop(mode.send_modify(|mode| mode.talking = on)),
+                Order::Talk(on) => mode.send_modify(|mode| mode.talking = on),
                 Order::Finish => break,
                 Order::Hint(_) => {}
             }
@@ -101,7 +101,7 @@ impl Served {
                 tokio::select! {
                     () = accept => {}
                     () = async { send.await; std::future::pending().await } => {}
-                    reply = asked.recv() => drop(reply.map(|reply| reply.send(book.copy()))),
+                    reply = asked.recv() => if let Some(reply) = reply { let _ = reply.send(book.copy()); },
                 }
             }));
         });

@@ -34,7 +34,7 @@ pub async fn run(sessions: SocketAddr, plain: SocketAddr) -> Result<(), Box<dyn 
     let mut orders = Orders::open();
     loop {
         match orders.next().await {
-            Order::Talk(on) => drop(mode.send_modify(|mode| mode.talking = on)),
+            Order::Talk(on) => mode.send_modify(|mode| mode.talking = on),
             Order::Finish => break,
             Order::Hint(_) => {}
         }

@@ -11,10 +11,12 @@
 //! it fails sooner; the first connection that stands is taken and the others are dropped. So a network that swallows everything
 //! costs its head start, not the session. Without registered networks all of this is left to the system's routes.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
@@ -23,13 +25,13 @@ use tokio::time::timeout;
 use tracing::{debug, error, warn};
 use unbroken::{NetworkEvent, NetworkId};
 
-use crate::dial::{self, Dial, Dialing};
+use crate::dial::{self, Dial, Dialer, Dialing};
 
 /// Time for a network to connect before the next one is tried beside it.
 pub(crate) const HEAD_START: Duration = Duration::from_millis(250);
 
 /// How a link is tied to a network.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Binding {
     /// The socket's source address, on any platform. It decides the route only where the system routes by source (Linux: `ip rule
@@ -37,9 +39,22 @@ pub enum Binding {
     /// network cannot be bound any more, and the next one is tried.
     Source(IpAddr),
     /// The interface's name (`SO_BINDTODEVICE`): survives a change of address and needs no routing rules. Linux before 5.7 asks for
-    /// CAP_NET_RAW. Not for Android applications: use [`Builder::dialer`](super::Builder::dialer) with `Network.bindSocket` there.
+    /// CAP_NET_RAW. Not for Android applications.
     #[cfg(target_os = "linux")]
     Device(String),
+    /// The application opens the connection itself, on that network: with `Network.bindSocket` on Android, through a proxy ...
+    Dialer(Dialer),
+}
+
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Binding::Source(source) => write!(f, "source {source}"),
+            #[cfg(target_os = "linux")]
+            Binding::Device(name) => write!(f, "device {name}"),
+            Binding::Dialer(_) => f.write_str("the application's dialer"),
+        }
+    }
 }
 
 /// See the module's head.
@@ -56,7 +71,12 @@ struct Hints {
     /// The network of the newest hint, until a link is up.
     fresh: Option<NetworkId>,
     lost: Vec<NetworkId>,
+    /// The newest connections, by their own addresses, and the networks they were made over.
+    made: VecDeque<(SocketAddr, NetworkId)>,
 }
+
+/// More connections than a client has at once.
+const MADE: usize = 16;
 
 /// One place in the order: a network and its binding, or the system's choice.
 pub(crate) type Way = Option<(NetworkId, Binding)>;
@@ -111,18 +131,20 @@ impl Networks {
         self.hints().fresh = None;
     }
 
-    /// The registered network that a connection is bound to.
+    /// The registered network that a connection was made over.
     pub(crate) fn of(&self, stream: &TcpStream) -> Option<NetworkId> {
-        let carries = |binding: &Binding| match binding {
-            Binding::Source(address) => stream.local_addr().is_ok_and(|local| local.ip() == *address),
-            #[cfg(target_os = "linux")]
-            Binding::Device(name) => {
-                let device = socket2::SockRef::from(stream).device();
-                device.is_ok_and(|device| device.as_deref() == Some(name.as_bytes()))
-            }
-        };
-        let found = self.known.iter().find(|(_, binding)| carries(binding));
-        found.map(|(network, _)| *network)
+        let local = stream.local_addr().ok()?;
+        let hints = self.hints();
+        let found = hints.made.iter().find(|(address, _)| *address == local);
+        found.map(|(_, network)| *network)
+    }
+
+    fn made(&self, stream: &TcpStream, network: NetworkId) {
+        if let Ok(local) = stream.local_addr() {
+            let mut hints = self.hints();
+            hints.made.truncate(MADE);
+            hints.made.push_front((local, network));
+        }
     }
 
     /// The order in which a dial tries the networks. `named` is what the core asks for, `in_use` where links are up.
@@ -151,7 +173,8 @@ impl Networks {
 }
 
 /// Opens a connection over the first of these networks that lets it through.
-pub(crate) fn race(dial: Dial, order: Vec<Way>) -> Dialing {
+pub(crate) fn race(dial: Dial, networks: Arc<Networks>) -> Dialing {
+    let order = networks.order(dial.network, &dial.in_use);
     Box::pin(async move {
         let limit = dial.timeout;
         let all = async {
@@ -160,7 +183,7 @@ pub(crate) fn race(dial: Dial, order: Vec<Way>) -> Dialing {
             let mut last = io::Error::from(io::ErrorKind::NetworkUnreachable);
             loop {
                 if let Some(way) = order.next() {
-                    tries.spawn(one(dial.clone(), way));
+                    tries.spawn(one(dial.clone(), way, networks.clone()));
                 }
                 let joined = if order.len() == 0 {
                     tries.join_next().await
@@ -184,13 +207,20 @@ pub(crate) fn race(dial: Dial, order: Vec<Way>) -> Dialing {
     })
 }
 
-async fn one(dial: Dial, way: Way) -> io::Result<TcpStream> {
-    let (network, binding) = way.unzip();
-    let result = dial::connect(dial, binding.as_ref()).await;
-    let network = network.map(|network| network.0);
+async fn one(mut dial: Dial, way: Way, networks: Arc<Networks>) -> io::Result<TcpStream> {
+    let Some((network, binding)) = way else {
+        return dial::connect(dial, None).await;
+    };
+    let result = match &binding {
+        Binding::Dialer(dialer) => {
+            dial.network = Some(network);
+            dialer(dial).await
+        }
+        bound => dial::connect(dial, Some(bound)).await,
+    };
     match &result {
-        Ok(stream) => debug!(target: "unbroken::client", network, local = ?stream.local_addr().ok(), "connected"),
-        Err(error) => debug!(target: "unbroken::client", network, %error, "cannot connect"),
+        Ok(stream) => networks.made(stream, network),
+        Err(error) => debug!(target: "unbroken::client", network = network.0, %error, "cannot connect"),
     }
     result
 }
@@ -212,6 +242,7 @@ pub(crate) async fn open(address: SocketAddr, binding: Option<&Binding>) -> io::
         Binding::Source(source) => socket.bind(SocketAddr::new(*source, 0)),
         #[cfg(target_os = "linux")]
         Binding::Device(name) => socket.bind_device(Some(name.as_bytes())),
+        Binding::Dialer(_) => Ok(()),
     };
     if let Err(error) = bound {
         error!(target: "unbroken::client", ?binding, %error, "cannot bind a link to its network");
@@ -278,7 +309,8 @@ mod tests {
             in_use: Vec::new(),
             timeout: Duration::from_secs(5),
         };
-        let stream = race(dial, networks.order(None, &[])).await.unwrap();
+        let networks = Arc::new(networks);
+        let stream = race(dial, networks.clone()).await.unwrap();
         assert_eq!(stream.local_addr().unwrap().ip(), Ipv4Addr::new(127, 0, 0, 2));
         assert_eq!(networks.of(&stream), Some(CELLULAR));
         networks.hint(NetworkEvent::Lost(CELLULAR));
