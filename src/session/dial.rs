@@ -107,7 +107,7 @@ impl Dialler {
         self.plan = None;
         self.hedge = None;
         for attempt in self.tries.drain(..) {
-            outputs.push_back(Output::CloseLink { link: attempt.id });
+            take_back(attempt.id, outputs);
         }
     }
 
@@ -117,7 +117,7 @@ impl Dialler {
         self.tries.retain(|attempt| {
             let young = now < attempt.since + HEAD_START && attempt.network == network;
             if !young {
-                outputs.push_back(Output::CloseLink { link: attempt.id });
+                take_back(attempt.id, outputs);
             }
             young
         });
@@ -241,5 +241,14 @@ impl Dialler {
         self.tries
             .iter()
             .position(|attempt| !attempt.blocked && attempt.taken < attempt.flight.len())
+    }
+}
+
+/// Has the host close a connection; or never open it, if it has not been told yet: who gave up asks for nothing more.
+fn take_back(id: LinkId, outputs: &mut VecDeque<Output>) {
+    let told = outputs.len();
+    outputs.retain(|output| !matches!(output, Output::OpenLink { link, .. } if *link == id));
+    if outputs.len() == told {
+        outputs.push_back(Output::CloseLink { link: id });
     }
 }
