@@ -107,7 +107,7 @@ impl Dialler {
         self.plan = None;
         self.hedge = None;
         for attempt in self.tries.drain(..) {
-            outputs.push_back(Output::CloseLink { link: attempt.id });
+            close(attempt.id, outputs);
         }
     }
 
@@ -117,7 +117,7 @@ impl Dialler {
         self.tries.retain(|attempt| {
             let young = now < attempt.since + HEAD_START && attempt.network == network;
             if !young {
-                outputs.push_back(Output::CloseLink { link: attempt.id });
+                close(attempt.id, outputs);
             }
             young
         });
@@ -241,5 +241,14 @@ impl Dialler {
         self.tries
             .iter()
             .position(|attempt| !attempt.blocked && attempt.taken < attempt.flight.len())
+    }
+}
+
+/// The host must close this connection; or, if it has not yet heard of the wish for it, forget that.
+fn close(id: LinkId, outputs: &mut VecDeque<Output>) {
+    let unheard = |output: &Output| matches!(output, Output::OpenLink { link, .. } if *link == id);
+    match outputs.iter().position(unheard) {
+        Some(at) => drop(outputs.remove(at)),
+        None => outputs.push_back(Output::CloseLink { link: id }),
     }
 }
