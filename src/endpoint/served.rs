@@ -14,11 +14,9 @@ use crate::error::CloseReason;
 use crate::event::{Event, HandoverCause, LinkId, SessionId, State};
 use crate::session::conversation::Conversation;
 use crate::session::link::{Life, Link};
-use crate::session::phase::Input;
 use crate::session::{Stats, Verdict};
 use crate::time::Instant;
 use crate::wire::flight::Resume;
-use crate::wire::frame::{self, Close, CloseKind};
 
 /// With another link alive, a new one must be confirmed this soon.
 const FALL_BACK: Duration = Duration::from_secs(1);
@@ -104,32 +102,10 @@ impl Served {
         self.counted = self.talk.stats;
     }
 
-    /// The client proved its keys on the link of `attempt`: everything older is over (U-34, U-52).
+    /// The client proved its keys on the link of `attempt`: the secrets before it are over (U-34).
     pub fn confirm(&mut self, attempt: u32) {
         self.confirmed = true;
-        self.detached = None;
         self.ratchet.confirm(attempt);
-        let talk = &mut self.talk;
-        let now = talk.now;
-        let (send_end, recv_next) = (talk.outbox.next(), talk.inbox.next());
-        for link in &mut talk.links {
-            if link.attempt < attempt && link.life == Life::Open {
-                let close = Close {
-                    kind: CloseKind::Superseded,
-                    code: 0,
-                    send_end,
-                    recv_next,
-                };
-                frame::close(&mut link.control, &close);
-                link.life = Life::Closing(now + crate::session::closing::LINGER);
-            }
-        }
-        if matches!(talk.state, State::Established | State::Standby) {
-            talk.step(Input::Switched);
-        } else {
-            talk.step_up();
-        }
-        talk.carried_again(true);
     }
 
     /// Timers of the session itself and of its conversation.

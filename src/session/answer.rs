@@ -14,8 +14,8 @@ use super::phase::Input;
 use super::rtt::Rtt;
 use crate::crypto::{Opener, Sealer};
 use crate::error::CloseReason;
-use crate::event::{Output, State};
-use crate::wire::flight::{Refuse, RefuseCode, Versions};
+use crate::event::Output;
+use crate::wire::flight::{EARLY_MAX, Refuse, RefuseCode, Versions};
 use crate::wire::frame::{self, Close, CloseKind};
 
 /// How long an older link is read after a newer one took over.
@@ -51,7 +51,16 @@ impl Session {
                 if self.query {
                     Handshake::query(&offer, ticket, self.attempt, &self.talk, &mut self.rng, &mut flight)
                 } else {
-                    Handshake::resume(&offer, ticket, self.attempt, &mut self.talk, &mut self.rng, &mut flight)
+                    let early = self.dialler.early_max;
+                    Handshake::resume(
+                        &offer,
+                        ticket,
+                        self.attempt,
+                        early,
+                        &mut self.talk,
+                        &mut self.rng,
+                        &mut flight,
+                    )
                 }
             }
         };
@@ -131,14 +140,10 @@ impl Session {
         }
         self.talk.adopt(link, &position);
         self.talk.drain_older(self.talk.now + DRAIN);
-        if self.talk.state == State::Established || self.talk.state == State::Standby {
-            self.talk.step(Input::Switched);
-        } else {
-            self.talk.step_up();
-        }
-        self.talk.carried_again(same_server);
+        self.talk.up_again(same_server);
         self.cancel_tries();
         self.dialler.backoff.reset();
+        self.dialler.early_max = EARLY_MAX;
         self.dialler.failing_since = None;
     }
 

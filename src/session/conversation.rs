@@ -305,6 +305,16 @@ impl Conversation {
         link
     }
 
+    /// A new link carries: the states follow, and the handover ends.
+    pub fn up_again(&mut self, same_server: bool) {
+        if matches!(self.state, State::Established | State::Standby) {
+            self.step(Input::Switched);
+        } else {
+            self.step_up();
+        }
+        self.carried_again(same_server);
+    }
+
     /// The session has a usable link again: tell it, with the account of the handover if there was one.
     pub fn carried_again(&mut self, same_server: bool) {
         if let Some(end) = self.handover.end(self.now, same_server) {

@@ -15,7 +15,7 @@ use super::link::Life;
 use super::outbox::Part;
 use crate::error::CloseReason;
 use crate::event::{Event, State};
-use crate::wire::frame::{Ack, Frame, FrameError, Frames};
+use crate::wire::frame::{self, Ack, Close, CloseKind, Frame, FrameError, Frames};
 use crate::wire::record;
 use bytes::Bytes;
 
@@ -160,10 +160,28 @@ impl Conversation {
     /// A valid record: the link lives, and the peer has its keys.
     fn heard(&mut self, index: usize) {
         let link = &mut self.links[index];
-        link.confirmed = true;
         if link.liveness.heard(self.now) {
             self.handover.alive_again();
         }
+        if !core::mem::replace(&mut link.confirmed, true) {
+            self.confirmed(index);
+        }
+    }
+
+    /// (server) The first record on a link proved the client's keys: what is older is over (U-33, U-52).
+    fn confirmed(&mut self, newest: usize) {
+        let close = Close {
+            kind: CloseKind::Superseded,
+            code: 0,
+            send_end: self.outbox.next(),
+            recv_next: self.inbox.next(),
+        };
+        let until = self.now + LINGER;
+        for link in self.links[..newest].iter_mut().filter(|link| link.life == Life::Open) {
+            frame::close(&mut link.control, &close);
+            link.life = Life::Closing(until);
+        }
+        self.up_again(true);
     }
 
     fn take_frames(

@@ -44,7 +44,7 @@
 //! | | debug | dialling, links up and down |
 //! | `unbroken::server` | info | listening, stopped |
 //! | | warn | cannot accept, a worker is flooded, no authorise hook is set |
-//! | | error | a handler panicked |
+//! | | error | a handler panicked, a worker died |
 //! | | debug | sessions established, handovers, closed; links turned away |
 //! | | trace | links up and down |
 //!

@@ -48,7 +48,8 @@ impl Drop for Handle {
 }
 
 impl Client {
-    /// Connects to `address` (`host:port`, resolved anew on each dial) and waits until the session stands. Needs a tokio runtime.
+    /// Connects to `address` (`host:port`, resolved anew on each dial) and waits until the session stands. Needs a tokio runtime
+    /// with I/O and time enabled.
     ///
     /// # Errors
     /// [`ConnectError`]: given up after `Backoff::give_up_after`, refused by the server's application, or the address is no
@@ -185,7 +186,8 @@ impl Builder {
         self
     }
 
-    /// Starts the session and returns at once; messages may be sent, and leave when the session stands. Must be called within a tokio runtime.
+    /// Starts the session and returns at once; messages may be sent, and leave when the session stands. Must be called within a
+    /// tokio runtime with I/O and time enabled.
     ///
     /// # Errors
     /// The system gives no randomness, or there is no runtime.
