@@ -69,7 +69,7 @@ pub mod server;
 mod socket;
 mod wakers;
 
-pub use client::{Client, ConnectError};
+pub use client::{Binding, Client, ConnectError};
 pub use dial::{Dial, Dialer, Dialing};
 pub use message::Message;
 pub use server::{Server, ServerSession, SessionHandle};
