@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .to_path_buf()
 }
 
 /// The ids in the names of functions that stand behind `#[test]`.
@@ -44,7 +48,11 @@ fn walk(dir: &Path, ids: &mut BTreeSet<String>) {
 #[test]
 fn every_row_has_a_test_that_names_it() {
     let list = include_str!("../../rows.txt");
-    let rows: Vec<&str> = list.lines().map(|line| line.split('#').next().unwrap_or_default()).flat_map(str::split_whitespace).collect();
+    let rows: Vec<&str> = list
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default())
+        .flat_map(str::split_whitespace)
+        .collect();
     assert!(rows.len() > 80);
     let mut ids = BTreeSet::new();
     walk(&root(), &mut ids);
@@ -55,6 +63,9 @@ fn every_row_has_a_test_that_names_it() {
 #[test]
 fn names_are_read_as_they_are_meant() {
     let mut ids = BTreeSet::new();
-    named("#[test]\nfn f1_l22_x() {}\nfn f3_helper() {}\n #[test]\n#[should_panic]\nfn a_f100() {}\n#[test]\nfn full_f_l() {}", &mut ids);
+    named(
+        "#[test]\nfn f1_l22_x() {}\nfn f3_helper() {}\n #[test]\n#[should_panic]\nfn a_f100() {}\n#[test]\nfn full_f_l() {}",
+        &mut ids,
+    );
     assert_eq!(ids.into_iter().collect::<Vec<_>>(), ["F-1", "F-100", "L-22"]);
 }

@@ -56,8 +56,22 @@ fn l1_every_way_to_send_counts_in_one_row() {
         assert_eq!(*seen.entry(seq).or_insert(payload.clone()), payload);
     }
     let parts = [heard, early, again].concat();
-    assert!(parts.iter().any(|f| matches!(f, RawFrame::Fragment { seq: 3, total: 20_000, .. })));
-    assert!(parts.iter().any(|f| matches!(f, RawFrame::Fragment { seq: 6, total: 40_000, .. })));
+    assert!(parts.iter().any(|f| matches!(
+        f,
+        RawFrame::Fragment {
+            seq: 3,
+            total: 20_000,
+            ..
+        }
+    )));
+    assert!(parts.iter().any(|f| matches!(
+        f,
+        RawFrame::Fragment {
+            seq: 6,
+            total: 40_000,
+            ..
+        }
+    )));
     assert_eq!(seen.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 4, 5, 7, 8, 9]);
 }
 
@@ -69,11 +83,22 @@ fn l4_a_stalled_reader_still_acknowledges_what_it_delivered() {
         hand.say(&frames::data(seq, &[b"x"]));
     }
     hand.bench.pass(SECOND);
-    assert!(!hand.hear().iter().any(|f| matches!(f, RawFrame::Ack { recv_next: 1.., .. })), "nothing was delivered yet");
+    assert!(
+        !hand
+            .hear()
+            .iter()
+            .any(|f| matches!(f, RawFrame::Ack { recv_next: 1.., .. })),
+        "nothing was delivered yet"
+    );
     // Its own sending is at the end of its credit, and stays so.
     hand.client.window = unbroken_sim::raw::Window(1, 1 << 20, 1 << 20);
     for _ in 0..4097 {
-        let _ = hand.bench.endpoint.session(hand.id).unwrap().send(Bytes::from_static(b"y"));
+        let _ = hand
+            .bench
+            .endpoint
+            .session(hand.id)
+            .unwrap()
+            .send(Bytes::from_static(b"y"));
     }
     hand.bench.pump();
     hand.hear();
@@ -81,11 +106,19 @@ fn l4_a_stalled_reader_still_acknowledges_what_it_delivered() {
         assert!(hand.bench.endpoint.session(hand.id).unwrap().recv().is_some());
         hand.bench.pump();
         hand.bench.pass(SECOND);
-        assert!(hand.hear().iter().any(|f| matches!(f, RawFrame::Ack { recv_next, .. } if *recv_next == read)), "{read}");
+        assert!(
+            hand.hear()
+                .iter()
+                .any(|f| matches!(f, RawFrame::Ack { recv_next, .. } if *recv_next == read)),
+            "{read}"
+        );
     }
     // In the middle of a replay, too: the ACK rides on the first record.
     hand.bench.endpoint.session(hand.id).unwrap().recv().unwrap();
-    hand.resume(&Resume { send_end: 10, ..Resume::default() });
+    hand.resume(&Resume {
+        send_end: 10,
+        ..Resume::default()
+    });
     let first = hand.heard.first().cloned();
     assert!(matches!(first, Some(RawFrame::Ack { recv_next: 4, .. })), "{first:?}");
 }
@@ -107,7 +140,9 @@ fn l5_counters_survive_ten_thousand_resumes() {
         }
         pair.kill_all();
         let handovers = pair.clients[0].talk.life.handovers;
-        pair.run_to("a handover", 20 * SECOND, |w| w.clients[0].talk.life.handovers > handovers);
+        pair.run_to("a handover", 20 * SECOND, |w| {
+            w.clients[0].talk.life.handovers > handovers
+        });
     }
     pair.deliver();
     let received = [Side::Client, Side::Server].map(|side| pair.talk(0, side).reader.received);
@@ -178,7 +213,9 @@ fn l11_one_stalled_client_never_delays_another() {
             fleet.script = vec![Fate::connect(Connect::BlackHole); 100].into();
         }
         fleet.run_to("all of the other's messages", 600 * SECOND, |w| {
-            [Side::Client, Side::Server].iter().all(|side| w.talk(1, *side).reader.received == 300)
+            [Side::Client, Side::Server]
+                .iter()
+                .all(|side| w.talk(1, *side).reader.received == 300)
         });
         if stalled {
             assert!(fleet.talk(0, Side::Client).reader.received < 300);
@@ -187,12 +224,19 @@ fn l11_one_stalled_client_never_delays_another() {
     };
     let (with, without) = (time(true), time(false));
     // What the two say is drawn by lot, so it is not the same to the microsecond.
-    assert!(with < without * 11 / 10, "{with:?} beside a stalled client, {without:?} without");
+    assert!(
+        with < without * 11 / 10,
+        "{with:?} beside a stalled client, {without:?} without"
+    );
 }
 
 #[test]
 fn l12_the_application_may_veto_a_resume_before_anything_is_delivered() {
-    let early = Resume { send_end: 1, early: frames::data(0, &[b"early"]), ..Resume::default() };
+    let early = Resume {
+        send_end: 1,
+        early: frames::data(0, &[b"early"]),
+        ..Resume::default()
+    };
     for veto in [false, true] {
         let mut hand = Hand::with(server_config().ask_on_resume(true).build().unwrap());
         hand.bench.down(hand.link);
@@ -207,10 +251,17 @@ fn l12_the_application_may_veto_a_resume_before_anything_is_delivered() {
         let answer = hand.bench.links.take(link);
         let (accepted, wire, _) = hand.client.accept(pending, &answer).unwrap();
         if veto {
-            assert!(matches!(accepted, Accepted::Lost { status: 5, code: 9, .. }), "{accepted:?}");
+            assert!(
+                matches!(accepted, Accepted::Lost { status: 5, code: 9, .. }),
+                "{accepted:?}"
+            );
             assert_eq!(hand.delivered(), Vec::<Vec<u8>>::new());
             let events = hand.bench.take_events();
-            assert_eq!(events.last(), Some(&Event::Closed(unbroken::CloseReason::Refused { code: 9 })), "{events:?}");
+            assert_eq!(
+                events.last(),
+                Some(&Event::Closed(unbroken::CloseReason::Refused { code: 9 })),
+                "{events:?}"
+            );
         } else {
             (hand.link, hand.wire) = (link, wire);
             hand.say(&frames::ack(0, 1, 1 << 20));
@@ -222,22 +273,41 @@ fn l12_the_application_may_veto_a_resume_before_anything_is_delivered() {
     bench.lets_in = false;
     let mut client = unbroken_sim::raw::RawClient::new(server_key().public(), REALM, 1);
     let (link, mut wire, _) = hello(&mut bench, &mut client);
-    bench.input(link, &wire.seal(&[frames::auth(b"me"), frames::data(0, &[b"too early"])].concat()));
+    bench.input(
+        link,
+        &wire.seal(&[frames::auth(b"me"), frames::data(0, &[b"too early"])].concat()),
+    );
     let id = SessionId(client.session_id);
     bench.read(id);
     assert_eq!(bench.payloads(id), Vec::<Vec<u8>>::new());
-    bench.endpoint.session(id).unwrap().authorise(Verdict::Refuse { code: 3, message: Bytes::from_static(b"no") });
+    bench.endpoint.session(id).unwrap().authorise(Verdict::Refuse {
+        code: 3,
+        message: Bytes::from_static(b"no"),
+    });
     bench.pump();
     bench.read(id);
     assert_eq!(bench.payloads(id), Vec::<Vec<u8>>::new());
     let heard = wire.open(&bench.links.take(link));
-    assert!(heard.contains(&RawFrame::AuthResult { verdict: 1, code: 3, message: b"no".to_vec() }), "{heard:?}");
-    assert!(heard.iter().any(|f| matches!(f, RawFrame::Close { kind: 4, .. })), "U-42: {heard:?}");
+    assert!(
+        heard.contains(&RawFrame::AuthResult {
+            verdict: 1,
+            code: 3,
+            message: b"no".to_vec()
+        }),
+        "{heard:?}"
+    );
+    assert!(
+        heard.iter().any(|f| matches!(f, RawFrame::Close { kind: 4, .. })),
+        "U-42: {heard:?}"
+    );
 }
 
 #[test]
 fn l16_of_a_thousand_parallel_resumes_one_wins_and_memory_is_flat() {
-    let limits = Limits { pending_handshakes: 64, ..Limits::default() };
+    let limits = Limits {
+        pending_handshakes: 64,
+        ..Limits::default()
+    };
     let mut hand = Hand::with(server_config().limits(limits).build().unwrap());
     // All under one generation, as a thousand copies of one device.
     let flights: Vec<_> = (0..1000).map(|_| hand.client.resume(&Resume::default())).collect();
@@ -251,7 +321,11 @@ fn l16_of_a_thousand_parallel_resumes_one_wins_and_memory_is_flat() {
     for (link, index) in links.iter().zip(&order) {
         let flight = &flights[*index].0;
         hand.bench.input(*link, &flight[..100]);
-        assert!(hand.bench.endpoint.links() <= 64 + 8, "{} links", hand.bench.endpoint.links());
+        assert!(
+            hand.bench.endpoint.links() <= 64 + 8,
+            "{} links",
+            hand.bench.endpoint.links()
+        );
     }
     let links: Vec<LinkId> = order.iter().map(|_| hand.bench.up()).collect();
     let mut accepted = 0;
@@ -259,7 +333,11 @@ fn l16_of_a_thousand_parallel_resumes_one_wins_and_memory_is_flat() {
         hand.bench.input(*link, &flights[*index].0);
         accepted += u32::from(hand.bench.links.take(*link).get(4) == Some(&2));
         assert_eq!(hand.bench.endpoint.sessions(), 1);
-        assert!(hand.bench.endpoint.links() <= 64 + 8, "{} links", hand.bench.endpoint.links());
+        assert!(
+            hand.bench.endpoint.links() <= 64 + 8,
+            "{} links",
+            hand.bench.endpoint.links()
+        );
     }
     // Only those that were higher than all before.
     assert!((1..40).contains(&accepted), "{accepted}");
@@ -278,13 +356,24 @@ fn l17_who_is_banned_while_away_stays_out() {
     hand.bench.down(hand.link);
     hand.bench.endpoint.session(hand.id).unwrap().kick(13);
     hand.bench.pump();
-    let (flight, _) = hand.client.resume(&Resume { send_end: 1, early: frames::data(0, &[b"let me in"]), ..Resume::default() });
+    let (flight, _) = hand.client.resume(&Resume {
+        send_end: 1,
+        early: frames::data(0, &[b"let me in"]),
+        ..Resume::default()
+    });
     let (_, answer) = hand.bench.connect(&flight);
     assert_ne!(answer.get(4), Some(&2), "a banned client is let in");
     let (flight, pending) = hand.client.query(hand.client.attempt + 1);
     let (_, answer) = hand.bench.connect(&flight);
     let (accepted, ..) = hand.client.accept(pending, &answer).unwrap();
-    assert_eq!(accepted, Accepted::Lost { status: 2, kind: 2, code: 13 });
+    assert_eq!(
+        accepted,
+        Accepted::Lost {
+            status: 2,
+            kind: 2,
+            code: 13
+        }
+    );
     assert_eq!(hand.delivered(), Vec::<Vec<u8>>::new());
     assert_eq!(hand.bench.endpoint.sessions(), 0);
 }
@@ -358,7 +447,9 @@ fn l25_a_client_that_only_receives_moves_and_the_messages_keep_coming() {
         let before = pair.talk(0, Side::Client).reader.received;
         pair.network(0, NetworkEvent::Changed(NetworkId(network)));
         let moved = pair.now();
-        pair.run_to("the next message", 5 * SECOND, |w| w.talk(0, Side::Client).reader.received > before);
+        pair.run_to("the next message", 5 * SECOND, |w| {
+            w.talk(0, Side::Client).reader.received > before
+        });
         assert!(pair.now().since(moved) <= 200 * MS, "{:?}", pair.now().since(moved));
     }
     pair.deliver();
@@ -371,7 +462,11 @@ fn l26_suspended_for_an_hour() {
             let mut options = Options::calm();
             options.server_limits.detached = detached;
             // An app that slept through its session's life is told so: this is no violation here.
-            options.profile = if lives { unbroken_sim::Profile::Calm } else { unbroken_sim::Profile::Expiry };
+            options.profile = if lives {
+                unbroken_sim::Profile::Calm
+            } else {
+                unbroken_sim::Profile::Expiry
+            };
             let mut pair = Pair::new(options, 1);
             pair.establish();
             pair.deliver();
@@ -398,8 +493,13 @@ fn l26_suspended_for_an_hour() {
                 assert!(pair.now().since(woken) < 10 * SECOND);
                 assert_eq!(pair.clients[0].session.state(), State::Established);
             } else {
-                pair.run_to("an honest end", 100 * SECOND, |w| w.clients[0].talk.life.closed.is_some());
-                assert!(pair.clients[0].talk.life.doomed.is_some(), "HandoverFailed with its reason");
+                pair.run_to("an honest end", 100 * SECOND, |w| {
+                    w.clients[0].talk.life.closed.is_some()
+                });
+                assert!(
+                    pair.clients[0].talk.life.doomed.is_some(),
+                    "HandoverFailed with its reason"
+                );
             }
         }
     }
@@ -436,7 +536,10 @@ fn l27_the_clients_of_a_restarted_server_come_back_spread() {
         let (link, _) = bench.link_up();
         let refused = bench.now;
         let key = server_key().public().id();
-        bench.input(link, &[&unbroken_sim::raw::prelude(4, key, 7)[..], &[1, 0, 0, 0x13, 0x88, 1, 1]].concat());
+        bench.input(
+            link,
+            &[&unbroken_sim::raw::prelude(4, key, 7)[..], &[1, 0, 0, 0x13, 0x88, 1, 1]].concat(),
+        );
         bench.links.asked.clear();
         while bench.links.asked.is_empty() {
             let next = bench.session.poll_timeout().expect("it tries again");
@@ -446,18 +549,30 @@ fn l27_the_clients_of_a_restarted_server_come_back_spread() {
         assert!(waited >= 5 * SECOND, "the server's advice is a floor: {waited:?}");
         *advised.entry(waited.as_millis() / 100).or_default() += 1;
     }
-    assert!((clients as u32..=2 * clients as u32).contains(&at_once), "the first dial is not held back: {at_once}");
+    assert!(
+        (clients as u32..=2 * clients as u32).contains(&at_once),
+        "the first dial is not held back: {at_once}"
+    );
     for spread in [later, advised] {
         let peak = *spread.values().max().unwrap();
-        assert!(peak < clients as u32 / 8, "{peak} of {clients} in one tenth of a second: {spread:?}");
+        assert!(
+            peak < clients as u32 / 8,
+            "{peak} of {clients} in one tenth of a second: {spread:?}"
+        );
     }
 }
 
 #[test]
 fn l10_a_full_outbox_blocks_and_drops_nothing() {
     let mut options = Options::calm();
-    options.client_limits = Limits { unacked_messages: 8, ..options.client_limits };
-    options.server_limits = Limits { unacked_messages: 8, ..options.server_limits };
+    options.client_limits = Limits {
+        unacked_messages: 8,
+        ..options.client_limits
+    };
+    options.server_limits = Limits {
+        unacked_messages: 8,
+        ..options.server_limits
+    };
     options.app.messages = [500, 500];
     options.app.burst = 50;
     let mut pair = Pair::new(options, 1);

@@ -48,7 +48,10 @@ fn l2_l9_seeds_of_every_profile() {
 fn one_seed_is_one_run() {
     for profile in Profile::ALL {
         for seed in 3..6 {
-            let (first, second) = (run_seed(profile, seed, 60).unwrap(), run_seed(profile, seed, 60).unwrap());
+            let (first, second) = (
+                run_seed(profile, seed, 60).unwrap(),
+                run_seed(profile, seed, 60).unwrap(),
+            );
             assert_eq!(first, second, "{} {seed}", profile.name());
         }
         let digests = [3, 4].map(|seed| run_seed(profile, seed, 60).unwrap().digest);
@@ -58,9 +61,15 @@ fn one_seed_is_one_run() {
 
 #[test]
 fn a_run_in_which_nothing_broke_is_no_proof() {
-    let mut options = Options { profile: Profile::Chaos, ..Options::calm() };
+    let mut options = Options {
+        profile: Profile::Chaos,
+        ..Options::calm()
+    };
     options.app.messages = [0, 0];
     let failure = unbroken_sim::runner::run_world(World::new(options, 1), World::run).unwrap_err();
     assert!(failure.what.contains("vacuous"), "{failure}");
-    assert!(failure.to_string().contains("--seeds 1..2 --profile chaos"), "{failure}");
+    assert!(
+        failure.to_string().contains("--seeds 1..2 --profile chaos"),
+        "{failure}"
+    );
 }
