@@ -237,7 +237,8 @@ def many_cuts(run):
     got = run.server.tell("report")
     goodbye(s)
     server_cuts = after["cuts"] - before["cuts"]
-    check(got["received"] - before["received"] == total, f"the server received {got['received'] - before['received']} of {total}")
+    received = got["received"] - before["received"]
+    check(received == total, f"the server received {received} of {total}")
     check(got["wrong"] == before["wrong"], f"the server saw {got['wrong']} wrong numbers")
     check(not s.bad, f"links ended by this client: {s.bad}")
     check(s.cuts + server_cuts >= 50, f"only {s.cuts} + {server_cuts} cuts")
@@ -282,6 +283,22 @@ def s_flight_size(s):
     size = 12 + 20 + 16 + 32 + 62 + len(s._early()) + 16
     s.cursor, s.cursor_bytes = cursor, at
     return size
+
+
+def lost_first_record(run):
+    """The link of the HELLO breaks right behind the ACCEPT, before anything could confirm it: the session is there all the same."""
+    s = session(run)
+    s.send(bytes(8) + b"early data of a session without a verdict")
+    s.budget = lambda: (12 + 66 + 12 + 48 + 98, False)  # the HELLO and the ACCEPT, and not a byte more
+    until(s, lambda: s.lost_links == 1, "the cut")
+    check(s.handle is not None, "the ACCEPT came whole")
+    s.budget = lambda: (None, False)
+    until(s, s.established, "a resume under the first handle")
+    check(s.resumes == 1, f"{s.resumes} resumes")
+    until(s, lambda: s.recv() is not None, "the echo")
+    goodbye(s)
+    run.cuts += 1
+    return "resumed under the handle of an ACCEPT that was never confirmed, AUTH on the second link"
 
 
 # --- refusals and ends ---------------------------------------------------------------------------------------------
@@ -583,7 +600,7 @@ def rekey_down(run):
 
 
 ALL = [
-    first_connect, wrong_ticket, ping_and_unreliable, one_mebibyte, server_acks, client_credit, server_credit, lost_accept,
-    many_cuts, refusals, recorded_flights, bad_resumes, rolled_back, queries, vetoed, server_closes, two_links, malformed,
-    rekey_up, rekey_down,
+    first_connect, lost_first_record, wrong_ticket, ping_and_unreliable, one_mebibyte, server_acks, client_credit,
+    server_credit, lost_accept, many_cuts, refusals, recorded_flights, bad_resumes, rolled_back, queries, vetoed,
+    server_closes, two_links, malformed, rekey_up, rekey_down,
 ]

@@ -177,7 +177,7 @@ class Session:
     def _early(self):
         """U-16: un-ACKed messages from send_base on, as the credit allows."""
         self._move_cursor(self.send_base, 0)
-        return self._messages(wire.EARLY_MAX) if self.auth_result is not None else b""
+        return self._messages(wire.EARLY_MAX)
 
     def _answer(self):
         """Takes the server's answer to the first flight, if it is whole."""

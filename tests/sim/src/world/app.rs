@@ -444,6 +444,11 @@ impl World {
         }
     }
 
+    /// The client's host has news of its networks.
+    pub fn network(&mut self, i: usize, event: NetworkEvent) {
+        self.on_network(i, event);
+    }
+
     /// The client's application ends the conversation.
     pub fn disconnect(&mut self, i: usize, code: u32) {
         self.trace
