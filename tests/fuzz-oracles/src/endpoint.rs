@@ -30,23 +30,55 @@ struct Program {
 enum Step {
     NewClient,
     /// A client's wishes are met; its bytes go on their way.
-    Poll { client: u8, count: u8 },
+    Poll {
+        client: u8,
+        count: u8,
+    },
     /// So many bytes of a link reach an end.
-    Deliver { link: u8, to_client: bool, bytes: u16 },
+    Deliver {
+        link: u8,
+        to_client: bool,
+        bytes: u16,
+    },
     /// A link that says nothing yet.
     Connect,
     Stranger(Attack),
     /// What a link has carried to the server comes again on another.
-    Replay { link: u8, attack: Attack },
-    Down { link: u8, tell_client: bool },
-    Blocked { link: u8, blocked: bool },
-    Serve { count: u8, size: u8 },
-    Advance { ms: u16, tell: bool },
+    Replay {
+        link: u8,
+        attack: Attack,
+    },
+    Down {
+        link: u8,
+        tell_client: bool,
+    },
+    Blocked {
+        link: u8,
+        blocked: bool,
+    },
+    Serve {
+        count: u8,
+        size: u8,
+    },
+    Advance {
+        ms: u16,
+        tell: bool,
+    },
     Exchange,
-    Say { client: u8, size: u16 },
-    App { session: u8, does: Does },
-    Drain { window_ms: u16 },
-    Keys { count: u8 },
+    Say {
+        client: u8,
+        size: u16,
+    },
+    App {
+        session: u8,
+        does: Does,
+    },
+    Drain {
+        window_ms: u16,
+    },
+    Keys {
+        count: u8,
+    },
 }
 
 #[derive(Debug, Arbitrary)]
@@ -82,7 +114,9 @@ struct World {
 
 /// Runs the program that `data` spells.
 pub fn endpoint(data: &[u8]) {
-    let Ok(program) = Program::arbitrary_take_rest(Unstructured::new(data)) else { return };
+    let Ok(program) = Program::arbitrary_take_rest(Unstructured::new(data)) else {
+        return;
+    };
     let now = Instant::from_millis(1_000_000);
     let limits = Limits {
         message: 1024,
@@ -124,7 +158,9 @@ impl World {
             Step::NewClient => {
                 if self.clients.len() < CLIENTS {
                     let seed = Seed::new([100 + self.clients.len() as u8; 32]);
-                    let config = ClientConfig::builder(host::server_key().public()).realm(host::REALM).build();
+                    let config = ClientConfig::builder(host::server_key().public())
+                        .realm(host::REALM)
+                        .build();
                     let config = config.expect("within the bounds").into();
                     self.clients.push(Session::connect(config, seed, now));
                 }
@@ -148,7 +184,9 @@ impl World {
                 attack.in_pieces(&bytes, |piece| self.endpoint.handle_input(link, piece, now));
             }
             Step::Replay { link, attack } => {
-                let Some(index) = pick(self.links.len(), *link) else { return };
+                let Some(index) = pick(self.links.len(), *link) else {
+                    return;
+                };
                 let bytes = attack.bytes(&self.links[index].tape);
                 let link = self.connect(None);
                 attack.in_pieces(&bytes, |piece| self.endpoint.handle_input(link, piece, now));
@@ -159,7 +197,9 @@ impl World {
                 }
             }
             Step::Blocked { link, blocked } => {
-                let Some(index) = pick(self.links.len(), *link) else { return };
+                let Some(index) = pick(self.links.len(), *link) else {
+                    return;
+                };
                 let link = &mut self.links[index];
                 link.blocked = *blocked;
                 match blocked {
@@ -186,11 +226,15 @@ impl World {
                 }
             }
             Step::App { session, does } => {
-                let Some(index) = pick(self.lives.len(), *session) else { return };
+                let Some(index) = pick(self.lives.len(), *session) else {
+                    return;
+                };
                 let id = *self.lives.keys().nth(index).expect("it was picked");
                 self.act(id, does);
             }
-            Step::Drain { window_ms } => self.endpoint.drain(Duration::from_millis((*window_ms).into()), "host:1"),
+            Step::Drain { window_ms } => self
+                .endpoint
+                .drain(Duration::from_millis((*window_ms).into()), "host:1"),
             Step::Keys { count } => {
                 let keys = vec![(PublicKey([7; 32]), Duration::from_secs(9)); usize::from(count % 6)];
                 self.endpoint.announce_keys(&keys);
@@ -199,13 +243,18 @@ impl World {
     }
 
     fn act(&mut self, id: SessionId, does: &Does) {
-        let Some(mut session) = self.endpoint.session(id) else { return };
+        let Some(mut session) = self.endpoint.session(id) else {
+            return;
+        };
         match does {
             Does::Authorise(true) => {
                 session.authorise(Verdict::Accept { message: "in".into() });
             }
             Does::Authorise(false) => {
-                session.authorise(Verdict::Refuse { code: 3, message: "out".into() });
+                session.authorise(Verdict::Refuse {
+                    code: 3,
+                    message: "out".into(),
+                });
             }
             Does::AnswerResume(yes) => {
                 session.answer_resume(if *yes { Ok(()) } else { Err(4) });
@@ -224,7 +273,14 @@ impl World {
     fn connect(&mut self, client: Option<(usize, LinkId)>) -> LinkId {
         self.next_link += 1;
         let server = LinkId(self.next_link);
-        let link = Link { server, client, to_server: Vec::new(), to_client: Vec::new(), tape: Vec::new(), blocked: false };
+        let link = Link {
+            server,
+            client,
+            to_server: Vec::new(),
+            to_client: Vec::new(),
+            tape: Vec::new(),
+            blocked: false,
+        };
         self.links.push(link);
         self.endpoint.handle_link_up(server, self.now);
         server
@@ -241,7 +297,11 @@ impl World {
     fn deliver(&mut self, link: usize, to_client: bool, most: usize) -> bool {
         let now = self.now;
         let link = &mut self.links[link];
-        let queue = if to_client { &mut link.to_client } else { &mut link.to_server };
+        let queue = if to_client {
+            &mut link.to_client
+        } else {
+            &mut link.to_server
+        };
         let bytes: Vec<u8> = queue.drain(..most.min(queue.len())).collect();
         if bytes.is_empty() {
             return false;
@@ -258,7 +318,9 @@ impl World {
         while self.clients[client].recv().is_some() {}
         while self.clients[client].poll_event().is_some() {}
         let now = self.now;
-        let Some(output) = self.clients[client].next_output(&mut self.buffer, now) else { return false };
+        let Some(output) = self.clients[client].next_output(&mut self.buffer, now) else {
+            return false;
+        };
         match output {
             Output::OpenLink { link, .. } => {
                 self.connect(Some((client, link)));
@@ -284,10 +346,16 @@ impl World {
     /// One output of the endpoint.
     fn serve(&mut self, size: usize) -> bool {
         let now = self.now;
-        let Some(output) = self.endpoint.next_output(&mut self.buffer[..size], now) else { return false };
+        let Some(output) = self.endpoint.next_output(&mut self.buffer[..size], now) else {
+            return false;
+        };
         match output {
             Output::Send { link, len } => {
-                let link = self.links.iter_mut().find(|other| other.server == link).expect("bytes for a link that is there");
+                let link = self
+                    .links
+                    .iter_mut()
+                    .find(|other| other.server == link)
+                    .expect("bytes for a link that is there");
                 assert!(!link.blocked, "bytes for a blocked link");
                 link.to_client.extend_from_slice(&self.buffer[..len]);
             }
@@ -307,7 +375,9 @@ impl World {
     /// One event of the endpoint; the application answers at once, or not at all.
     fn hear(&mut self, answer: bool) -> bool {
         let now = self.now;
-        let Some((id, event)) = self.endpoint.next_event(now) else { return false };
+        let Some((id, event)) = self.endpoint.next_event(now) else {
+            return false;
+        };
         let id = id.expect("an endpoint says whose");
         host::trace(&(now, id, &event));
         let known = self.clients.iter().any(|client| client.id() == Some(id));
@@ -334,7 +404,11 @@ impl World {
             }
             let timeout = self.endpoint.poll_timeout();
             if self.links.iter().all(|link| !link.blocked) {
-                assert!(timeout.is_none_or(|at| at > self.now), "it ran dry at {:?}, but wants {timeout:?}", self.now);
+                assert!(
+                    timeout.is_none_or(|at| at > self.now),
+                    "it ran dry at {:?}, but wants {timeout:?}",
+                    self.now
+                );
             }
             for client in 0..self.clients.len() {
                 self.clients[client].handle_timeout(self.now);
@@ -358,10 +432,23 @@ impl World {
 
     fn check_bounds(&mut self) {
         let (endpoint, limits) = (&self.endpoint, &self.limits);
-        assert!(endpoint.sessions() <= limits.sessions as usize, "{} sessions", endpoint.sessions());
+        assert!(
+            endpoint.sessions() <= limits.sessions as usize,
+            "{} sessions",
+            endpoint.sessions()
+        );
         assert!(endpoint.detached() <= endpoint.sessions());
-        assert!(endpoint.tombstones() <= limits.tombstones as usize, "{} tombstones", endpoint.tombstones());
-        assert!(endpoint.links() <= self.links.len(), "{} links of {}", endpoint.links(), self.links.len());
+        assert!(
+            endpoint.tombstones() <= limits.tombstones as usize,
+            "{} tombstones",
+            endpoint.tombstones()
+        );
+        assert!(
+            endpoint.links() <= self.links.len(),
+            "{} links of {}",
+            endpoint.links(),
+            self.links.len()
+        );
         // Strangers hold no more than the pending ones: who has no session on a link is one of them.
         let strangers = self.links.iter().filter(|link| link.client.is_none()).count();
         let closing = 2 * limits.pending_handshakes as usize;
@@ -388,15 +475,28 @@ impl World {
                     break;
                 }
             }
-            let Some(next) = self.endpoint.poll_timeout() else { break };
+            let Some(next) = self.endpoint.poll_timeout() else {
+                break;
+            };
             assert!(next > self.now, "it ran dry at {:?}, but wants {next:?}", self.now);
             self.now = next;
         }
-        assert_eq!((self.endpoint.sessions(), self.endpoint.links(), self.endpoint.detached()), (0, 0, 0));
+        assert_eq!(
+            (
+                self.endpoint.sessions(),
+                self.endpoint.links(),
+                self.endpoint.detached()
+            ),
+            (0, 0, 0)
+        );
         assert_eq!(self.endpoint.poll_timeout(), None);
         for (id, life) in &self.lives {
             assert!(life.closed.is_some(), "{id:?} ended without Closed");
-            assert!(self.endpoint.session(*id).is_none_or(|session| session.state() == State::Closed));
+            assert!(
+                self.endpoint
+                    .session(*id)
+                    .is_none_or(|session| session.state() == State::Closed)
+            );
         }
     }
 }
