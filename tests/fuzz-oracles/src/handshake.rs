@@ -1,6 +1,8 @@
 //! Flights and answers from somebody without keys: nothing that can be seen of a session changes, and the honest client gets
 //! through afterwards.
 
+use core::time::Duration;
+
 use arbitrary::{Arbitrary, Unstructured};
 use unbroken::crypto::{Initiator, Responder};
 use unbroken::wire::flight::{Accept, Hello, NOISE_OVERHEAD};
@@ -81,7 +83,12 @@ pub fn handshake_resume(data: &[u8]) {
         return;
     };
     host::trace(&program);
-    let mut pair = Pair::new(Limits::default(), program.ask_on_resume);
+    // Refusals hold the client back for minutes; the session must outlive them.
+    let limits = Limits {
+        detached: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let mut pair = Pair::new(limits, program.ask_on_resume);
     pair.exchange();
     let say = |pair: &mut Pair| (0..4).for_each(|i| pair.send(i % 2, usize::from(program.sizes[i] % 9000)));
     say(&mut pair);

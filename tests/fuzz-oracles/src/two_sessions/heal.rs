@@ -79,6 +79,9 @@ impl World {
             if self.client.state() == State::None {
                 self.client.retry(self.now);
                 self.exchange(true);
+                if self.client.state() != State::None {
+                    continue;
+                }
             }
             let next = self.next_timeout().unwrap_or(Instant::FAR_FUTURE);
             assert!(next <= until, "{}", self.stuck(what, patience));
