@@ -139,7 +139,11 @@ impl Served {
         if let Some(ended) = self.ended {
             // Once that is over only the links are waited for, and they have timers of their own.
             let unread = ended + config.limits.detached;
-            return if unread > self.talk.now { deadline.min(unread) } else { deadline };
+            return if unread > self.talk.now {
+                deadline.min(unread)
+            } else {
+                deadline
+            };
         }
         deadline = deadline.min(self.expires(config).unwrap_or(Instant::FAR_FUTURE));
         let limit = self.confirm_limit(config);

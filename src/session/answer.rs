@@ -149,7 +149,7 @@ impl Session {
 
     /// This end is not what the server knew: the session cannot go on, and the server must hear it too.
     fn rolled_back(&mut self, mut link: Link) {
-        let (send_end, recv_next) = (self.talk.outbox.next(), self.talk.inbox.delivered());
+        let (send_end, recv_next) = (self.talk.outbox.next(), self.talk.inbox.next());
         let close = Close {
             kind: CloseKind::RolledBack,
             code: 0,

@@ -7,7 +7,7 @@
 //! | `receive`, `transmit` | bytes to messages, messages to bytes |
 //! | `outbox`, `inbox`, `queue` | where messages wait |
 //! | `ack`, `auth`, `closing`, `handover` | the mechanisms above records |
-//! | `link`, `liveness`, `rtt` | one link, and whether it lives |
+//! | `link`, `liveness`, `rtt`, `timers` | one link, and whether it lives; when to look again |
 //! | `client` | the API; `redial`, `answer`: when to dial and what comes of it |
 //! | `dial`, `handshake`, `backoff` | connections under way, flights, delays |
 
@@ -32,6 +32,7 @@ pub(crate) mod receive;
 mod redial;
 pub(crate) mod rtt;
 pub(crate) mod stats;
+pub(crate) mod timers;
 pub(crate) mod transmit;
 
 #[cfg(test)]

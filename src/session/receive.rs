@@ -258,7 +258,7 @@ impl Conversation {
                     self.links[index].life = Life::Closing(now + LINGER);
                 }
             }
-            Frame::CloseAck { .. } => {
+            Frame::CloseAck { .. } if self.closing.has_begun() => {
                 self.links[index].deaf = true;
                 self.closing_link_lost();
             }
@@ -275,7 +275,11 @@ impl Conversation {
                     keys.iter().map(|key| (key.public, key.lifetime_s)).collect(),
                 ));
             }
-            Frame::Auth(_) | Frame::AuthResult { .. } | Frame::Drain { .. } | Frame::Keys(_) => {
+            Frame::CloseAck { .. }
+            | Frame::Auth(_)
+            | Frame::AuthResult { .. }
+            | Frame::Drain { .. }
+            | Frame::Keys(_) => {
                 return Err(LinkFault::Misplaced);
             }
         }
