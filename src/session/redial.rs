@@ -25,6 +25,10 @@ const PINS_MAX: usize = 16;
 
 impl Session {
     pub(super) fn take_notice(&mut self, notice: Notice) {
+        // It came in one record with the end.
+        if self.talk.state == State::Closed {
+            return;
+        }
         let now = self.talk.now;
         match notice {
             Notice::Credential(_) => {}
