@@ -358,6 +358,7 @@ impl Endpoint {
             Ok(hello) if !is_downgrade(&self.config, prelude.version, &hello.versions) => {}
             _ => return self.reject(link),
         }
+        self.tombstones.sweep(self.now);
         let status = match self.name_in(flight) {
             None => LostStatus::Unknown,
             Some((locator, generation, _)) => self.look_up(&locator, generation),

@@ -15,8 +15,8 @@ use super::phase::Input;
 use super::rtt::Rtt;
 use crate::crypto::{Opener, Sealer};
 use crate::error::CloseReason;
-use crate::event::{Output, State};
-use crate::wire::flight::{Refuse, RefuseCode, Versions};
+use crate::event::Output;
+use crate::wire::flight::{EARLY_MAX, Refuse, RefuseCode, Versions};
 use crate::wire::frame::{self, Close, CloseKind};
 
 /// How long an older link is read after a newer one took over.
@@ -52,7 +52,16 @@ impl Session {
                 if self.query {
                     Handshake::query(&offer, ticket, self.attempt, &self.talk, &mut self.rng, &mut flight)
                 } else {
-                    Handshake::resume(&offer, ticket, self.attempt, &mut self.talk, &mut self.rng, &mut flight)
+                    let early = self.dialler.early_max;
+                    Handshake::resume(
+                        &offer,
+                        ticket,
+                        self.attempt,
+                        early,
+                        &mut self.talk,
+                        &mut self.rng,
+                        &mut flight,
+                    )
                 }
             }
         };
@@ -142,21 +151,17 @@ impl Session {
         }
         self.talk.adopt(link, &position);
         self.talk.drain_older(self.talk.now + DRAIN);
-        if self.talk.state == State::Established || self.talk.state == State::Standby {
-            self.talk.step(Input::Switched);
-        } else {
-            self.talk.step_up();
-        }
-        self.talk.carried_again(same_server);
+        self.talk.up_again(same_server);
         self.cancel_tries();
         self.dialler.backoff.reset();
         self.dialler.networks.carried();
+        self.dialler.early_max = EARLY_MAX;
         self.dialler.failing_since = None;
     }
 
     /// This end is not what the server knew: the session cannot go on, and the server must hear it too.
     fn rolled_back(&mut self, mut link: Link) {
-        let (send_end, recv_next) = (self.talk.outbox.next(), self.talk.inbox.delivered());
+        let (send_end, recv_next) = (self.talk.outbox.next(), self.talk.inbox.next());
         let close = Close {
             kind: CloseKind::RolledBack,
             code: 0,

@@ -217,10 +217,12 @@ impl Session {
         }
         let limit = self.config.limits.handshake;
         while let Some(index) = self.dialler.overdue(now, limit) {
+            self.dialler.took_too_long(index);
             self.fail_try(index, true, Duration::ZERO);
         }
         if let Some((elder, spare)) = self.dialler.overtaking(now) {
             let spare = self.dialler.tries[spare].id;
+            self.dialler.took_too_long(elder);
             let elder = self.dialler.tries.remove(elder);
             self.outputs.push_back(Output::CloseLink { link: elder.id });
             if let Some(index) = self.dialler.index(spare) {

@@ -23,6 +23,7 @@ use crate::config::Backoff as Bounds;
 use crate::crypto::Rng;
 use crate::event::{LinkId, NetworkId, Output, Target};
 use crate::time::Instant;
+use crate::wire::flight::EARLY_MAX;
 
 /// Head start of a server's own address over the configured one.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -78,6 +79,8 @@ pub struct Dialler {
     pub networks: Networks,
     /// How many connections may be made ahead.
     pub spares: Budget,
+    /// How much early data the next RESUME may carry.
+    pub early_max: usize,
     /// A DRAIN named this address for the next link.
     pub advised: Option<alloc::string::String>,
 }
@@ -99,6 +102,7 @@ impl Dialler {
             stopped: false,
             networks: Networks::default(),
             spares: Budget::new(now),
+            early_max: EARLY_MAX,
             advised: None,
         }
     }
@@ -161,6 +165,14 @@ impl Dialler {
             }
         }
         outputs.len() > before
+    }
+
+    /// A try is given up for time. If its flight was under way, the line may be too thin for it: the next one is smaller, down to
+    /// no early data at all.
+    pub fn took_too_long(&mut self, index: usize) {
+        if matches!(self.tries[index].stage, Stage::Handshaking(_)) {
+            self.early_max = if self.early_max > 2048 { 2048 } else { 0 };
+        }
     }
 
     /// The hedge comes now: the first connection failed, or the network changed under it.

@@ -54,8 +54,8 @@ pub struct Link {
     pub pong_due: Option<[u8; 8]>,
     /// A CLOSE was seen: nothing behind it counts (U-50).
     pub deaf: bool,
-    /// KEYS frames seen (U-54).
-    pub keys_frames: u8,
+    /// AUTH, DRAIN and KEYS frames seen (U-54).
+    pub rare_frames: u8,
 }
 
 impl Link {
@@ -78,7 +78,7 @@ impl Link {
             liveness,
             pong_due: None,
             deaf: false,
-            keys_frames: 0,
+            rare_frames: 0,
         }
     }
 

@@ -127,6 +127,11 @@ impl Liveness {
         self.heard
     }
 
+    /// Since when nothing was heard.
+    pub fn quiet_since(&self) -> Instant {
+        self.heard
+    }
+
     /// Whether a PING must leave.
     pub fn ping_due(&self) -> bool {
         self.asked.is_some()

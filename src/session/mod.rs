@@ -7,7 +7,7 @@
 //! | `receive`, `transmit` | bytes to messages, messages to bytes |
 //! | `outbox`, `inbox`, `queue` | where messages wait |
 //! | `ack`, `auth`, `closing`, `handover` | the mechanisms above records |
-//! | `link`, `liveness`, `rtt` | one link, and whether it lives |
+//! | `link`, `liveness`, `rtt`, `timers` | one link, and whether it lives; when to look again |
 //! | `client` | the API; `redial`, `spare`, `answer`: when to dial and what comes of it |
 //! | `dial`, `networks`, `handshake`, `backoff` | connections under way, where they lead, flights, delays |
 
@@ -34,7 +34,11 @@ mod redial;
 pub(crate) mod rtt;
 mod spare;
 pub(crate) mod stats;
+pub(crate) mod timers;
 pub(crate) mod transmit;
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use auth::Verdict;
 pub use client::Session;

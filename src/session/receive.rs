@@ -15,7 +15,7 @@ use super::link::Life;
 use super::outbox::Part;
 use crate::error::CloseReason;
 use crate::event::{Event, State};
-use crate::wire::frame::{Ack, Frame, FrameError, Frames};
+use crate::wire::frame::{self, Ack, Close, CloseKind, Frame, FrameError, Frames};
 use crate::wire::record;
 use bytes::Bytes;
 
@@ -63,15 +63,17 @@ pub enum Notice {
 /// Everything that one stretch of input brought beside messages.
 pub type Notices = Vec<Notice>;
 
-/// Most KEYS frames on one link (U-54).
-const KEYS_FRAMES: u8 = 16;
+/// Most AUTH, DRAIN and KEYS frames on one link, together: each may cause memory or an event (U-54, L-20).
+const RARE_FRAMES: u8 = 16;
 
 impl Conversation {
     /// Takes bytes of link `index`. On an error the caller ends the link.
     pub fn receive(&mut self, index: usize, mut bytes: &[u8], notices: &mut Notices) -> Result<(), LinkFault> {
+        self.shrink_if_quiet(index);
         let mut partial = core::mem::take(&mut self.links[index].partial);
         let result = loop {
-            if self.links[index].deaf {
+            // Behind a CLOSE, and when all is over, nothing counts any more (U-50).
+            if self.links[index].deaf || self.state == State::Closed {
                 break Ok(());
             }
             if !partial.is_empty() {
@@ -160,11 +162,29 @@ impl Conversation {
     /// A valid record: the link lives, and the peer has its keys.
     fn heard(&mut self, index: usize, bytes: usize) {
         let link = &mut self.links[index];
-        link.confirmed = true;
         link.liveness.heard(self.now, bytes);
         if link.life == Life::Open {
             self.handover.alive_again();
         }
+        if !core::mem::replace(&mut link.confirmed, true) {
+            self.confirmed(index);
+        }
+    }
+
+    /// (server) The first record on a link proved the client's keys: what is older is over (U-33, U-52).
+    fn confirmed(&mut self, newest: usize) {
+        let close = Close {
+            kind: CloseKind::Superseded,
+            code: 0,
+            send_end: self.outbox.next(),
+            recv_next: self.inbox.next(),
+        };
+        let until = self.now + LINGER;
+        for link in self.links[..newest].iter_mut().filter(|link| link.life == Life::Open) {
+            frame::close(&mut link.control, &close);
+            link.life = Life::Closing(until);
+        }
+        self.up_again(true);
     }
 
     fn take_frames(
@@ -216,13 +236,15 @@ impl Conversation {
             }
             Frame::Ping(token) => self.links[index].pong_due = Some(token),
             Frame::Pong(token) => self.links[index].liveness.pong(token, now),
-            Frame::Auth(credential) if !client => match self.auth {
-                Auth::Expected => {
+            Frame::Auth(credential) if !client => {
+                self.count_rare(index)?;
+                if matches!(self.auth, Auth::Expected) {
                     self.auth = Auth::Judging;
                     notices.push(Notice::Credential(Bytes::copy_from_slice(credential)));
+                } else {
+                    self.repeat_verdict(index);
                 }
-                _ => self.repeat_verdict(index),
-            },
+            }
             Frame::AuthResult { accepted, message, .. } if client => {
                 if let (Auth::Asking { .. }, Some(session)) = (&self.auth, self.id)
                     && accepted
@@ -243,27 +265,42 @@ impl Conversation {
                     self.links[index].life = Life::Closing(now + LINGER);
                 }
             }
-            Frame::CloseAck { .. } => {
+            Frame::CloseAck { .. } if self.closing.has_begun() => {
                 self.links[index].deaf = true;
                 self.closing_link_lost();
             }
             Frame::Drain { window_ms, address } if client => {
+                self.count_rare(index)?;
                 notices.push(Notice::Drain {
                     window_ms,
                     address: address.into(),
                 });
             }
-            Frame::Keys(keys) if client && self.links[index].keys_frames < KEYS_FRAMES => {
-                self.links[index].keys_frames += 1;
+            Frame::Keys(keys) if client => {
+                self.count_rare(index)?;
                 notices.push(Notice::Keys(
                     keys.iter().map(|key| (key.public, key.lifetime_s)).collect(),
                 ));
             }
-            Frame::Auth(_) | Frame::AuthResult { .. } | Frame::Drain { .. } | Frame::Keys(_) => {
+            Frame::CloseAck { .. }
+            | Frame::Auth(_)
+            | Frame::AuthResult { .. }
+            | Frame::Drain { .. }
+            | Frame::Keys(_) => {
                 return Err(LinkFault::Misplaced);
             }
         }
         Ok(())
+    }
+
+    fn count_rare(&mut self, index: usize) -> Result<(), LinkFault> {
+        let link = &mut self.links[index];
+        link.rare_frames += 1;
+        if link.rare_frames > RARE_FRAMES {
+            Err(LinkFault::Misplaced)
+        } else {
+            Ok(())
+        }
     }
 
     fn take_ack(&mut self, ack: Ack) -> Result<(), LinkFault> {

@@ -44,6 +44,8 @@ impl Conversation {
             let len = self.fill(index, buf);
             if len > 0 {
                 self.stats.wire_sent += len as u64;
+                // If those were the last messages, a CLOSE is due behind them: it must count as queued from now on.
+                self.close_when_carried();
                 return Some(Output::Send {
                     link: self.links[index].id,
                     len,
@@ -86,7 +88,7 @@ impl Conversation {
         }
         self.carrier() == Some(index)
             && (self.acks.due(self.now)
-                || !self.unreliable.is_empty()
+                || self.has_unreliable()
                 || (self.closing_allows_data() && self.outbox.has_more(&link.cursor, &self.credit)))
     }
 
@@ -121,7 +123,7 @@ impl Conversation {
     }
 
     fn needs_staging(&self, index: usize) -> bool {
-        !self.links[index].control.is_empty() || (self.carrier() == Some(index) && !self.unreliable.is_empty())
+        !self.links[index].control.is_empty() || (self.carrier() == Some(index) && self.has_unreliable())
     }
 
     /// Seals one record of messages and small frames straight into `out`.
@@ -198,15 +200,15 @@ impl Conversation {
     /// Builds a record of rare frames or unreliable messages aside.
     fn stage_record(&mut self, index: usize) {
         let mut head = [0; HEADROOM];
-        let used = self.small_frames(index, &mut head, !self.unreliable.is_empty());
-        let carrier = self.carrier() == Some(index);
+        let unreliable = self.carrier() == Some(index) && self.has_unreliable();
+        let used = self.small_frames(index, &mut head, unreliable);
         let link = &mut self.links[index];
         let mut out = core::mem::take(&mut link.staged);
         debug_assert!(out.is_empty());
         out.resize(LENGTH_LEN, 0);
         out.extend_from_slice(&head[..used]);
         out.append(&mut link.control);
-        if carrier {
+        if unreliable {
             while let Some(message) = self.unreliable.front() {
                 let size = out.len() - LENGTH_LEN + frame::unreliable_header_len(message.len()) + message.len();
                 if size > PLAINTEXT_MAX {
@@ -235,6 +237,11 @@ impl Conversation {
             self.links[index].life = Life::Closing(self.now);
             0
         })
+    }
+
+    /// Unreliable messages that may still go: behind a CLOSE nobody would read them.
+    fn has_unreliable(&self) -> bool {
+        !self.unreliable.is_empty() && self.closing_allows_data()
     }
 
     /// Behind a CLOSE nothing may follow.

@@ -29,6 +29,8 @@ impl World {
             (Node::Client(i), _) => self.client_event(i, &event),
             (Node::Server(j), Some(id)) => match self.seat_of(j, id) {
                 Some(i) => self.server_event(j, i, id, &event),
+                // One that its client has left.
+                None if self.ghosts.contains(&id) => {}
                 // A session whose ACCEPT was lost, or a replayed HELLO: it ends as quietly as it began.
                 None if matches!(event, CoreEvent::State(_)) => {}
                 None => self.fail(format_args!("{event:?} of a session {id} that no client has")),
@@ -38,18 +40,31 @@ impl World {
         true
     }
 
-    /// Whose session it is.
+    /// Whose session it is. A client whose first session was forgotten before anything of it was delivered has another.
     fn seat_of(&mut self, server: usize, id: SessionId) -> Option<usize> {
         if let Some(i) = self.seats.iter().position(|s| s.id == Some(id)) {
             return Some(i);
         }
         let i = self.clients.iter().position(|c| c.session.id() == Some(id))?;
-        let seat = &mut self.seats[i];
-        if let Some(old) = seat.id {
-            self.fail(format_args!("identity: client {i} had session {old} and now {id}"));
+        if let Some(old) = self.seats[i].id {
+            self.abandon(i, old);
         }
+        let seat = &mut self.seats[i];
         (seat.server, seat.id) = (server, Some(id));
         Some(i)
+    }
+
+    /// The client has started over.
+    fn abandon(&mut self, i: usize, old: SessionId) {
+        let seat = &mut self.seats[i];
+        let (sent, received) = (seat.talk.writer.sent, seat.talk.reader.received);
+        if received > 0 || self.clients[i].talk.reader.received > 0 {
+            self.fail(format_args!(
+                "identity: client {i} left session {old}, where {received} messages were delivered and {sent} sent"
+            ));
+        }
+        self.ghosts.insert(old);
+        self.seats[i] = Seat::new(Talk::new(self.seed, &self.options, i, Side::Server));
     }
 
     fn client_event(&mut self, i: usize, event: &CoreEvent) {
@@ -99,7 +114,10 @@ impl World {
         let now = self.now();
         self.trace
             .add(now, Node::Server(j).into(), name(event), code(event), i as u64);
-        if self.clients[i].session.id() != Some(id) || self.seats[i].server != j {
+        if self.clients[i].session.id() != Some(id) && self.clients[i].talk.life.closed.is_none() {
+            return self.abandon(i, id);
+        }
+        if self.seats[i].server != j {
             self.fail(format_args!(
                 "identity: server {j} has {event:?} for client {i}, session {id}"
             ));
@@ -424,6 +442,11 @@ impl World {
             client.session.handle_network(event, now);
             self.after_input(Node::Client(i));
         }
+    }
+
+    /// The client's host has news of its networks.
+    pub fn network(&mut self, i: usize, event: NetworkEvent) {
+        self.on_network(i, event);
     }
 
     /// The client's application ends the conversation.

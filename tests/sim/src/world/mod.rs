@@ -120,7 +120,35 @@ pub struct Seat {
     pub verdict: bool,
     /// This end's application asked for the end.
     pub closed_by_app: Option<u32>,
-    pub handovers_seen: u64,
+}
+
+impl Seat {
+    fn new(talk: Talk) -> Self {
+        Seat {
+            server: 0,
+            id: None,
+            talk,
+            asked: false,
+            verdict: false,
+            closed_by_app: None,
+        }
+    }
+}
+
+impl Talk {
+    /// One end of conversation `i`, before the first word.
+    fn new(seed: u64, options: &Options, i: usize, side: Side) -> Self {
+        let flow = |to: Side| {
+            let tag = ((i as u64) << 8 | (to as u64 + 1)).wrapping_mul(0x9e37_79b9);
+            Flow::new(seed ^ tag, &options.app)
+        };
+        Talk {
+            life: Life::default(),
+            writer: Writer::new(flow(side.other()), options.app.messages[side as usize]),
+            reader: Reader::new(flow(side)),
+            reading: false,
+        }
+    }
 }
 
 /// Who is at the ends of a connection.
@@ -172,6 +200,8 @@ pub struct World {
     buffer: Vec<u8>,
     /// Links that died under sessions by forged or changed bytes.
     pub poisoned: u64,
+    /// Sessions at servers whose clients have started over.
+    ghosts: BTreeSet<SessionId>,
     /// Conversations that were over before the end.
     pub ended_early: u64,
 }
@@ -215,22 +245,6 @@ impl World {
                 }
             })
             .collect();
-        let talk = |i: usize, side: Side| {
-            let flow = |to: Side| {
-                Flow::new(
-                    seed ^ ((i as u64) << 8 | to as u64 + 1).wrapping_mul(0x9e37_79b9),
-                    &options.app,
-                )
-            };
-            let total = options.app.messages[side as usize];
-            let (writer, reader) = (Writer::new(flow(side.other()), total), Reader::new(flow(side)));
-            Talk {
-                life: Life::default(),
-                writer,
-                reader,
-                reading: false,
-            }
-        };
         let client_configs: Vec<_> = (0..options.clients)
             .map(|i| {
                 let config = ClientConfig::builder(server_key().public())
@@ -247,21 +261,13 @@ impl World {
             .map(|i| ClientNode {
                 session: Session::connect(client_configs[i].clone(), Seed::new(keys.key()), start),
                 host: Host::default(),
-                talk: talk(i, Side::Client),
+                talk: Talk::new(seed, &options, i, Side::Client),
                 links_opened: 0,
                 welcome: None,
             })
             .collect();
         let seats = (0..options.clients)
-            .map(|i| Seat {
-                server: 0,
-                id: None,
-                talk: talk(i, Side::Server),
-                asked: false,
-                verdict: false,
-                closed_by_app: None,
-                handovers_seen: 0,
-            })
+            .map(|i| Seat::new(Talk::new(seed, &options, i, Side::Server)))
             .collect();
         let mut world = World {
             queue: Queue::new(start),
@@ -281,6 +287,7 @@ impl World {
             client_configs,
             buffer: vec![0; options.host.buffer],
             poisoned: 0,
+            ghosts: BTreeSet::new(),
             ended_early: 0,
             options,
             seed,

@@ -194,7 +194,7 @@ impl World {
         let counters = self.net.counters;
         let handovers: u64 = self.clients.iter().map(|c| c.talk.life.handovers).sum();
         let ended = self.clients.iter().any(|c| c.talk.life.closed.is_some());
-        if counters.failures == 0 || (handovers == 0 && !ended) {
+        if !ended && (counters.failures == 0 || handovers == 0) {
             self.fail(format_args!(
                 "vacuous: {} link failures, {handovers} handovers",
                 counters.failures

@@ -1,0 +1,355 @@
+//! A worker: a thread, a runtime, an endpoint, and the driver task that keeps it going.
+//!
+//! All tasks of a worker share the endpoint through a `RefCell`: links feed it, handlers fetch and send, and each of them only marks
+//! the worker as *dirty*. The driver runs once after all of them (its waker is queued once), hands out the events and writes
+//! what is to be written, so a hundred messages that came together cost one turn, and leave together in few records.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::Sleep;
+use unbroken::{Endpoint, LinkId, Output, SessionId};
+
+use super::WorkerStats;
+use super::accept::Arrival;
+use super::hooks::Hooks;
+use super::link::{self, Link, Written};
+use super::session::Slot;
+use crate::clock;
+use crate::metrics::ServerTally;
+
+const SCRATCH: usize = 64 << 10;
+/// Outputs in a row before links and handlers get their turn.
+const OUTPUTS: usize = 256;
+
+/// What the server asks of a worker.
+pub(crate) enum Command {
+    Kick {
+        session: SessionId,
+        code: u32,
+        reply: oneshot::Sender<bool>,
+    },
+    Stats(oneshot::Sender<WorkerStats>),
+    Shutdown {
+        code: u32,
+        grace: Duration,
+        done: oneshot::Sender<()>,
+    },
+}
+
+pub(crate) struct Worker {
+    pub(crate) state: RefCell<State>,
+    pub(crate) hooks: Arc<Hooks>,
+    dirty: Cell<bool>,
+    driver: RefCell<Option<Waker>>,
+    buffer: RefCell<Box<[u8]>>,
+    /// Tasks of links and handlers that have not ended.
+    pub(crate) tasks: Cell<usize>,
+}
+
+pub(crate) struct State {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) sessions: HashMap<SessionId, Rc<Slot>>,
+    pub(crate) tally: ServerTally,
+    links: HashMap<LinkId, Rc<Link>>,
+    next_link: u64,
+}
+
+/// Starts the thread. It ends when `orders` is closed, or after a shutdown.
+pub(crate) fn spawn(
+    index: u16,
+    endpoint: Endpoint,
+    hooks: Arc<Hooks>,
+    orders: mpsc::UnboundedReceiver<Command>,
+    arrivals: mpsc::Receiver<Arrival>,
+) -> io::Result<JoinHandle<()>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Builder::new().name(format!("unbroken-worker-{index}")).spawn(move || {
+        let state = State {
+            endpoint,
+            sessions: HashMap::new(),
+            tally: ServerTally::new(),
+            links: HashMap::new(),
+            next_link: 0,
+        };
+        let worker = Rc::new(Worker {
+            state: RefCell::new(state),
+            hooks,
+            dirty: Cell::new(true),
+            driver: RefCell::new(None),
+            buffer: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
+            tasks: Cell::new(0),
+        });
+        let local = LocalSet::new();
+        // Within the runtime, because of the timer.
+        let drive = async { Driver::new(worker, orders, arrivals).run().await };
+        runtime.block_on(local.run_until(drive));
+    })
+}
+
+impl Worker {
+    /// Something is to be done: the driver runs when the tasks that are ready now have run.
+    pub(crate) fn touch(&self) {
+        if !self.dirty.replace(true)
+            && let Some(driver) = &*self.driver.borrow()
+        {
+            driver.wake_by_ref();
+        }
+    }
+
+    pub(crate) fn link_up(&self, stream: TcpStream) -> Rc<Link> {
+        let mut state = self.state.borrow_mut();
+        let id = LinkId(state.next_link);
+        state.next_link += 1;
+        let link = Rc::new(Link::new(id, stream));
+        state.links.insert(id, link.clone());
+        state.endpoint.handle_link_up(id, clock::now());
+        self.touch();
+        link
+    }
+
+    pub(crate) fn link_down(&self, id: LinkId) {
+        let mut state = self.state.borrow_mut();
+        // One that the core closed itself is forgotten already.
+        if state.links.remove(&id).is_some() {
+            state.endpoint.handle_link_down(id, clock::now());
+            self.touch();
+        }
+    }
+
+    pub(crate) fn link_writable(&self, id: LinkId) {
+        self.state.borrow_mut().endpoint.handle_link_writable(id);
+        self.touch();
+    }
+
+    pub(crate) fn input(&self, id: LinkId, bytes: &[u8]) {
+        let mut state = self.state.borrow_mut();
+        state.tally.received += bytes.len() as u64;
+        if state.links.contains_key(&id) {
+            state.endpoint.handle_input(id, bytes, clock::now());
+            self.touch();
+        }
+    }
+
+    /// One read into the worker's buffer, and from there into the endpoint.
+    pub(crate) fn read(&self, id: LinkId, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+        let mut buffer = self.buffer.borrow_mut();
+        let n = read(&mut buffer)?;
+        if n > 0 {
+            self.input(id, &buffer[..n]);
+        }
+        Ok(n)
+    }
+
+    /// Runs a task in this worker and counts it.
+    pub(crate) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
+        self.tasks.set(self.tasks.get() + 1);
+        let counted = Counted(self.clone());
+        spawn_local(async move {
+            let _counted = counted;
+            task.await;
+        });
+    }
+
+    pub(crate) fn stats(&self) -> WorkerStats {
+        let state = self.state.borrow();
+        WorkerStats {
+            sessions: state.endpoint.sessions(),
+            detached: state.endpoint.detached(),
+            links: state.links.len(),
+            counters: state.endpoint.counters(),
+        }
+    }
+
+    /// Time, events, outputs. Returns whether there may be more to do.
+    fn turn(self: &Rc<Self>) -> bool {
+        let now = clock::now();
+        self.dirty.set(false);
+        let mut state = self.state.borrow_mut();
+        if state.endpoint.poll_timeout().is_some_and(|due| due <= now) {
+            state.endpoint.handle_timeout(now);
+        }
+        while let Some((id, event)) = state.endpoint.poll_event() {
+            self.dispatch(&mut state, id, event);
+        }
+        let mut buffer = self.buffer.borrow_mut();
+        for _ in 0..OUTPUTS {
+            match state.endpoint.poll_output(&mut buffer, now) {
+                None => return self.dirty.get(),
+                Some(Output::Send { link, len }) => state.write(link, &buffer[..len]),
+                Some(Output::CloseLink { link }) => {
+                    if let Some(link) = state.links.remove(&link) {
+                        link.close();
+                    }
+                }
+                // A server waits for its clients.
+                Some(Output::OpenLink { .. }) => {}
+            }
+        }
+        true
+    }
+}
+
+impl State {
+    fn write(&mut self, id: LinkId, bytes: &[u8]) {
+        let Some(link) = self.links.get(&id) else { return };
+        self.tally.sent += bytes.len() as u64;
+        match link.write(bytes) {
+            Written::All => {}
+            Written::Blocked => self.endpoint.handle_link_blocked(id),
+            Written::Failed => {
+                if let Some(link) = self.links.remove(&id) {
+                    link.close();
+                }
+                self.endpoint.handle_link_down(id, clock::now());
+            }
+        }
+    }
+}
+
+/// Counts a task down when it ends, however it ends.
+struct Counted(Rc<Worker>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.tasks.set(self.0.tasks.get() - 1);
+        self.0.touch();
+    }
+}
+
+/// The driver task.
+struct Driver {
+    worker: Rc<Worker>,
+    orders: mpsc::UnboundedReceiver<Command>,
+    arrivals: mpsc::Receiver<Arrival>,
+    timer: Pin<Box<Sleep>>,
+    timer_for: Option<unbroken::Instant>,
+    /// Set by a shutdown: until when, and who waits.
+    leaving: Option<(unbroken::Instant, oneshot::Sender<()>)>,
+}
+
+impl Driver {
+    fn new(worker: Rc<Worker>, orders: mpsc::UnboundedReceiver<Command>, arrivals: mpsc::Receiver<Arrival>) -> Self {
+        let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
+        Driver {
+            worker,
+            orders,
+            arrivals,
+            timer,
+            timer_for: None,
+            leaving: None,
+        }
+    }
+
+    async fn run(mut self) {
+        poll_fn(|cx| self.poll(cx)).await;
+        let mut state = self.worker.state.borrow_mut();
+        let counters = state.endpoint.counters();
+        state.tally.publish_last(counters);
+        drop(state);
+        if let Some((_, done)) = self.leaving {
+            let _ = done.send(());
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.worker.driver.borrow().is_none() {
+            *self.worker.driver.borrow_mut() = Some(cx.waker().clone());
+        }
+        loop {
+            match self.orders.poll_recv(cx) {
+                Poll::Ready(Some(command)) => self.obey(command),
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => break,
+            }
+        }
+        // The acceptor may be gone during a shutdown; its channel then just stays silent.
+        while let Poll::Ready(Some(arrival)) = self.arrivals.poll_recv(cx) {
+            self.worker.spawn(link::run(self.worker.clone(), arrival));
+        }
+        if self.worker.turn() {
+            cx.waker().wake_by_ref();
+        }
+        if self.gone() {
+            return Poll::Ready(());
+        }
+        self.arm(cx);
+        Poll::Pending
+    }
+
+    fn obey(&mut self, command: Command) {
+        let worker = &self.worker;
+        match command {
+            Command::Kick { session, code, reply } => {
+                let found = worker
+                    .state
+                    .borrow_mut()
+                    .endpoint
+                    .session(session)
+                    .map(|mut s| s.kick(code))
+                    .is_some();
+                let _ = reply.send(found);
+            }
+            Command::Stats(reply) => drop(reply.send(worker.stats())),
+            Command::Shutdown { code, grace, done } => {
+                let mut state = worker.state.borrow_mut();
+                let ids: Vec<_> = state.sessions.keys().copied().collect();
+                for id in ids {
+                    if let Some(mut session) = state.endpoint.session(id) {
+                        session.close(code);
+                    }
+                }
+                self.leaving = Some((clock::now() + grace, done));
+            }
+        }
+    }
+
+    /// Whether a shutdown is complete, or out of time.
+    fn gone(&self) -> bool {
+        let Some((until, _)) = &self.leaving else { return false };
+        let idle = self.worker.tasks.get() == 0 && self.worker.state.borrow().sessions.is_empty();
+        idle || clock::now() >= *until
+    }
+
+    fn arm(&mut self, cx: &mut Context<'_>) {
+        let now = clock::now();
+        let mut state = self.worker.state.borrow_mut();
+        let stats = (
+            state.endpoint.counters(),
+            state.endpoint.sessions(),
+            state.links.len(),
+            state.endpoint.detached(),
+        );
+        let publish = state.tally.publish(now, stats);
+        let due = [
+            state.endpoint.poll_timeout(),
+            publish,
+            self.leaving.as_ref().map(|(until, _)| *until),
+        ];
+        drop(state);
+        let Some(due) = due.into_iter().flatten().min() else {
+            return;
+        };
+        // What is due now and could not be done (its link is blocked) must not turn into a busy loop.
+        let due = due.max(now + Duration::from_millis(1));
+        if self.timer_for != Some(due) {
+            self.timer_for = Some(due);
+            self.timer.as_mut().reset(clock::at(due, now));
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            self.timer_for = None;
+            cx.waker().wake_by_ref();
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! How sessions end: by either side, by force, by refusal, by a panic, with the server.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use unbroken_tokio::server::HANDLER_PANICKED;
+use unbroken_tokio::{
+    Bytes, Client, ClientConfig, CloseReason, ConnectError, Event, SendError, Server, ServerConfig, ServerSession,
+    State, Verdict,
+};
+
+use crate::{LOCAL, cluster, eager, echo, key, open_server, ping, proxy, soon, until};
+
+#[tokio::test]
+async fn the_client_leaves_and_the_handler_learns_why() {
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let server = open_server()
+        .serve(LOCAL, move |session: ServerSession| {
+            let told = told.clone();
+            async move {
+                let mut got = Vec::new();
+                while let Some(message) = session.recv().await {
+                    got.push(message.payload);
+                }
+                told.send((got, session.closed().await)).unwrap();
+            }
+        })
+        .await
+        .unwrap();
+    let client = Client::connect(server.local_addr(), eager()).await.unwrap();
+    for text in ["last", "words"] {
+        client.send(text).await.unwrap();
+    }
+    assert_eq!(soon(client.disconnect(42)).await, CloseReason::Local { code: 42 });
+    let (got, why) = soon(heard.recv()).await.unwrap();
+    assert_eq!(got, ["last", "words"]);
+    assert_eq!(
+        why,
+        CloseReason::Peer {
+            code: 42,
+            truncated: false
+        }
+    );
+    assert_eq!(client.state(), State::Closed);
+    assert!(matches!(client.send("late").await, Err(SendError::Closed(message)) if message == "late"));
+    assert_eq!(soon(client.recv()).await, None);
+}
+
+#[tokio::test]
+async fn the_handler_leaves_and_its_last_words_arrive() {
+    let server = open_server()
+        .serve(LOCAL, async |session: ServerSession| {
+            for text in ["so", "long"] {
+                session.send(text).await.unwrap();
+            }
+            session.disconnect(7).await;
+        })
+        .await
+        .unwrap();
+    let client = Client::connect(server.local_addr(), eager()).await.unwrap();
+    assert_eq!(
+        soon(client.closed()).await,
+        CloseReason::Peer {
+            code: 7,
+            truncated: false
+        }
+    );
+    // What had arrived can be fetched after the end.
+    assert_eq!(client.recv().await.unwrap().payload, "so");
+    assert_eq!(client.recv().await.unwrap().payload, "long");
+    assert_eq!(client.recv().await, None);
+}
+
+#[tokio::test]
+async fn returning_from_the_handler_is_a_goodbye() {
+    let server = open_server().serve(LOCAL, async |_: ServerSession| {}).await.unwrap();
+    let client = Client::connect(server.local_addr(), eager()).await.unwrap();
+    assert_eq!(
+        soon(client.closed()).await,
+        CloseReason::Peer {
+            code: 0,
+            truncated: false
+        }
+    );
+}
+
+#[tokio::test]
+async fn dropping_the_last_client_is_a_goodbye_too() {
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let server = open_server()
+        .serve(LOCAL, move |session: ServerSession| {
+            let told = told.clone();
+            async move { told.send(session.closed().await).unwrap() }
+        })
+        .await
+        .unwrap();
+    let client = Client::connect(server.local_addr(), eager()).await.unwrap();
+    let other = client.clone();
+    drop(client);
+    assert_eq!(other.state(), State::Established);
+    drop(other);
+    assert_eq!(
+        soon(heard.recv()).await,
+        Some(CloseReason::Peer {
+            code: 0,
+            truncated: false
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_kicked_client_learns_it_even_if_it_was_away() {
+    let server = open_server().workers(2).serve(LOCAL, echo).await.unwrap();
+    let proxy = proxy(server.local_addr()).await;
+    let client = Client::connect(proxy.local_addr(), eager()).await.unwrap();
+    let id = client.id().unwrap();
+    proxy.refuse(true);
+    proxy.cut_all(true);
+    soon(async {
+        while server.stats().await.iter().map(|worker| worker.detached).sum::<usize>() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    assert!(server.kick(id, 9).await);
+    proxy.refuse(false);
+    assert_eq!(soon(client.closed()).await, CloseReason::Kicked { code: 9 });
+    assert!(!server.kick(id, 9).await, "it is gone");
+}
+
+#[tokio::test]
+async fn a_refused_client_learns_the_code() {
+    let config = ServerConfig::builder(key(), cluster()).build().unwrap();
+    let refusing = async |_: Bytes| {
+        // A slow judge delays nobody but this client.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Verdict::Refuse {
+            code: 403,
+            message: "no".into(),
+        }
+    };
+    let server = Server::builder(config.clone())
+        .authorise(refusing)
+        .serve(LOCAL, echo)
+        .await
+        .unwrap();
+    let error = soon(Client::connect(server.local_addr(), eager())).await.unwrap_err();
+    assert!(
+        matches!(error, ConnectError::Closed(CloseReason::Refused { code: 403 })),
+        "{error}"
+    );
+
+    // Without a hook nobody comes in.
+    let server = Server::builder(config).serve(LOCAL, echo).await.unwrap();
+    let error = soon(Client::connect(server.local_addr(), eager())).await.unwrap_err();
+    assert!(
+        matches!(error, ConnectError::Closed(CloseReason::Refused { code: 0 })),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn l12_the_application_may_veto_a_resume() {
+    let config = ServerConfig::builder(key(), cluster())
+        .authorise_all(true)
+        .ask_on_resume(true)
+        .build()
+        .unwrap();
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = asked.clone();
+    let server = Server::builder(config)
+        .on_resume(move |_| {
+            let before = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            async move { if before == 0 { Ok(()) } else { Err(451) } }
+        })
+        .serve(LOCAL, echo)
+        .await
+        .unwrap();
+    let proxy = proxy(server.local_addr()).await;
+    let client = Client::connect(proxy.local_addr(), eager()).await.unwrap();
+    let mut events = client.events();
+    proxy.cut_all(true);
+    until(&mut events, crate::handover_end).await;
+    ping(&client, 1).await;
+    proxy.cut_all(true);
+    assert_eq!(soon(client.closed()).await, CloseReason::Refused { code: 451 });
+    assert_eq!(asked.load(std::sync::atomic::Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_panic_puts_out_its_own_session_only() {
+    let server = open_server()
+        .workers(1)
+        .serve(LOCAL, async |session: ServerSession| {
+            while let Some(message) = session.recv().await {
+                assert_ne!(message.payload, "bomb", "this panic is part of the test");
+                session.send(message.payload).await.unwrap();
+            }
+        })
+        .await
+        .unwrap();
+    let fine = Client::connect(server.local_addr(), eager()).await.unwrap();
+    let bad = Client::connect(server.local_addr(), eager()).await.unwrap();
+    bad.send("bomb").await.unwrap();
+    assert_eq!(soon(bad.closed()).await, CloseReason::Kicked { code: HANDLER_PANICKED });
+    ping(&fine, 1).await;
+}
+
+#[tokio::test]
+async fn a_shutdown_says_goodbye_to_all() {
+    let server = open_server().workers(2).serve(LOCAL, echo).await.unwrap();
+    let address = server.local_addr();
+    let mut clients = Vec::new();
+    for number in 0..10 {
+        let client = Client::connect(address, eager()).await.unwrap();
+        ping(&client, number).await;
+        clients.push(client);
+    }
+    soon(server.shutdown(3, Duration::from_secs(20))).await;
+    for client in clients {
+        assert_eq!(
+            soon(client.closed()).await,
+            CloseReason::Peer {
+                code: 3,
+                truncated: false
+            }
+        );
+    }
+    assert!(
+        tokio::net::TcpStream::connect(address).await.is_err(),
+        "nobody listens any more"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_address_is_named() {
+    for address in ["nowhere", ":80", "host:port"] {
+        let error = Client::connect(address, eager()).await.unwrap_err();
+        assert!(error.to_string().contains(address), "{error}");
+    }
+    let config = ClientConfig::builder(key().public()).build().unwrap();
+    let client = Client::builder("127.0.0.1:9", config.into()).start().unwrap();
+    assert_eq!(soon(client.disconnect(1)).await, CloseReason::Local { code: 1 });
+    let mut events = client.events();
+    until(&mut events, |event| matches!(event, Event::Closed(_)).then_some(())).await;
+    assert_eq!(events.next().await, None);
+}

@@ -1,0 +1,85 @@
+//! L-11: one stalled client, or one stalled handler, never delays another.
+
+use unbroken_tokio::{Client, ServerSession};
+
+use crate::{LOCAL, eager, echo, open_server, ping, proxy, soon};
+
+/// A handler that sends without end to whoever says "flood", and echoes otherwise.
+async fn flood_or_echo(session: ServerSession) {
+    let Some(first) = session.recv().await else { return };
+    if first.payload != "flood" {
+        session.send(first.payload).await.unwrap();
+        return echo(session).await;
+    }
+    while session.send(vec![0; 50_000]).await.is_ok() {}
+}
+
+#[tokio::test]
+async fn l11_a_client_that_does_not_read_delays_nobody() {
+    let server = open_server().workers(1).serve(LOCAL, flood_or_echo).await.unwrap();
+    let proxy = proxy(server.local_addr()).await;
+    // One fetches nothing, so its credit runs out; one has a link that takes nothing, so its socket fills.
+    let lazy = Client::connect(server.local_addr(), eager()).await.unwrap();
+    let stuck = Client::connect(proxy.local_addr(), eager()).await.unwrap();
+    for client in [&lazy, &stuck] {
+        client.send("flood").await.unwrap();
+    }
+    assert!(soon(stuck.recv()).await.is_some());
+    proxy.stall(true);
+    let other = Client::connect(server.local_addr(), eager()).await.unwrap();
+    for number in 0..2000 {
+        ping(&other, number).await;
+    }
+    // And the stalled ones go on where they were.
+    proxy.stall(false);
+    for client in [&lazy, &stuck] {
+        for _ in 0..100 {
+            assert_eq!(soon(client.recv()).await.unwrap().payload.len(), 50_000);
+        }
+    }
+}
+
+#[tokio::test]
+async fn l11_a_handler_that_does_not_return_delays_nobody() {
+    let server = open_server()
+        .workers(1)
+        .serve(LOCAL, async |session: ServerSession| {
+            let first = session.recv().await.unwrap();
+            match &first.payload[..] {
+                b"sleep" => std::future::pending().await,
+                // Always something to do, never a pause: the budget makes it yield.
+                b"spin" => while session.send_unreliable("x").is_ok() || session.recv().await.is_some() {},
+                _ => {
+                    session.send(first.payload).await.unwrap();
+                    echo(session).await;
+                }
+            }
+        })
+        .await
+        .unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..5 {
+        let client = Client::connect(server.local_addr(), eager()).await.unwrap();
+        client.send("sleep").await.unwrap();
+        idle.push(client);
+    }
+    let other = Client::connect(server.local_addr(), eager()).await.unwrap();
+    for number in 0..500 {
+        ping(&other, number).await;
+    }
+}
+
+/// L-4: messages that nobody fetches do not hold back the ACKs for the others.
+#[tokio::test]
+async fn l4_a_stalled_reader_still_sends() {
+    let server = open_server().workers(1).serve(LOCAL, flood_or_echo).await.unwrap();
+    let client = Client::connect(server.local_addr(), eager()).await.unwrap();
+    client.send("flood").await.unwrap();
+    // The handler never fetches again and the client fetches nothing: both may send until their credit is used, and then resume.
+    soon(async {
+        while client.stats().unacked_messages > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,67 @@
+//! The metrics reach an exporter. A binary of its own, because a process has one recorder.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use unbroken_fault_proxy::{Plan, Proxy};
+use unbroken_tokio::{Client, ClientConfig, ClusterKey, Server, ServerConfig, ServerKey, ServerSession};
+
+#[tokio::test]
+async fn the_metrics_are_exposed() {
+    let show = metrics_exporter_prometheus::PrometheusBuilder::new()
+        .install_recorder()
+        .unwrap();
+    let key = ServerKey::from_bytes([7; 32]).unwrap();
+    let pin = key.public();
+    let config = ServerConfig::builder(key, ClusterKey::from_bytes([9; 32]).unwrap()).authorise_all(true);
+    let server = Server::builder(config.build().unwrap())
+        .workers(2)
+        .serve("127.0.0.1:0", async |session: ServerSession| {
+            while let Some(message) = session.recv().await {
+                session.send(message.payload).await.unwrap();
+            }
+        })
+        .await
+        .unwrap();
+    let proxy = Proxy::start("127.0.0.1:0".parse().unwrap(), server.local_addr(), Plan::none())
+        .await
+        .unwrap();
+    let config = Arc::new(ClientConfig::builder(pin).build().unwrap());
+    let client = Client::connect(proxy.local_addr(), config).await.unwrap();
+    proxy.cut_all(true);
+    client.send("hello").await.unwrap();
+    assert!(client.recv().await.is_some());
+
+    // The figures are published a few times per second.
+    let expected = [
+        "unbroken_server_sessions 1",
+        "unbroken_server_links 1",
+        "unbroken_server_detached 0",
+        "unbroken_server_sessions_opened_total 1",
+        "unbroken_server_handovers_total 1",
+        "unbroken_server_resumes_accepted_total 1",
+        "unbroken_server_resumes_refused_total{reason=\"forged\"} 0",
+        "unbroken_server_messages_total{direction=\"in\"} 1",
+        "unbroken_server_handover_downtime_seconds_count 1",
+        "unbroken_client_sessions 1",
+        "unbroken_client_handovers_total 1",
+        "unbroken_client_dials_total{result=\"up\"} 2",
+    ];
+    let all = async {
+        loop {
+            let text = show.render();
+            let missing: Vec<_> = expected
+                .iter()
+                .filter(|line| !text.lines().any(|l| l == **line))
+                .collect();
+            if missing.is_empty() && !text.contains("unbroken_server_bytes_total{direction=\"out\"} 0\n") {
+                return;
+            }
+            eprintln!("still missing {missing:?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), all)
+        .await
+        .expect("all metrics appear");
+}

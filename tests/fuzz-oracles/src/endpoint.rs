@@ -1,0 +1,1 @@
+pub fn endpoint(_d: &[u8]) {}
