@@ -121,7 +121,7 @@ fn never_more_than_two_and_never_a_deadline_that_passed() {
                         .tries
                         .remove(dice.between(0, dialler.tries.len() as u64 - 1) as usize);
                     if dialler.take_hedge() {
-                        dialler.open(Target::Configured, now, &mut outputs);
+                        dialler.open(Target::Configured, None, now, &mut outputs);
                     }
                 }
                 4 => now = now.max(dialler.deadline(LIMIT).min(now + MS(6000))),
