@@ -88,7 +88,7 @@ const SUSPECT_SLACK: Duration = Duration::from_millis(150);
 const PINGS_MAX: usize = 8;
 /// An eager end asks again after a quarter of a round trip, but not sooner than this ...
 const GAP_MIN: Duration = Duration::from_millis(10);
-/// ... or after this many bytes.
+/// ... or with the next record after this many bytes.
 const GAP_BYTES: u64 = 16 << 10;
 /// Bytes per second that a link is trusted with before it was measured.
 const RATE_GUESS: u64 = 128 << 10;
@@ -177,7 +177,8 @@ impl Liveness {
         if with_data {
             self.unproven.get_or_insert(now);
         }
-        if self.asks_at().is_some_and(|at| at <= now) {
+        let long = self.is_eager() && self.sent - self.last.sent >= GAP_BYTES && self.pings.len() < PINGS_MAX;
+        if (long && self.unproven.is_some()) || self.asks_at().is_some_and(|at| at <= now) {
             self.asked.get_or_insert(now);
         }
     }
@@ -312,9 +313,6 @@ impl Liveness {
         }
         if !self.is_eager() {
             return Some(since.max(self.last.left) + self.rtt.timeout() + GAP_MIN);
-        }
-        if self.sent - self.last.sent >= GAP_BYTES {
-            return Some(since);
         }
         let quarter = self.rtt.smoothed().unwrap_or_default() / 4;
         Some(since.max(self.last.left + quarter.max(GAP_MIN)))

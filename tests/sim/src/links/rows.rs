@@ -316,7 +316,7 @@ fn fading(seed: u64, weather: fn(unbroken::Instant, Duration) -> Weather) -> Out
 /// Ten minutes on a link that is slow, or one of a second or so: half of the seeds under traffic, half with a message a second.
 fn slow(seed: u64, weather: Weather) -> Outcome {
     let path = || Path::new(25 * MS, weather);
-    let every = if seed % 2 == 0 { 20 * MS } else { SECOND };
+    let every = if seed.is_multiple_of(2) { 20 * MS } else { SECOND };
     let mut road = Road::new(Setup { paths: vec![path(), path()], every: [every; 2], ..Setup::new() }, seed);
     road.establish();
     let minutes = 10;
