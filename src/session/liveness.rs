@@ -15,7 +15,7 @@
 //!
 //! Two judgements, because they cost different things. *Late* looks at answers only: it sees a dead uplink behind a live
 //! downlink. *Suspect* counts every valid record and every byte that the socket took as a sign of life: a PONG may be stuck behind
-//! megabytes. What is queued before a question is allowed for in both, at the speed that this link has shown.
+//! megabytes; and it allows for what is queued before a question, at the speed that this link has shown. Nothing is late behind bulk.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -91,9 +91,9 @@ const GAP_MIN: Duration = Duration::from_millis(10);
 /// ... or with the next record after this many bytes.
 const GAP_BYTES: u64 = 16 << 10;
 /// Bytes per second that a link is trusted with before it was measured.
-const RATE_GUESS: u64 = 128 << 10;
-/// Fewer bytes than this say nothing about speed.
-const RATE_SAMPLE: u64 = 8 << 10;
+const RATE_GUESS: u64 = 64 << 10;
+/// So many bytes around a question are bulk. Fewer say nothing about speed.
+const BULK: u64 = 8 << 10;
 
 impl Liveness {
     pub fn new(role: Role, rtt: Rtt, now: Instant) -> Self {
@@ -220,7 +220,7 @@ impl Liveness {
     /// How fast the link took what lay before this PING: from the last answer, or from when the PING would have been answered without a queue.
     fn measure(&mut self, ping: &Ping, now: Instant) {
         let bytes = ping.sent - self.proven;
-        if bytes >= RATE_SAMPLE {
+        if bytes >= BULK {
             let begun = self.answered.max(ping.left + self.rtt.least());
             let took = now.since(begun).max(Duration::from_millis(1));
             let rate = u64::try_from(u128::from(bytes) * 1_000_000 / took.as_micros()).unwrap_or(u64::MAX);
@@ -318,13 +318,15 @@ impl Liveness {
         Some(since.max(self.last.left + quarter.max(GAP_MIN)))
     }
 
-    /// When the oldest question will have waited longer than usual, all that lies before its answer allowed for.
+    /// When the oldest question will have waited longer than usual. While bulk is under way nobody can say what is usual.
     fn late_at(&self) -> Option<Instant> {
         let ping = self.pings.first().filter(|_| self.is_eager())?;
-        let brought = self.time_for(self.received - ping.received);
+        if ping.sent - self.proven >= BULK || self.received - ping.received >= BULK {
+            return None;
+        }
         let bar = self.bar.filter(|(_, since)| ping.left < *since + ALERT);
         let patience = bar.map_or_else(|| self.late_after(), |(bar, _)| bar);
-        Some(ping.left + patience + self.allowance() + brought)
+        Some(ping.left + patience)
     }
 
     fn late_after(&self) -> Duration {
