@@ -54,6 +54,8 @@ pub struct Liveness {
     /// PINGs without an answer, oldest first.
     pings: Vec<Ping>,
     last: Ping,
+    /// A PING is in the record that is being made.
+    riding: bool,
     /// Bytes of this link so far.
     sent: u64,
     received: u64,
@@ -111,6 +113,7 @@ impl Liveness {
                 sent: 0,
                 received: 0,
             },
+            riding: false,
             sent: 0,
             received: 0,
             proven: 0,
@@ -183,9 +186,14 @@ impl Liveness {
         }
     }
 
-    /// So many bytes were made for the link.
+    /// A record of so many bytes was made. A PING in it is read when all of it has arrived.
     pub fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
+        if core::mem::take(&mut self.riding)
+            && let Some(ping) = self.pings.last_mut()
+        {
+            ping.sent = self.sent;
+        }
     }
 
     /// The token for a PING that leaves now.
@@ -199,6 +207,7 @@ impl Liveness {
             received: self.received,
         };
         self.pings.push(self.last);
+        self.riding = true;
         self.last.token.to_be_bytes()
     }
 
@@ -224,7 +233,7 @@ impl Liveness {
             let begun = self.answered.max(ping.left + self.rtt.least());
             let took = now.since(begun).max(Duration::from_millis(1));
             let rate = u64::try_from(u128::from(bytes) * 1_000_000 / took.as_micros()).unwrap_or(u64::MAX);
-            self.rate = (self.rate / 4 * 3).saturating_add(rate / 4).max(1024);
+            self.rate = (self.rate / 4 * 3 + rate.min(self.rate * 2) / 4).max(1024);
         }
     }
 

@@ -238,7 +238,10 @@ fn sparse_sender(seed: u64) -> Outcome {
     let mut road = Road::new(Setup { every: [SECOND, Duration::ZERO], ..Setup::new() }, seed);
     let mut rng = Rng::new(seed).fork("row");
     road.establish();
-    road.run_for(rng.duration(3 * SECOND..=5 * SECOND));
+    road.run_for(3 * SECOND);
+    let sent = road.apps[0].sent_at.len();
+    road.run_to("a message", 2 * SECOND, |r| r.apps[0].sent_at.len() > sent);
+    road.run_for(rng.duration(300 * MS..=900 * MS));
     road.paths[0].dead = [true; 2];
     let sent = road.apps[0].sent_at.len();
     road.run_to("the next message", 2 * SECOND, |r| r.apps[0].sent_at.len() > sent);
