@@ -75,9 +75,13 @@ pub enum Output {
 }
 
 /// What the host knows about the networks below, as hints. A false hint costs a second link, never a message.
+///
+/// Report every network that is up, the one to use last: the latest reported is the wanted one, and [`Output::OpenLink`] asks for it. When a link
+/// goes silent, the next is asked for on another network that was reported, if there is one; what fails takes turns. Eight are
+/// remembered. A host that reports none leaves the choice to the system, and walking out of a Wi-Fi's reach then costs what the system needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NetworkEvent {
-    /// A network came up.
+    /// A network came up, and is the wanted one now: a second link is opened on it, unless one carries the session there already.
     Available(NetworkId),
     /// A network went away: links on it are as good as dead.
     Lost(NetworkId),

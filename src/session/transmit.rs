@@ -142,6 +142,7 @@ impl Conversation {
             None
         };
         let Some(piece) = piece else {
+            link.liveness.sent(used);
             return if used == 0 { 0 } else { seal(link, &head[..used], out) };
         };
         let size = match piece {

@@ -31,8 +31,8 @@ pub enum Route {
     BlackHole,
     /// Connects, and never says a word.
     Mute,
-    /// Connects, and answers as a captive portal does.
-    Portal,
+    /// Connects, and answers whatever comes by this, once.
+    Says(&'static [u8]),
 }
 
 enum Event {
@@ -91,6 +91,8 @@ pub struct Setup {
     pub servers: usize,
     pub every: [Duration; 2],
     pub size: u64,
+    /// Where the balancer leads, in turn.
+    pub balancer: Vec<Route>,
 }
 
 impl Setup {
@@ -103,6 +105,7 @@ impl Setup {
             servers: 1,
             every: [Duration::from_millis(20); 2],
             size: 100,
+            balancer: vec![Route::Server(0)],
         }
     }
 }
@@ -182,7 +185,7 @@ impl Road {
             rng: root.fork("road"),
             paths: setup.paths,
             default: 0,
-            balancer: vec![Route::Server(0)],
+            balancer: setup.balancer,
             addresses: BTreeMap::new(),
             phone,
             servers,
@@ -505,9 +508,9 @@ impl Road {
                 self.servers[j].handle_input(LinkId(id), bytes, now);
                 self.settle(Who::Server(j));
             }
-            (Side::Server, Route::Portal) if !conn.said => {
+            (Side::Server, Route::Says(words)) if !conn.said => {
                 conn.said = true;
-                conn.streams[0].write(b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\n\r\n");
+                conn.streams[0].write(words);
                 self.flush(id, Side::Client);
             }
             (Side::Server, _) => {}

@@ -238,7 +238,10 @@ fn sparse_sender(seed: u64) -> Outcome {
     let mut road = Road::new(Setup { every: [SECOND, Duration::ZERO], ..Setup::new() }, seed);
     let mut rng = Rng::new(seed).fork("row");
     road.establish();
-    road.run_for(rng.duration(3 * SECOND..=5 * SECOND));
+    road.run_for(3 * SECOND);
+    let sent = road.apps[0].sent_at.len();
+    road.run_to("a message", 2 * SECOND, |r| r.apps[0].sent_at.len() > sent);
+    road.run_for(rng.duration(300 * MS..=900 * MS));
     road.paths[0].dead = [true; 2];
     let sent = road.apps[0].sent_at.len();
     road.run_to("the next message", 2 * SECOND, |r| r.apps[0].sent_at.len() > sent);
@@ -316,7 +319,7 @@ fn fading(seed: u64, weather: fn(unbroken::Instant, Duration) -> Weather) -> Out
 /// Ten minutes on a link that is slow, or one of a second or so: half of the seeds under traffic, half with a message a second.
 fn slow(seed: u64, weather: Weather) -> Outcome {
     let path = || Path::new(25 * MS, weather);
-    let every = if seed % 2 == 0 { 20 * MS } else { SECOND };
+    let every = if seed.is_multiple_of(2) { 20 * MS } else { SECOND };
     let mut road = Road::new(Setup { paths: vec![path(), path()], every: [every; 2], ..Setup::new() }, seed);
     road.establish();
     let minutes = 10;
