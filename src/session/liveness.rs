@@ -185,6 +185,10 @@ impl Liveness {
     /// So many bytes were made for the link.
     pub fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
+        if self.is_eager() && self.sent - self.last.sent >= GAP_BYTES {
+            // Due by its size, whatever the time: the question is output from now on, not a timer that has passed already.
+            self.asked = self.asked.or(self.asks_at());
+        }
     }
 
     /// The token for a PING that leaves now.
