@@ -31,7 +31,11 @@ pub fn handshake_nk(data: &[u8]) {
     let Ok(program) = FirstConnect::arbitrary_take_rest(Unstructured::new(data)) else {
         return;
     };
-    host::trace(&program);
+    connect(&program);
+}
+
+fn connect(program: &FirstConnect) {
+    host::trace(program);
     let mut pair = Pair::new(Limits::default(), false);
     let (_, flight) = pair.flight();
     for (n, attack) in program.at_server.iter().take(ATTACKS).enumerate() {
@@ -261,4 +265,28 @@ fn craft_accept(pair: &mut Pair, payload: &[u8]) {
     }
     pair.client_events();
     while pair.client.poll_output(&mut pair.buffer, pair.now).is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::Kind;
+
+    /// Found by the fuzzer: it led to a `HandoverFailed` that claimed to be final.
+    #[test]
+    fn refusals_in_the_clear_do_not_end_a_session() {
+        let attack = |min| Attack {
+            kind: Kind::Refused {
+                code: 1,
+                retry_ms: 30_000,
+                min,
+                max: 255,
+            },
+            pieces: 0,
+        };
+        connect(&FirstConnect {
+            at_client: vec![attack(200), attack(200), attack(200), attack(200)],
+            ..FirstConnect::default()
+        });
+    }
 }
