@@ -86,7 +86,11 @@ pub fn handshake_resume(data: &[u8]) {
     let Ok(program) = Resumption::arbitrary_take_rest(Unstructured::new(data)) else {
         return;
     };
-    host::trace(&program);
+    resume(&program);
+}
+
+fn resume(program: &Resumption) {
+    host::trace(program);
     // Refusals hold the client back for minutes; the session must outlive them.
     let limits = Limits {
         detached: Duration::from_secs(3600),
@@ -110,13 +114,17 @@ pub fn handshake_resume(data: &[u8]) {
     let (_, flight) = pair.flight();
     let id = pair.id.expect("it was established");
     pair.exchange_server_events();
+    let resumes = pair.server.counters().resumes;
+    let mut accepted = false;
     for (n, (replay, attack)) in program.at_server.iter().take(ATTACKS).enumerate() {
         let bytes = attack.bytes(if *replay { &old } else { &flight });
         let before = observe(&mut pair);
         attack_server(&mut pair, n, attack, &bytes);
-        if bytes.starts_with(&flight) {
-            // An accomplice of the client's: the same flight on another link. From now on it is an old one.
-            break;
+        if !accepted && bytes.starts_with(&flight) {
+            // An accomplice of the client's: the same flight on another link. Once it was accepted it is an old one.
+            pair.exchange_server_events();
+            accepted = pair.server.counters().resumes > resumes;
+            continue;
         }
         assert_eq!(
             observe(&mut pair),
@@ -271,6 +279,19 @@ fn craft_accept(pair: &mut Pair, payload: &[u8]) {
 mod tests {
     use super::*;
     use crate::attack::Kind;
+
+    /// While a RESUME that was accepted is not confirmed, its generation is still good; only the attempt tells that it is old.
+    #[test]
+    fn a_flight_is_accepted_once() {
+        let same = || Attack {
+            kind: Kind::Edited(Vec::new()),
+            pieces: 0,
+        };
+        resume(&Resumption {
+            at_server: vec![(false, same()), (false, same()), (false, same())],
+            ..Resumption::default()
+        });
+    }
 
     /// Found by the fuzzer: it led to a `HandoverFailed` that claimed to be final.
     #[test]

@@ -29,11 +29,20 @@ fn advance(ms: u16, tell: bool) -> Step {
 
 #[test]
 fn detached_sessions_are_counted_once() {
-    check(vec![Step::Cut {
-        which: 0,
-        tell_client: false,
-        tell_server: true,
-    }]);
+    let handover = [
+        Step::Cut {
+            which: 0,
+            tell_client: true,
+            tell_server: true,
+        },
+        Step::Poll {
+            side: Side::Server,
+            count: 5,
+            buffer: 4,
+        },
+        Step::Exchange { read: true },
+    ];
+    check(handover.repeat(4));
 }
 
 #[test]
