@@ -3,7 +3,7 @@
 //! Each timer belongs to the mechanism it serves, and that file says when it fires, is set and is cleared: `liveness` (probe,
 //! suspect, dead, idle), `ack` (the delayed ACK), `closing` (the linger), `link` (draining and closing links). Here is only the sum.
 
-use super::conversation::{Conversation, Role};
+use super::conversation::Conversation;
 use super::link::Life;
 use super::liveness::Verdict;
 use crate::event::HandoverCause;
@@ -14,6 +14,8 @@ use crate::time::Instant;
 pub struct Aftermath {
     /// A link became suspect.
     pub suspect: bool,
+    /// An answer became late on the link that carries.
+    pub late: bool,
     /// A link ended.
     pub lost: bool,
     /// A link was quiet enough for a probe.
@@ -24,14 +26,14 @@ impl Conversation {
     /// Looks after links and closing. Returns the links that must end, with the cause, and whether one became suspect.
     pub fn check_links(&mut self) -> Aftermath {
         let mut aftermath = Aftermath::default();
-        let (now, probes_idle) = (self.now, self.role == Role::Client);
+        let now = self.now;
         let mut index = 0;
         while index < self.links.len() {
             let link = &mut self.links[index];
             let ended = match link.life {
                 Life::Draining(until) | Life::Closing(until) => now >= until,
                 _ if self.suspended => false,
-                _ => match link.liveness.check(now, &self.settings.timing, probes_idle) {
+                _ => match link.liveness.check(now, &self.settings.timing) {
                     Verdict::Dead => {
                         link.liveness.suspect = true;
                         true
@@ -41,7 +43,11 @@ impl Conversation {
                         aftermath.suspect = true;
                         false
                     }
-                    Verdict::Probe => {
+                    Verdict::Late => {
+                        aftermath.late |= self.carrier() == Some(index);
+                        false
+                    }
+                    Verdict::Idle => {
                         aftermath.quiet = true;
                         false
                     }
@@ -74,12 +80,11 @@ impl Conversation {
     /// When the next timer fires.
     pub fn timer_deadline(&self) -> Instant {
         let mut deadline = self.closing.deadline();
-        let probes_idle = self.role == Role::Client;
         for link in &self.links {
             deadline = deadline.min(match link.life {
                 Life::Draining(until) | Life::Closing(until) => until,
                 _ if self.suspended => Instant::FAR_FUTURE,
-                _ => link.liveness.deadline(&self.settings.timing, probes_idle),
+                _ => link.liveness.deadline(&self.settings.timing),
             });
         }
         // One that is due already is output, not a timer.
