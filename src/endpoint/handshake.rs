@@ -443,7 +443,13 @@ fn is_downgrade(config: &ServerConfig, used: u8, offered: &Versions) -> bool {
 
 fn new_link(id: LinkId, attempt: u32, split: &Split, answer: Vec<u8>, now: Instant) -> Link {
     let (sealer, opener) = (Sealer::new(&split.server), Opener::new(&split.client));
-    let mut link = Link::new(id, attempt, sealer, opener, Liveness::new(Rtt::default(), now));
+    let mut link = Link::new(
+        id,
+        attempt,
+        sealer,
+        opener,
+        Liveness::new(Role::Server, Rtt::default(), now),
+    );
     link.staged = answer;
     link
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `admission` | first flights, judged step by step |
 //! | `handshake` | from a whole flight to a session or a resumed one |
+//! | `pending` | connections that never become links |
 //! | `served` | one session: conversation, ratchet, detached life |
 //! | `ratchet` | two generations of secrets, and attempts |
 //! | `deadlines` | whose timer is next |
@@ -15,6 +16,7 @@ mod admission;
 mod counters;
 mod deadlines;
 mod handshake;
+mod pending;
 mod ratchet;
 mod router;
 mod served;
@@ -35,7 +37,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use hashbrown::HashMap;
 
-use self::admission::{Queue, Stage};
+use self::admission::Queue;
 use self::deadlines::Deadlines;
 use self::served::Served;
 use self::tombstones::Tombstones;
@@ -469,58 +471,6 @@ impl Endpoint {
             pending.blocked = blocked;
             self.queue_farewell(link);
         }
-    }
-
-    // ---- pending connections ----
-
-    /// Ends a connection that never became a link.
-    fn reject(&mut self, link: LinkId) {
-        if self.pending.remove(link).is_some() {
-            self.counters.links_rejected += 1;
-            self.outputs.push_back(Output::CloseLink { link });
-        }
-    }
-
-    fn overdue_pending(&mut self) -> Option<LinkId> {
-        let limit = self.config.limits.handshake;
-        let first = self.pending.first()?;
-        if self.now.since(first) < limit {
-            None
-        } else {
-            self.pending.oldest(first)
-        }
-    }
-
-    fn queue_farewell(&mut self, link: LinkId) {
-        if let Some(pending) = self.pending.by_link.get_mut(&link)
-            && !pending.ready
-            && pending.has_output()
-        {
-            pending.ready = true;
-            self.ready.push_back(Ready::Link(link));
-        }
-    }
-
-    fn farewell(&mut self, link: LinkId, buf: &mut [u8]) -> Option<Output> {
-        let pending = self.pending.by_link.get_mut(&link)?;
-        pending.ready = false;
-        if pending.stage != Stage::Leaving {
-            return None;
-        }
-        if pending.taken == pending.farewell.len() {
-            self.pending.remove(link);
-            self.counters.links_rejected += 1;
-            return Some(Output::CloseLink { link });
-        }
-        if pending.blocked {
-            return None;
-        }
-        let rest = &pending.farewell[pending.taken..];
-        let len = rest.len().min(buf.len());
-        buf[..len].copy_from_slice(&rest[..len]);
-        pending.taken += len;
-        self.queue_farewell(link);
-        Some(Output::Send { link, len })
     }
 }
 

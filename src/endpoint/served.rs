@@ -137,7 +137,13 @@ impl Served {
     pub fn deadline(&self, config: &ServerConfig) -> Instant {
         let mut deadline = self.talk.timer_deadline();
         if let Some(ended) = self.ended {
-            return deadline.min(ended + config.limits.detached);
+            // Once that is over only the links are waited for, and they have timers of their own.
+            let unread = ended + config.limits.detached;
+            return if unread > self.talk.now {
+                deadline.min(unread)
+            } else {
+                deadline
+            };
         }
         deadline = deadline.min(self.expires(config).unwrap_or(Instant::FAR_FUTURE));
         let limit = self.confirm_limit(config);

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::auth::Auth;
 use super::client::Session;
+use super::conversation::Role;
 use super::dial::Stage;
 use super::handshake::{Accepted, Answer, Handshake, Offer, Ticket};
 use super::link::Link;
@@ -70,6 +71,7 @@ impl Session {
         let attempt = &mut self.dialler.tries[index];
         attempt.flight = flight;
         attempt.since = now;
+        attempt.warm = None;
         attempt.stage = Stage::Handshaking(handshake);
         self.talk.step(Input::LinkUp);
     }
@@ -89,10 +91,19 @@ impl Session {
         };
         self.version = version;
         let mut rtt = Rtt::default();
-        rtt.sample(self.talk.now.since(started));
+        rtt.sample(self.talk.now.since(started), self.talk.now);
+        if let Some(carrier) = self.talk.carrier() {
+            rtt.inherit(&self.talk.links[carrier].liveness.rtt);
+        }
         let sealer = Sealer::new(&accepted.split.client);
         let opener = Opener::new(&accepted.split.server);
-        let mut link = Link::new(attempt.id, number, sealer, opener, Liveness::new(rtt, self.talk.now));
+        let mut link = Link::new(
+            attempt.id,
+            number,
+            sealer,
+            opener,
+            Liveness::new(Role::Client, rtt, self.talk.now),
+        );
         link.network = attempt.network;
         link.blocked = attempt.blocked;
         link.confirmed = true;
@@ -143,13 +154,14 @@ impl Session {
         self.talk.up_again(same_server);
         self.cancel_tries();
         self.dialler.backoff.reset();
+        self.dialler.networks.carried();
         self.dialler.early_max = EARLY_MAX;
         self.dialler.failing_since = None;
     }
 
     /// This end is not what the server knew: the session cannot go on, and the server must hear it too.
     fn rolled_back(&mut self, mut link: Link) {
-        let (send_end, recv_next) = (self.talk.outbox.next(), self.talk.inbox.delivered());
+        let (send_end, recv_next) = (self.talk.outbox.next(), self.talk.inbox.next());
         let close = Close {
             kind: CloseKind::RolledBack,
             code: 0,

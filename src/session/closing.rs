@@ -110,7 +110,7 @@ impl Conversation {
             kind,
             code,
             send_end: self.outbox.next(),
-            recv_next: self.inbox.delivered(),
+            recv_next: self.inbox.next(),
         };
         frame::close(&mut link.control, &close);
         self.acks.force();

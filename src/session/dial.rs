@@ -1,7 +1,8 @@
 //! The client's dialler: when to open a link, where to, and what to do with an answer.
 //!
 //! At most two connections are tried at once: the one the plan asked for, and a *hedge* beside it when the first does not get
-//! through soon (the server's own address first, the configured one behind it, as in happy eyeballs). Only one of them has a
+//! through soon (the server's own address first, the configured one behind it, as in happy eyeballs; on another network, if one is
+//! up). Only one of them has a
 //! flight under way: before a second RESUME leaves, the link of the first is closed (U-18).
 //!
 //! ```text
@@ -16,6 +17,8 @@ use core::time::Duration;
 
 use super::backoff::{Backoff, jitter};
 use super::handshake::Handshake;
+use super::networks::Networks;
+use super::spare::Budget;
 use crate::config::Backoff as Bounds;
 use crate::crypto::Rng;
 use crate::event::{LinkId, NetworkId, Output, Target};
@@ -41,15 +44,23 @@ pub struct Try {
     /// What came of the answer.
     pub input: Vec<u8>,
     pub blocked: bool,
+    /// Made ahead ([`super::spare`]); it goes if nobody needed it by then.
+    pub warm: Option<Instant>,
 }
 
 pub enum Stage {
     /// The host is connecting.
     Opening,
-    /// Connected, while another one is handshaking.
+    /// Connected, while another one is handshaking or none is needed.
     Spare,
     /// The flight is under way.
     Handshaking(Handshake),
+}
+
+impl Try {
+    fn overdue_at(&self, limit: Duration) -> Instant {
+        self.warm.unwrap_or(self.since + limit)
+    }
 }
 
 /// See the module's head.
@@ -65,8 +76,9 @@ pub struct Dialler {
     pub failing_since: Option<Instant>,
     /// Given up: nothing happens before `retry`.
     pub stopped: bool,
-    /// The network the application's host prefers.
-    pub network: Option<NetworkId>,
+    pub networks: Networks,
+    /// How many connections may be made ahead.
+    pub spares: Budget,
     /// How much early data the next RESUME may carry.
     pub early_max: usize,
     /// A DRAIN named this address for the next link.
@@ -88,7 +100,8 @@ impl Dialler {
             hedge: None,
             failing_since: Some(now),
             stopped: false,
-            network: None,
+            networks: Networks::default(),
+            spares: Budget::new(now),
             early_max: EARLY_MAX,
             advised: None,
         }
@@ -107,17 +120,17 @@ impl Dialler {
         self.plan = None;
         self.hedge = None;
         for attempt in self.tries.drain(..) {
-            outputs.push_back(Output::CloseLink { link: attempt.id });
+            close(attempt.id, outputs);
         }
     }
 
     /// Forgets what was begun before the latest moments, or for another network.
     pub fn cancel_old(&mut self, now: Instant, outputs: &mut VecDeque<Output>) {
-        let network = self.network;
+        let network = self.networks.choice();
         self.tries.retain(|attempt| {
             let young = now < attempt.since + HEAD_START && attempt.network == network;
             if !young {
-                outputs.push_back(Output::CloseLink { link: attempt.id });
+                close(attempt.id, outputs);
             }
             young
         });
@@ -142,12 +155,13 @@ impl Dialler {
             self.plan = None;
             let advised = self.advised.take().or_else(|| (!own.is_empty()).then(|| own.into()));
             self.hedge = Some(now + if advised.is_some() { HEAD_START } else { PATIENCE });
-            self.open(advised.map_or(Target::Configured, Target::Advised), now, outputs);
+            let target = advised.map_or(Target::Configured, Target::Advised);
+            self.open(target, self.networks.choice(), now, outputs);
         }
         if self.hedge.is_some_and(|hedge| hedge <= now) {
             self.hedge = None;
             if self.tries.len() == 1 {
-                self.open(Target::Configured, now, outputs);
+                self.open(Target::Configured, self.networks.second_choice(), now, outputs);
             }
         }
         outputs.len() > before
@@ -173,24 +187,57 @@ impl Dialler {
         self.tries.is_empty() && self.hedge.take().is_some()
     }
 
-    pub fn open(&mut self, target: Target, now: Instant, outputs: &mut VecDeque<Output>) {
+    pub fn open(&mut self, target: Target, network: Option<NetworkId>, now: Instant, outputs: &mut VecDeque<Output>) {
         let id = LinkId(self.next_link);
         self.next_link += 1;
         self.tries.push(Try {
             id,
-            network: self.network,
+            network,
             since: now,
             stage: Stage::Opening,
             flight: Vec::new(),
             taken: 0,
             input: Vec::new(),
             blocked: false,
+            warm: None,
         });
         outputs.push_back(Output::OpenLink {
             link: id,
             target,
-            network: self.network,
+            network,
         });
+    }
+
+    /// Opens a connection ahead of need, to the server's own address if it has one.
+    pub fn open_warm(&mut self, own: &str, now: Instant, until: Instant, outputs: &mut VecDeque<Output>) {
+        let target = if own.is_empty() {
+            Target::Configured
+        } else {
+            Target::Advised(own.into())
+        };
+        self.open(target, self.networks.choice(), now, outputs);
+        if let Some(attempt) = self.tries.last_mut() {
+            attempt.warm = Some(until);
+        }
+    }
+
+    pub fn has_warm(&self) -> bool {
+        self.tries.iter().any(|attempt| attempt.warm.is_some())
+    }
+
+    /// Connections made ahead are needed now; says whether there were any.
+    pub fn commit_warm(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        for attempt in &mut self.tries {
+            if attempt.warm.take().is_some() {
+                attempt.since = now;
+                any = true;
+            }
+        }
+        if any && self.hedge.is_none() {
+            self.hedge = Some(now + PATIENCE);
+        }
+        any
     }
 
     pub fn index(&self, id: LinkId) -> Option<usize> {
@@ -215,7 +262,7 @@ impl Dialler {
 
     /// The first connection that has taken too long.
     pub fn overdue(&self, now: Instant, limit: Duration) -> Option<usize> {
-        self.tries.iter().position(|attempt| now >= attempt.since + limit)
+        self.tries.iter().position(|attempt| now >= attempt.overdue_at(limit))
     }
 
     pub fn deadline(&self, limit: Duration) -> Instant {
@@ -226,7 +273,7 @@ impl Dialler {
         }
         deadline = deadline.min(self.hedge.unwrap_or(Instant::FAR_FUTURE));
         for attempt in &self.tries {
-            deadline = deadline.min(attempt.since + limit);
+            deadline = deadline.min(attempt.overdue_at(limit));
         }
         if self.tries.iter().any(|attempt| matches!(attempt.stage, Stage::Spare))
             && let Some(elder) = self.handshaking()
@@ -241,5 +288,14 @@ impl Dialler {
         self.tries
             .iter()
             .position(|attempt| !attempt.blocked && attempt.taken < attempt.flight.len())
+    }
+}
+
+/// The host must close this connection; or, if it has not yet heard of the wish for it, forget that.
+fn close(id: LinkId, outputs: &mut VecDeque<Output>) {
+    let unheard = |output: &Output| matches!(output, Output::OpenLink { link, .. } if *link == id);
+    match outputs.iter().position(unheard) {
+        Some(at) => drop(outputs.remove(at)),
+        None => outputs.push_back(Output::CloseLink { link: id }),
     }
 }

@@ -84,6 +84,8 @@ impl Conversation {
                 partial.extend_from_slice(&bytes[..size]);
                 bytes = &bytes[size..];
                 if partial.len() < wanted {
+                    // Half a record is a sign of life, too, if not one of the peer's.
+                    self.links[index].liveness.moved(self.now);
                     break Ok(());
                 }
                 if partial.len() > record::LENGTH_LEN {
@@ -148,7 +150,7 @@ impl Conversation {
         let result = match self.links[index].opener.open(sealed, &mut buffer[start..]) {
             Ok(()) => {
                 self.stats.wire_received += (record::LENGTH_LEN + sealed.len()) as u64;
-                self.heard(index);
+                self.heard(index, sealed.len());
                 self.take_frames(index, &mut buffer, start, notices)
             }
             Err(_) => Err(LinkFault::Record),
@@ -158,9 +160,10 @@ impl Conversation {
     }
 
     /// A valid record: the link lives, and the peer has its keys.
-    fn heard(&mut self, index: usize) {
+    fn heard(&mut self, index: usize, bytes: usize) {
         let link = &mut self.links[index];
-        if link.liveness.heard(self.now) {
+        link.liveness.heard(self.now, bytes);
+        if link.life == Life::Open {
             self.handover.alive_again();
         }
         if !core::mem::replace(&mut link.confirmed, true) {
@@ -199,6 +202,7 @@ impl Conversation {
             };
             at = walk.position();
             if let Some(data) = Data::of(&frame, start, start + at) {
+                self.links[index].liveness.brought_data(self.now);
                 self.take_data(data, buffer)?;
                 continue;
             }
@@ -226,7 +230,10 @@ impl Conversation {
         match frame {
             Frame::Data(_) | Frame::Fragment(_) => {}
             Frame::Ack(ack) => return self.take_ack(ack),
-            Frame::Unreliable(message) => self.inbox.unreliable(message),
+            Frame::Unreliable(message) => {
+                self.links[index].liveness.brought_data(now);
+                self.inbox.unreliable(message);
+            }
             Frame::Ping(token) => self.links[index].pong_due = Some(token),
             Frame::Pong(token) => self.links[index].liveness.pong(token, now),
             Frame::Auth(credential) if !client => {
@@ -258,7 +265,7 @@ impl Conversation {
                     self.links[index].life = Life::Closing(now + LINGER);
                 }
             }
-            Frame::CloseAck { .. } => {
+            Frame::CloseAck { .. } if self.closing.has_begun() => {
                 self.links[index].deaf = true;
                 self.closing_link_lost();
             }
@@ -275,7 +282,11 @@ impl Conversation {
                     keys.iter().map(|key| (key.public, key.lifetime_s)).collect(),
                 ));
             }
-            Frame::Auth(_) | Frame::AuthResult { .. } | Frame::Drain { .. } | Frame::Keys(_) => {
+            Frame::CloseAck { .. }
+            | Frame::Auth(_)
+            | Frame::AuthResult { .. }
+            | Frame::Drain { .. }
+            | Frame::Keys(_) => {
                 return Err(LinkFault::Misplaced);
             }
         }

@@ -3,6 +3,7 @@
 mod config_bounds;
 mod documents;
 mod golden;
+mod guarantees;
 mod purity;
 
 use std::path::{Path, PathBuf};

@@ -56,6 +56,7 @@ pub fn sections() -> Vec<Section> {
     sections.push(rekey(&first));
     query(&mut sections);
     sections.push(varints());
+    sections.push(other_frames());
     // What the crate keeps to itself.
     for link in by_hand::LINKS {
         let derived = by_hand::derive(&by_hand::Known::of(&sections, link));
@@ -505,6 +506,33 @@ fn query(sections: &mut Vec<Section>) {
     };
     answer(&mut section, responder, 0xe1, &Accept::Lost(status));
     sections.push(section);
+}
+
+fn other_frames() -> Section {
+    let mut section = Section::new(
+        "A.16",
+        "Other frames",
+        "Without their records. UNRELIABLE `hi`. AUTH_RESULT, refused, code 77, `no such ticket`. DRAIN within 5000 ms to \
+         `192.0.2.2:4000`. KEYS with the server public key of A.1 for 86400 s. A frame of the future, code 40, with three bytes.",
+    );
+    let mut unreliable = Vec::new();
+    frame::unreliable_header(&mut unreliable, 2);
+    unreliable.extend_from_slice(b"hi");
+    let (mut verdict, mut drain, mut keys) = (Vec::new(), Vec::new(), Vec::new());
+    frame::auth_result(&mut verdict, false, 77, b"no such ticket");
+    frame::drain(&mut drain, 5000, "192.0.2.2:4000");
+    let key = frame::Key {
+        public: server().public().0,
+        lifetime_s: 86_400,
+    };
+    frame::keys(&mut keys, &[key]);
+    section
+        .add("UNRELIABLE", unreliable)
+        .add("AUTH_RESULT", verdict)
+        .add("DRAIN", drain)
+        .add("KEYS", keys)
+        .add("future", [0x40, 3, 1, 2, 3]);
+    section
 }
 
 fn varints() -> Section {

@@ -9,6 +9,7 @@
 mod by_hand;
 mod made;
 mod page;
+mod rules;
 
 use std::path::Path;
 

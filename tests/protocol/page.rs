@@ -80,6 +80,6 @@ fn wrap(words: &str) -> String {
         }
         text.push_str(word);
     }
-    text.push_str("\n");
+    text.push('\n');
     text
 }

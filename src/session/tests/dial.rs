@@ -57,6 +57,21 @@ fn an_advised_address_is_used_once() {
     );
 }
 
+/// What the host was not told yet is not opened only to be closed.
+#[test]
+fn a_connection_that_was_never_asked_for_is_taken_back() {
+    let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
+    dialler.open_due(Instant::ZERO, "", &mut outputs);
+    assert_eq!(opened(&mut outputs), [(0, Target::Configured)]);
+    dialler.open_due(Instant::from_millis(1000), "", &mut outputs);
+    assert_eq!(outputs.len(), 1, "the hedge waits to be told");
+    dialler.cancel(&mut outputs);
+    assert_eq!(
+        outputs.drain(..).collect::<Vec<_>>(),
+        [Output::CloseLink { link: LinkId(0) }]
+    );
+}
+
 #[test]
 fn the_earlier_of_two_plans_counts_and_none_after_the_end() {
     let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
@@ -106,7 +121,7 @@ fn never_more_than_two_and_never_a_deadline_that_passed() {
                         .tries
                         .remove(dice.between(0, dialler.tries.len() as u64 - 1) as usize);
                     if dialler.take_hedge() {
-                        dialler.open(Target::Configured, now, &mut outputs);
+                        dialler.open(Target::Configured, None, now, &mut outputs);
                     }
                 }
                 4 => now = now.max(dialler.deadline(LIMIT).min(now + MS(6000))),

@@ -271,17 +271,15 @@ fn unreliable_messages_come_first_and_are_dropped_when_too_many_wait() {
 #[test]
 fn memory_stays_bounded_by_the_window() {
     let mut inbox = inbox();
-    let mut seq = 0;
     let mut most = 0;
-    for turn in 0..2000 {
+    for seq in 0..2000 {
         let mut record = Vec::new();
         run(&mut record, seq, &[alloc::vec![1; 1]]);
         record.resize(16_000, 0);
         take(&mut inbox, &record).expect("within the window");
-        seq += 1;
         most = most.max(inbox.memory());
         // A reader that is always behind, so that the buffer never starts over.
-        if turn >= 250 {
+        if seq >= 250 {
             inbox.pop().expect("one waits");
         }
     }

@@ -17,10 +17,12 @@
 
 #![forbid(unsafe_code)]
 
+mod attack;
 mod endpoint;
 mod handshake;
 mod host;
 mod life;
+mod pair;
 mod peer;
 mod reencode;
 mod two_sessions;

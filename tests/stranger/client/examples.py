@@ -209,6 +209,18 @@ def main(path):
             if wire.Reader(data).varint() != value or (data == wire.varint(value)) == longer:
                 x.failed.append(f"A.15 {name}: {data.hex()}")
 
+    public = x.get("A.1", "server public key")
+    for name, meaning in {
+        "UNRELIABLE": [(wire.UNRELIABLE, (b"hi",))],
+        "AUTH_RESULT": [(wire.AUTH_RESULT, (1, 77, b"no such ticket"))],
+        "DRAIN": [(wire.DRAIN, (5000, "192.0.2.2:4000"))],
+        "KEYS": [(wire.KEYS, [(public, 86400)])],
+        "future": [],
+    }.items():
+        frames = [tuple(frame) for frame in wire.parse_frames(x.get("A.16", name))]
+        if frames != meaning:
+            x.failed.append(f"A.16 {name} reads as {frames}")
+
     for unseen in sorted(set(x.values) - x.seen):
         x.failed.append(f"{unseen}: nothing checks this example")
     if len(x.values) < 80:

@@ -151,12 +151,15 @@ def server_acks(run):
     check(took < 1.0, f"an ACK took {took:.3f} s; U-46 says 20 ms")
     t.finish()
     # Not delivered is not ACKed.
+    acks = s.acks_in
     run.server.tell("hold", 1)
     for _ in range(100):
         t.send(10)
     end = time.monotonic() + 0.2
     while time.monotonic() < end:
         s.step(0.02)
+    s.drop_link()  # after a handover an ACK comes at once, and so do doubles of what is there
+    until(s, lambda: s.resumes == 1 and s.acks_in > acks, "the ACK after the handover")
     check(s.send_base == 1, f"ACKed up to {s.send_base} while the application took nothing")
     run.server.tell("hold", 0)
     t.finish()
@@ -237,7 +240,8 @@ def many_cuts(run):
     got = run.server.tell("report")
     goodbye(s)
     server_cuts = after["cuts"] - before["cuts"]
-    check(got["received"] - before["received"] == total, f"the server received {got['received'] - before['received']} of {total}")
+    received = got["received"] - before["received"]
+    check(received == total, f"the server received {received} of {total}")
     check(got["wrong"] == before["wrong"], f"the server saw {got['wrong']} wrong numbers")
     check(not s.bad, f"links ended by this client: {s.bad}")
     check(s.cuts + server_cuts >= 50, f"only {s.cuts} + {server_cuts} cuts")
@@ -282,6 +286,22 @@ def s_flight_size(s):
     size = 12 + 20 + 16 + 32 + 62 + len(s._early()) + 16
     s.cursor, s.cursor_bytes = cursor, at
     return size
+
+
+def lost_first_record(run):
+    """The link of the HELLO breaks right behind the ACCEPT, before anything could confirm it: the session stands."""
+    s = session(run)
+    s.send(bytes(8) + b"early data of a session without a verdict")
+    s.budget = lambda: (12 + 66 + 12 + 48 + 98, False)  # the HELLO and the ACCEPT, and not a byte more
+    until(s, lambda: s.lost_links == 1, "the cut")
+    check(s.handle is not None, "the ACCEPT came whole")
+    s.budget = lambda: (None, False)
+    until(s, s.established, "a resume under the first handle")
+    check(s.resumes == 1, f"{s.resumes} resumes")
+    until(s, lambda: s.recv() is not None, "the echo")
+    goodbye(s)
+    run.cuts += 1
+    return "resumed under the handle of an ACCEPT that was never confirmed, AUTH on the second link"
 
 
 # --- refusals and ends ---------------------------------------------------------------------------------------------
@@ -509,6 +529,27 @@ def two_links(run):
     return "CLOSE of kind 3 on the older link only"
 
 
+def drain_and_keys(run):
+    """DRAIN moves the client to another link with nothing lost; KEYS adds a pin."""
+    s = up(run)
+    t = Traffic(run, s)
+    run.server.tell("drain", 50, f"{run.server.address[0]}:{run.server.address[1]}")
+    run.server.tell("keys", 66, 3600)
+    until(s, lambda: s.drained and len(s.pins) == 2, "DRAIN and KEYS")
+    window_ms, address = s.drained
+    check((window_ms, address) == (50, "%s:%d" % run.server.address), f"DRAIN says {s.drained}")
+    check(s.pins[1] == bytes([66]) * 32, "KEYS has another key")
+    for _ in range(50):
+        t.send(100)
+    old, s.link = s.link, None  # at a moment within the window: a second link first, the old one afterwards
+    time.sleep(run.rng.random() * window_ms / 1000)
+    until(s, s.established, "the second link")
+    t.finish()
+    old.close()
+    goodbye(s)
+    return "told to move, moved with 50 messages on their way; one more pin"
+
+
 def malformed(run):
     """Each of these ends the link and never the session."""
     bad = {
@@ -583,7 +624,7 @@ def rekey_down(run):
 
 
 ALL = [
-    first_connect, wrong_ticket, ping_and_unreliable, one_mebibyte, server_acks, client_credit, server_credit, lost_accept,
-    many_cuts, refusals, recorded_flights, bad_resumes, rolled_back, queries, vetoed, server_closes, two_links, malformed,
-    rekey_up, rekey_down,
+    first_connect, lost_first_record, wrong_ticket, ping_and_unreliable, one_mebibyte, server_acks, client_credit,
+    server_credit, lost_accept, many_cuts, refusals, recorded_flights, bad_resumes, rolled_back, queries, vetoed,
+    server_closes, two_links, drain_and_keys, malformed, rekey_up, rekey_down,
 ]

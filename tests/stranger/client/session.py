@@ -45,7 +45,7 @@ class Session:
         self.closing = None
         # What the application sees.
         self.closed = None
-        self.truncated = False
+        self.truncated, self.drained = False, None
         self.pongs, self.unreliable_in, self.refusals, self.close_acked = [], deque(), [], None
         self.resumes = self.cuts = self.lost_links = self.replayed = self.doubled = self.early_used = 0
         self.cut_during_flight = self.acks_in = 0
@@ -177,7 +177,7 @@ class Session:
     def _early(self):
         """U-16: un-ACKed messages from send_base on, as the credit allows."""
         self._move_cursor(self.send_base, 0)
-        return self._messages(wire.EARLY_MAX) if self.auth_result is not None else b""
+        return self._messages(wire.EARLY_MAX)
 
     def _answer(self):
         """Takes the server's answer to the first flight, if it is whole."""
@@ -302,6 +302,10 @@ class Session:
         elif code == wire.CLOSE_ACK:
             self.close_acked = f[0]
             self._end("closed by us", 0, self.closing)
+        elif code == wire.DRAIN:
+            self.drained = f  # U-53: when to move is the scenario's affair
+        elif code == wire.KEYS:
+            self.pins += [key for key, _ in f if key not in self.pins][: 16 - len(self.pins)]  # U-54
         elif code == wire.AUTH:
             raise BadLink("AUTH from a server")
 

@@ -18,7 +18,7 @@ use links::Links;
 use unbroken::{
     ClusterKey, Endpoint, Event, Instant, LinkId, Output, Seed, SendError, ServerConfig, ServerKey, SessionId,
 };
-use unbroken::{State, Verdict};
+use unbroken::{PublicKey, State, Verdict};
 
 /// What the threads tell the owner of the endpoint.
 enum Report {
@@ -290,6 +290,14 @@ impl Server {
                         }
                     }
                 }
+            }
+            // To everybody with a link.
+            "drain" => self
+                .endpoint
+                .drain(Duration::from_millis(number(1)), words.get(2).unwrap_or(&"")),
+            "keys" => {
+                let key = PublicKey([number(1) as u8; 32]);
+                self.endpoint.announce_keys(&[(key, Duration::from_secs(number(2)))]);
             }
             // A new process: same keys, no memory.
             "restart" => {
