@@ -382,6 +382,7 @@ impl Endpoint {
             LostStatus::Closed {
                 kind: crate::wire::frame::CloseKind::Superseded,
                 code: 0,
+                send_end: served.talk.outbox.next(),
             }
         } else {
             // Only a server of this cluster can have made this handle, so this one has lost state.

@@ -310,7 +310,9 @@ impl Endpoint {
     // ---- inside ----
 
     fn tell_all(&mut self, tell: impl Fn(&mut Vec<u8>)) {
-        let locators: Vec<Locator> = self.sessions.keys().copied().collect();
+        // In an order that does not depend on where the map happens to lie: one seed must reproduce everything.
+        let mut locators: Vec<Locator> = self.sessions.keys().copied().collect();
+        locators.sort_unstable();
         for locator in locators {
             let Some(served) = self.sessions.get_mut(&locator) else {
                 continue;
@@ -433,10 +435,11 @@ impl Endpoint {
         if !served.confirmed {
             return;
         }
+        let send_end = served.talk.outbox.next();
         self.counters.sessions_closed += 1;
         self.counters.sessions_expired += u64::from(reason == CloseReason::Expired);
         self.tombstones
-            .bury(locator, reason, self.now + self.config.limits.tombstone);
+            .bury(locator, reason, send_end, self.now + self.config.limits.tombstone);
     }
 
     /// Removes a session that is over, or arms its timer.

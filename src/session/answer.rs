@@ -84,7 +84,7 @@ impl Session {
         let (answer, rest) = attempt.input.split_at(whole);
         let (number, started, early) = (handshake.attempt, handshake.started, handshake.early_replay);
         let version = handshake.version;
-        let outcome = handshake.finish(answer);
+        let outcome = handshake.finish(answer, self.talk.inbox.next());
         let Ok(Answer::Accepted(accepted)) = outcome else {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
             return self.turned_away(outcome.ok());

@@ -137,6 +137,7 @@ impl Server {
             2 => Some(LostStatus::Closed {
                 kind: CloseKind::from_byte(lies.status / 8 % 8).unwrap_or(CloseKind::Application),
                 code,
+                send_end: recv_next,
             }),
             3 => Some(LostStatus::RolledBack),
             4 => Some(LostStatus::OwnerCrashed),
