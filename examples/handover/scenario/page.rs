@@ -224,7 +224,8 @@ fn ms(time: Duration) -> f64 {
 
 fn human(time: Duration) -> String {
     match time.as_millis() {
-        0 => "0".into(),
+        // Shorter ones are not told from the pauses of the traffic.
+        0 => format!("<{} ms", flow::NORMAL.as_millis()),
         ms @ 1..1000 => format!("{ms} ms"),
         _ => format!("{:.2} s", time.as_secs_f64()),
     }
