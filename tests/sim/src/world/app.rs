@@ -317,7 +317,8 @@ impl World {
             }
         };
         match result {
-            Ok(()) | Err(SendError::NoLink(_) | SendError::Full(_) | SendError::WouldBlock(_) | SendError::Closed(_)) => {}
+            Ok(())
+            | Err(SendError::NoLink(_) | SendError::Full(_) | SendError::WouldBlock(_) | SendError::Closed(_)) => {}
             Err(error @ SendError::TooLarge { .. }) => {
                 let least = self
                     .options
