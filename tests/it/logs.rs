@@ -20,7 +20,7 @@ fn assert_discreet(value: &dyn std::fmt::Debug) {
 #[test]
 fn an_event_does_not_show_a_credential() {
     assert_discreet(&Event::Authorise {
-        credential: Bytes::from_static(SECRET),
+        credential: Bytes::from_static(SECRET).into(),
     });
 }
 
