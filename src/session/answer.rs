@@ -182,6 +182,11 @@ impl Session {
 
     /// Nothing came of a session that this end never saw established: it starts over as a new one.
     fn start_over(&mut self) {
+        // What links there are, are silent, and of the old session.
+        while !self.talk.links.is_empty() {
+            self.talk.close_link(0);
+        }
+        self.dialler.failing_since.get_or_insert(self.talk.now);
         self.ticket = None;
         self.attempt = 0;
         self.query = false;

@@ -243,7 +243,6 @@ impl Conversation {
     /// miss it.
     pub fn is_untouched(&self) -> bool {
         !self.auth.accepted()
-            && self.links.is_empty()
             && !self.outbox.was_carried()
             && (self.inbox.next(), self.inbox.offset()) == (0, 0)
     }
