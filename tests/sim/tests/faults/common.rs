@@ -219,6 +219,19 @@ impl Guest {
         self.bench.links.closed.contains(&self.link)
     }
 
+    /// Lets time pass, answering what is asked on the link.
+    pub fn live(&mut self, time: Duration) {
+        let until = self.bench.now + time;
+        while self.bench.now < until {
+            for frame in self.hear() {
+                if let RawFrame::Ping(token) = frame {
+                    self.say(&frames::pong(token));
+                }
+            }
+            self.bench.pass(MS);
+        }
+    }
+
     /// The next link it opens is resumed; what the RESUME said.
     pub fn resume(&mut self, recv_next: u64) -> Resume {
         let (link, flight) = self.bench.next_link(40 * SECOND);
