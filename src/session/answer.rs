@@ -192,8 +192,8 @@ impl Session {
     /// Any answer but an ACCEPT that lets the session in.
     pub(super) fn turned_away(&mut self, answer: Option<Answer>) {
         match answer {
-            // Who answered does not have the session, but a link says that somebody does.
-            Some(Answer::Lost(CloseReason::UnknownSession)) if self.talk.carrier().is_some() => {
+            // Who answered does not have the session, but a link that answers says that somebody does.
+            Some(Answer::Lost(CloseReason::UnknownSession)) if self.carrier_is_sound() => {
                 self.query = false;
                 self.after_failed_try(Duration::ZERO);
             }
