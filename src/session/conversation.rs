@@ -239,8 +239,7 @@ impl Conversation {
         }
     }
 
-    /// Whether the session never stood, no link is left of it, and no message has been on one in either direction: then nobody can
-    /// miss it.
+    /// Whether the session never stood and no message has been on a link in either direction: then nobody can miss it.
     pub fn is_untouched(&self) -> bool {
         !self.auth.accepted()
             && !self.outbox.was_carried()
