@@ -71,7 +71,7 @@ pub struct Dialler {
     plan: Option<Plan>,
     pub tries: Vec<Try>,
     /// When to open another one beside those under way.
-    hedge: Option<Instant>,
+    hedge: Option<Hedge>,
     /// Since when no link carries the session.
     pub failing_since: Option<Instant>,
     /// Given up: nothing happens before `retry`.
@@ -81,8 +81,27 @@ pub struct Dialler {
     pub spares: Budget,
     /// How much early data the next RESUME may carry.
     pub early_max: usize,
-    /// A DRAIN named this address for the next link.
+    /// A DRAIN asked for another link, and there is none yet.
+    pub draining: bool,
+    /// The DRAIN named this address for it.
     pub advised: Option<alloc::string::String>,
+}
+
+/// A second connection, to the configured address, beside the first.
+#[derive(Clone, Copy)]
+struct Hedge {
+    at: Instant,
+    /// The first leads to a server's own address.
+    elsewhere: bool,
+}
+
+impl Hedge {
+    fn behind(advised: bool, now: Instant) -> Self {
+        Hedge {
+            at: now + if advised { HEAD_START } else { PATIENCE },
+            elsewhere: advised,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -103,6 +122,7 @@ impl Dialler {
             networks: Networks::default(),
             spares: Budget::new(now),
             early_max: EARLY_MAX,
+            draining: false,
             advised: None,
         }
     }
@@ -120,7 +140,7 @@ impl Dialler {
         self.plan = None;
         self.hedge = None;
         for attempt in self.tries.drain(..) {
-            outputs.push_back(Output::CloseLink { link: attempt.id });
+            close(attempt.id, outputs);
         }
     }
 
@@ -130,7 +150,7 @@ impl Dialler {
         self.tries.retain(|attempt| {
             let young = now < attempt.since + HEAD_START && attempt.network == network;
             if !young {
-                outputs.push_back(Output::CloseLink { link: attempt.id });
+                close(attempt.id, outputs);
             }
             young
         });
@@ -153,12 +173,12 @@ impl Dialler {
         let before = outputs.len();
         if self.plan.is_some_and(|plan| plan.at <= now) && self.tries.len() < 2 {
             self.plan = None;
-            let advised = self.advised.take().or_else(|| (!own.is_empty()).then(|| own.into()));
-            self.hedge = Some(now + if advised.is_some() { HEAD_START } else { PATIENCE });
+            let advised = self.advised.clone().or_else(|| (!own.is_empty()).then(|| own.into()));
+            self.hedge = Some(Hedge::behind(advised.is_some(), now));
             let target = advised.map_or(Target::Configured, Target::Advised);
             self.open(target, self.networks.choice(), now, outputs);
         }
-        if self.hedge.is_some_and(|hedge| hedge <= now) {
+        if self.hedge.is_some_and(|hedge| hedge.at <= now) {
             self.hedge = None;
             if self.tries.len() == 1 {
                 self.open(Target::Configured, self.networks.second_choice(), now, outputs);
@@ -177,14 +197,15 @@ impl Dialler {
 
     /// The hedge comes now: the first connection failed, or the network changed under it.
     pub fn hurry(&mut self, now: Instant) {
-        if self.hedge.is_some() {
-            self.hedge = Some(now);
+        if let Some(hedge) = &mut self.hedge {
+            hedge.at = now;
         }
     }
 
-    /// A connection failed. If there was a hedge still to come, it comes now, as the first.
+    /// A connection failed. If a hedge was to come that leads elsewhere, it comes now, as the first; one to the same address would
+    /// only knock twice, and waits for the back-off.
     pub fn take_hedge(&mut self) -> bool {
-        self.tries.is_empty() && self.hedge.take().is_some()
+        self.tries.is_empty() && self.hedge.take().is_some_and(|hedge| hedge.elsewhere)
     }
 
     pub fn open(&mut self, target: Target, network: Option<NetworkId>, now: Instant, outputs: &mut VecDeque<Output>) {
@@ -235,7 +256,7 @@ impl Dialler {
             }
         }
         if any && self.hedge.is_none() {
-            self.hedge = Some(now + PATIENCE);
+            self.hedge = Some(Hedge::behind(false, now));
         }
         any
     }
@@ -271,7 +292,7 @@ impl Dialler {
             // A plan waits for a place.
             deadline = Instant::FAR_FUTURE;
         }
-        deadline = deadline.min(self.hedge.unwrap_or(Instant::FAR_FUTURE));
+        deadline = deadline.min(self.hedge.map_or(Instant::FAR_FUTURE, |hedge| hedge.at));
         for attempt in &self.tries {
             deadline = deadline.min(attempt.overdue_at(limit));
         }
@@ -288,5 +309,14 @@ impl Dialler {
         self.tries
             .iter()
             .position(|attempt| !attempt.blocked && attempt.taken < attempt.flight.len())
+    }
+}
+
+/// The host must close this connection; or, if it has not yet heard of the wish for it, forget that.
+fn close(id: LinkId, outputs: &mut VecDeque<Output>) {
+    let unheard = |output: &Output| matches!(output, Output::OpenLink { link, .. } if *link == id);
+    match outputs.iter().position(unheard) {
+        Some(at) => drop(outputs.remove(at)),
+        None => outputs.push_back(Output::CloseLink { link: id }),
     }
 }

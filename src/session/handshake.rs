@@ -197,8 +197,8 @@ impl Handshake {
         Ok((input.len() >= whole).then_some(whole))
     }
 
-    /// Judges a whole answer.
-    pub fn finish(self, answer: &[u8]) -> Result<Answer, BadAnswer> {
+    /// Judges a whole answer. `received` is the first message this end has not received.
+    pub fn finish(self, answer: &[u8], received: u64) -> Result<Answer, BadAnswer> {
         let (head, body) = answer.split_first_chunk::<{ prelude::LEN }>().ok_or(BadAnswer)?;
         let prelude = Prelude::parse(head).map_err(|_| BadAnswer)?;
         if prelude.kind == FlightKind::Refuse {
@@ -222,7 +222,7 @@ impl Handshake {
                 address: ok.address.into(),
             })),
             Accept::Lost(flight::LostStatus::Alive) if self.kind == FlightKind::Query => Answer::Alive,
-            Accept::Lost(status) => Answer::Lost(reason(status).ok_or(BadAnswer)?),
+            Accept::Lost(status) => Answer::Lost(reason(status, received).ok_or(BadAnswer)?),
         })
     }
 }
@@ -277,14 +277,17 @@ fn early_frames(talk: &mut Conversation, max: usize) -> (Vec<u8>, (u64, u64)) {
     (frames, (carried.0 - beyond.0, carried.1 - beyond.1))
 }
 
-fn reason(status: flight::LostStatus) -> Option<CloseReason> {
+fn reason(status: flight::LostStatus, received: u64) -> Option<CloseReason> {
     Some(match status {
         flight::LostStatus::Unknown => CloseReason::UnknownSession,
         flight::LostStatus::RolledBack => CloseReason::RolledBack,
         flight::LostStatus::OwnerCrashed => CloseReason::OwnerCrashed,
         flight::LostStatus::Refused { code } => CloseReason::Refused { code },
-        flight::LostStatus::Closed { kind, code } => match kind {
-            CloseKind::Application => CloseReason::Peer { code, truncated: false },
+        flight::LostStatus::Closed { kind, code, send_end } => match kind {
+            CloseKind::Application => CloseReason::Peer {
+                code,
+                truncated: received < send_end,
+            },
             CloseKind::Expired => CloseReason::Expired,
             CloseKind::Kicked => CloseReason::Kicked { code },
             CloseKind::Superseded => CloseReason::Superseded,

@@ -7,9 +7,9 @@ wanted=${UNBROKEN_LINK_FAILURES:-100000}
 step build cargo build --release -p unbroken-sim || exit
 
 simulate() {
-  local from=0 block=2000 failures=0 line
+  local from=0 block=1000 failures=0 line
   while ((failures < wanted)); do
-    cargo run --quiet --release -p unbroken-sim -- --seeds "$from..$((from + block))" >"$logs/sim/block" || { cat "$logs/sim/block"; return 1; }
+    cargo run --quiet --release -p unbroken-sim --bin unbroken-sim -- --seeds "$from..$((from + block))" >"$logs/sim/block" || { cat "$logs/sim/block"; return 1; }
     cat "$logs/sim/block"
     line=$(grep -oE '[0-9]+ link failures' "$logs/sim/block" | head -1)
     ((${line%% *})) || { echo "the simulator tells of no link failures"; return 1; }

@@ -496,13 +496,14 @@ fn query(sections: &mut Vec<Section>) {
     let mut section = Section::new(
         "A.14",
         "ACCEPT of the QUERY",
-        "Status 2, Closed, kind 2 (kicked), code 321.",
+        "Status 2, Closed, kind 2 (kicked), code 321, send_end 5.",
     );
     let mut opened = Vec::new();
     let responder = Responder::nk(&server(), REALM, &header, &message, &mut opened).expect("good");
     let status = LostStatus::Closed {
         kind: CloseKind::Kicked,
         code: 321,
+        send_end: 5,
     };
     answer(&mut section, responder, 0xe1, &Accept::Lost(status));
     sections.push(section);

@@ -14,11 +14,12 @@ const LIFE: Duration = Duration::from_secs(30);
 fn an_end_is_remembered_for_its_time() {
     let mut stones = Tombstones::new(10);
     let start = Instant::from_millis(1000);
-    stones.bury([1; 8], CloseReason::Kicked { code: 7 }, start + LIFE);
-    stones.bury([2; 8], CloseReason::Expired, start + LIFE * 2);
+    stones.bury([1; 8], CloseReason::Kicked { code: 7 }, 9, start + LIFE);
+    stones.bury([2; 8], CloseReason::Expired, 0, start + LIFE * 2);
     let kicked = LostStatus::Closed {
         kind: CloseKind::Kicked,
         code: 7,
+        send_end: 9,
     };
     stones.sweep(start + (LIFE - Duration::from_micros(1)));
     assert_eq!((stones.find(&[1; 8]), stones.len()), (Some(kicked), 2));
@@ -34,6 +35,7 @@ fn the_oldest_makes_room() {
         stones.bury(
             [number; 8],
             CloseReason::Expired,
+            0,
             Instant::ZERO + LIFE * u32::from(number),
         );
         assert!(stones.len() <= 3);
@@ -41,14 +43,18 @@ fn the_oldest_makes_room() {
     assert!((97..100).all(|number| stones.find(&[number; 8]).is_some()));
     assert!(stones.find(&[96; 8]).is_none());
     let mut none = Tombstones::new(0);
-    none.bury([1; 8], CloseReason::Expired, Instant::FAR_FUTURE);
+    none.bury([1; 8], CloseReason::Expired, 0, Instant::FAR_FUTURE);
     assert_eq!((none.len(), none.find(&[1; 8])), (0, None));
 }
 
 /// What a late client learns is what its own end would have been told.
 #[test]
 fn each_reason_is_told_honestly() {
-    let closed = |kind, code| LostStatus::Closed { kind, code };
+    let closed = |kind, code| LostStatus::Closed {
+        kind,
+        code,
+        send_end: 3,
+    };
     for (reason, status) in [
         (CloseReason::Local { code: 4 }, closed(CloseKind::Application, 4)),
         (
@@ -70,7 +76,7 @@ fn each_reason_is_told_honestly() {
         (CloseReason::Internal, closed(CloseKind::Internal, 0)),
     ] {
         let mut stones = Tombstones::new(1);
-        stones.bury([1; 8], reason, Instant::FAR_FUTURE);
+        stones.bury([1; 8], reason, 3, Instant::FAR_FUTURE);
         assert_eq!(stones.find(&[1; 8]), Some(status), "{reason:?}");
     }
 }

@@ -37,7 +37,7 @@ fn the_servers_own_address_has_a_head_start() {
 }
 
 #[test]
-fn an_advised_address_is_used_once() {
+fn an_advised_address_is_tried_until_a_link_stands() {
     let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
     dialler.advised = Some("two.example:4".into());
     dialler.open_due(Instant::ZERO, "", &mut outputs);
@@ -52,8 +52,23 @@ fn an_advised_address_is_used_once() {
     dialler.open_due(Instant::from_millis(9), "", &mut outputs);
     assert_eq!(
         opened(&mut outputs),
-        [(1, Target::Configured)],
+        [(1, Target::Advised("two.example:4".into()))],
         "and no link has the name of one before"
+    );
+}
+
+/// What the host was not told yet is not opened only to be closed.
+#[test]
+fn a_connection_that_was_never_asked_for_is_taken_back() {
+    let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
+    dialler.open_due(Instant::ZERO, "", &mut outputs);
+    assert_eq!(opened(&mut outputs), [(0, Target::Configured)]);
+    dialler.open_due(Instant::from_millis(1000), "", &mut outputs);
+    assert_eq!(outputs.len(), 1, "the hedge waits to be told");
+    dialler.cancel(&mut outputs);
+    assert_eq!(
+        outputs.drain(..).collect::<Vec<_>>(),
+        [Output::CloseLink { link: LinkId(0) }]
     );
 }
 

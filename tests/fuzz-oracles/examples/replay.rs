@@ -3,8 +3,14 @@
 fn main() {
     let mut args = std::env::args().skip(1);
     let name = args.next().unwrap_or_default();
-    let Some((_, target)) = unbroken_fuzz_oracles::TARGETS.iter().find(|(target, _)| *target == name) else {
-        eprintln!("usage: replay TARGET FILE...; targets: {:?}", unbroken_fuzz_oracles::TARGETS.map(|(name, _)| name));
+    let Some((_, target)) = unbroken_fuzz_oracles::TARGETS
+        .iter()
+        .find(|(target, _)| *target == name)
+    else {
+        eprintln!(
+            "usage: replay TARGET FILE...; targets: {:?}",
+            unbroken_fuzz_oracles::TARGETS.map(|(name, _)| name)
+        );
         std::process::exit(2);
     };
     for path in args {

@@ -50,13 +50,22 @@ impl Attack {
                 bytes.extend_from_slice(body);
                 bytes
             }
-            Kind::Refused { code, retry_ms, min, max } => refuse(*code, *retry_ms, *min, *max),
+            Kind::Refused {
+                code,
+                retry_ms,
+                min,
+                max,
+            } => refuse(*code, *retry_ms, *min, *max),
         }
     }
 
     /// Hands them over piece by piece.
     pub fn in_pieces(&self, bytes: &[u8], take: impl FnMut(&[u8])) {
-        let size = if self.pieces == 0 { bytes.len() } else { self.pieces.into() };
+        let size = if self.pieces == 0 {
+            bytes.len()
+        } else {
+            self.pieces.into()
+        };
         bytes.chunks(size.max(1)).for_each(take);
     }
 }
@@ -87,7 +96,13 @@ impl Edit {
 }
 
 fn head(kind: FlightKind, length: u16) -> [u8; 12] {
-    Prelude { version: 1, kind, key_id: server_key().id(), length }.encode()
+    Prelude {
+        version: 1,
+        kind,
+        key_id: server_key().id(),
+        length,
+    }
+    .encode()
 }
 
 /// A well-formed REFUSE, which anybody on the path can make.
@@ -95,6 +110,12 @@ pub fn refuse(code: u8, retry_ms: u32, min: u8, max: u8) -> Vec<u8> {
     let code = RefuseCode::from_byte(1 + code % 6).expect("1 to 6 are codes");
     let mut out = head(FlightKind::Refuse, REFUSE_LEN as u16).to_vec();
     let (min_version, max_version) = (min.min(max), max.max(min));
-    Refuse { code, retry_ms, min_version, max_version }.encode(&mut out);
+    Refuse {
+        code,
+        retry_ms,
+        min_version,
+        max_version,
+    }
+    .encode(&mut out);
     out
 }

@@ -1,6 +1,8 @@
 //! Flights and answers from somebody without keys: nothing that can be seen of a session changes, and the honest client gets
 //! through afterwards.
 
+use core::time::Duration;
+
 use arbitrary::{Arbitrary, Unstructured};
 use unbroken::crypto::{Initiator, Responder};
 use unbroken::wire::flight::{Accept, Hello, NOISE_OVERHEAD};
@@ -26,8 +28,14 @@ struct FirstConnect {
 
 /// The first connect, under attack from both sides.
 pub fn handshake_nk(data: &[u8]) {
-    let Ok(program) = FirstConnect::arbitrary_take_rest(Unstructured::new(data)) else { return };
-    host::trace(&program);
+    let Ok(program) = FirstConnect::arbitrary_take_rest(Unstructured::new(data)) else {
+        return;
+    };
+    connect(&program);
+}
+
+fn connect(program: &FirstConnect) {
+    host::trace(program);
     let mut pair = Pair::new(Limits::default(), false);
     let (_, flight) = pair.flight();
     for (n, attack) in program.at_server.iter().take(ATTACKS).enumerate() {
@@ -35,8 +43,16 @@ pub fn handshake_nk(data: &[u8]) {
         let hellos = pair.server.counters().hellos;
         attack_server(&mut pair, n, attack, &bytes);
         let true_flight = u64::from(bytes.starts_with(&flight));
-        assert_eq!(pair.server.counters().hellos, hellos + true_flight, "a HELLO that was not the client's");
-        assert_eq!(pair.server.sessions(), 0, "a session whose client never proved its keys");
+        assert_eq!(
+            pair.server.counters().hellos,
+            hellos + true_flight,
+            "a HELLO that was not the client's"
+        );
+        assert_eq!(
+            pair.server.sessions(),
+            0,
+            "a session whose client never proved its keys"
+        );
         assert_eq!(pair.server.poll_event(), None);
     }
     if let Some(payload) = &program.hello {
@@ -50,7 +66,8 @@ pub fn handshake_nk(data: &[u8]) {
     if let Some(payload) = &program.accept {
         return craft_accept(&mut pair, payload);
     }
-    pair.client.handle_network(unbroken::NetworkEvent::Changed(unbroken::NetworkId(1)), pair.now);
+    pair.client
+        .handle_network(unbroken::NetworkEvent::Changed(unbroken::NetworkId(1)), pair.now);
     pair.deliver();
     assert_eq!(pair.client.state(), State::Established);
 }
@@ -66,9 +83,20 @@ struct Resumption {
 
 /// A resume, under attack from both sides.
 pub fn handshake_resume(data: &[u8]) {
-    let Ok(program) = Resumption::arbitrary_take_rest(Unstructured::new(data)) else { return };
-    host::trace(&program);
-    let mut pair = Pair::new(Limits::default(), program.ask_on_resume);
+    let Ok(program) = Resumption::arbitrary_take_rest(Unstructured::new(data)) else {
+        return;
+    };
+    resume(&program);
+}
+
+fn resume(program: &Resumption) {
+    host::trace(program);
+    // Refusals hold the client back for minutes; the session must outlive them.
+    let limits = Limits {
+        detached: Duration::from_secs(3600),
+        ..Limits::default()
+    };
+    let mut pair = Pair::new(limits, program.ask_on_resume);
     pair.exchange();
     let say = |pair: &mut Pair| (0..4).for_each(|i| pair.send(i % 2, usize::from(program.sizes[i] % 9000)));
     say(&mut pair);
@@ -86,15 +114,23 @@ pub fn handshake_resume(data: &[u8]) {
     let (_, flight) = pair.flight();
     let id = pair.id.expect("it was established");
     pair.exchange_server_events();
+    let resumes = pair.server.counters().resumes;
+    let mut accepted = false;
     for (n, (replay, attack)) in program.at_server.iter().take(ATTACKS).enumerate() {
         let bytes = attack.bytes(if *replay { &old } else { &flight });
         let before = observe(&mut pair);
         attack_server(&mut pair, n, attack, &bytes);
-        if bytes.starts_with(&flight) {
-            // An accomplice of the client's: the same flight on another link. From now on it is an old one.
-            break;
+        if !accepted && bytes.starts_with(&flight) {
+            // An accomplice of the client's: the same flight on another link. Once it was accepted it is an old one.
+            pair.exchange_server_events();
+            accepted = pair.server.counters().resumes > resumes;
+            continue;
         }
-        assert_eq!(observe(&mut pair), before, "a flight without keys has changed the session");
+        assert_eq!(
+            observe(&mut pair),
+            before,
+            "a flight without keys has changed the session"
+        );
         assert_eq!(pair.server.poll_event(), None);
     }
     for attack in program.at_client.iter().take(ATTACKS) {
@@ -102,7 +138,8 @@ pub fn handshake_resume(data: &[u8]) {
             return;
         }
     }
-    pair.client.handle_network(unbroken::NetworkEvent::Changed(unbroken::NetworkId(1)), pair.now);
+    pair.client
+        .handle_network(unbroken::NetworkEvent::Changed(unbroken::NetworkId(1)), pair.now);
     pair.deliver();
     assert_eq!((pair.client.state(), pair.client.id()), (State::Established, Some(id)));
 }
@@ -112,7 +149,14 @@ fn observe(pair: &mut Pair) -> impl PartialEq + core::fmt::Debug + use<> {
     let session = pair.id.and_then(|id| pair.server.session(id));
     let session = session.map(|session| (session.state(), format!("{:?}", session.stats())));
     let counters = pair.server.counters();
-    (session, pair.server.sessions(), pair.server.detached(), pair.server.tombstones(), counters.resumes, counters.handovers)
+    (
+        session,
+        pair.server.sessions(),
+        pair.server.detached(),
+        pair.server.tombstones(),
+        counters.resumes,
+        counters.handovers,
+    )
 }
 
 /// A connection of the attacker's: what it says, and what the server may answer.
@@ -145,14 +189,23 @@ fn attack_client(pair: &mut Pair, attack: &Attack, first: bool) -> bool {
     let id = pair.client.id();
     let unacked = pair.client.stats().unacked_messages;
     attack.in_pieces(&bytes, |piece| pair.client.handle_input(link, piece, pair.now));
-    let whole = truth.first_chunk().map_or(0, |head: &[u8; prelude::LEN]| 12 + usize::from(u16::from_be_bytes([head[10], head[11]])));
+    let whole = truth.first_chunk().map_or(0, |head: &[u8; prelude::LEN]| {
+        12 + usize::from(u16::from_be_bytes([head[10], head[11]]))
+    });
     if whole > 0 && bytes.starts_with(&truth[..whole]) {
         // The true answer after all.
         return false;
     }
     assert_eq!(pair.client.id(), id, "the id came from nowhere");
     assert_eq!(pair.client.stats().unacked_messages, unacked, "ACKed by nobody");
-    assert!(matches!(pair.client.state(), State::None | State::Connecting | State::Handshaking), "{:?}", pair.client.state());
+    assert!(
+        matches!(
+            pair.client.state(),
+            State::None | State::Connecting | State::Handshaking
+        ),
+        "{:?}",
+        pair.client.state()
+    );
     assert!(pair.client.recv().is_none());
     while let Some(event) = pair.client.poll_event() {
         let harmless = matches!(event, Event::State(_)) || !first && matches!(event, Event::HandoverBegin { .. });
@@ -167,10 +220,18 @@ fn attack_client(pair: &mut Pair, attack: &Attack, first: bool) -> bool {
 fn craft_hello(pair: &mut Pair, payload: &[u8]) {
     let payload = &payload[..payload.len().min(1000)];
     let length = (payload.len() + NOISE_OVERHEAD) as u16;
-    let head = Prelude { version: 1, kind: FlightKind::Hello, key_id: host::server_key().id(), length }.encode();
+    let head = Prelude {
+        version: 1,
+        kind: FlightKind::Hello,
+        key_id: host::server_key().id(),
+        length,
+    }
+    .encode();
     let mut flight = head.to_vec();
     let key = host::server_key().public();
-    let Ok(_) = Initiator::nk(&key, host::REALM, &head, [5; 32], payload, &mut flight) else { return };
+    let Ok(_) = Initiator::nk(&key, host::REALM, &head, [5; 32], payload, &mut flight) else {
+        return;
+    };
     let link = LinkId(3_000_000);
     pair.server.handle_link_up(link, pair.now);
     pair.server.handle_input(link, &flight, pair.now);
@@ -185,19 +246,68 @@ fn craft_accept(pair: &mut Pair, payload: &[u8]) {
     let (link, flight) = pair.flight();
     let (header, message1) = flight.split_at(prelude::LEN);
     let responder = Responder::nk(&host::server_key(), host::REALM, header, message1, &mut Vec::new());
-    let Ok(responder) = responder else { panic!("the client's HELLO is good") };
+    let Ok(responder) = responder else {
+        panic!("the client's HELLO is good")
+    };
     let length = (prelude::LEN + payload.len() + NOISE_OVERHEAD) as u16;
-    let head = Prelude { version: 1, kind: FlightKind::Accept, key_id: host::server_key().id(), length }.encode();
+    let head = Prelude {
+        version: 1,
+        kind: FlightKind::Accept,
+        key_id: host::server_key().id(),
+        length,
+    }
+    .encode();
     let inner = [&head[..], payload].concat();
     let mut answer = head.to_vec();
-    responder.finish([6; 32], &inner, &mut answer).unwrap_or_else(|_| panic!("a point of high order"));
+    responder
+        .finish([6; 32], &inner, &mut answer)
+        .unwrap_or_else(|_| panic!("a point of high order"));
     let parsed = Accept::parse(&inner, &head);
     pair.client.handle_input(link, &answer, pair.now);
     match (parsed, pair.client.state()) {
-        (Ok(Accept::Ok(ok)), State::Standby | State::Closed) => assert!(ok.position.recv_next == 0 || pair.client.state() == State::Closed),
+        (Ok(Accept::Ok(ok)), State::Standby | State::Closed) => {
+            assert!(ok.position.recv_next == 0 || pair.client.state() == State::Closed)
+        }
         (Ok(Accept::Lost(_)) | Err(_), state) => assert!(state != State::Standby && state != State::Established),
         (parsed, state) => panic!("{parsed:?} led to {state:?}"),
     }
     pair.client_events();
     while pair.client.poll_output(&mut pair.buffer, pair.now).is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::Kind;
+
+    /// While a RESUME that was accepted is not confirmed, its generation is still good; only the attempt tells that it is old.
+    #[test]
+    fn a_flight_is_accepted_once() {
+        let same = || Attack {
+            kind: Kind::Edited(Vec::new()),
+            pieces: 0,
+        };
+        resume(&Resumption {
+            at_server: vec![(false, same()), (false, same()), (false, same())],
+            ..Resumption::default()
+        });
+    }
+
+    /// Found by the fuzzer: it led to a `HandoverFailed` that claimed to be final.
+    #[test]
+    fn refusals_in_the_clear_do_not_end_a_session() {
+        let attack = |min| Attack {
+            kind: Kind::Refused {
+                code: 1,
+                retry_ms: 30_000,
+                min,
+                max: 255,
+            },
+            pieces: 0,
+        };
+        connect(&FirstConnect {
+            at_client: vec![attack(200), attack(200), attack(200), attack(200)],
+            ..FirstConnect::default()
+        });
+    }
 }

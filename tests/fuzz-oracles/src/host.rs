@@ -26,6 +26,19 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The largest of all.
+    #[cfg(test)]
+    pub const fn roomy() -> Bounds {
+        Bounds {
+            message: 3,
+            window_bytes: 3,
+            window_messages: 3,
+            unacked_bytes: 3,
+            unacked_messages: 3,
+            unreliable: 3,
+        }
+    }
+
     pub fn limits(&self) -> Limits {
         let pick = |choices: [u32; 4], choice: u8| choices[usize::from(choice % 4)];
         let message = pick([1024, 2000, 17_000, 70_000], self.message);
@@ -42,7 +55,11 @@ impl Bounds {
 }
 
 pub fn client_config(limits: Limits) -> Arc<ClientConfig> {
-    let config = ClientConfig::builder(server_key().public()).realm(REALM).credential("ticket").limits(limits).build();
+    let config = ClientConfig::builder(server_key().public())
+        .realm(REALM)
+        .credential("ticket")
+        .limits(limits)
+        .build();
     Arc::new(config.expect("within the bounds"))
 }
 
@@ -70,7 +87,10 @@ pub trait Poll {
     fn next_output(&mut self, buffer: &mut [u8], now: Instant) -> Option<Output> {
         let timeout = self.timeout();
         let output = self.output(buffer, now)?;
-        assert!(timeout.is_some_and(|at| at <= now), "{output:?} was queued, but poll_timeout said {timeout:?} at {now:?}");
+        assert!(
+            timeout.is_some_and(|at| at <= now),
+            "{output:?} was queued, but poll_timeout said {timeout:?} at {now:?}"
+        );
         if let Output::Send { len, .. } = output {
             assert!(len > 0 && len <= buffer.len(), "a Send of {len} bytes");
         }
@@ -80,7 +100,10 @@ pub trait Poll {
     fn next_event(&mut self, now: Instant) -> Option<(Option<SessionId>, Event)> {
         let timeout = self.timeout();
         let event = self.event()?;
-        assert!(timeout.is_some_and(|at| at <= now), "{event:?} was queued, but poll_timeout said {timeout:?} at {now:?}");
+        assert!(
+            timeout.is_some_and(|at| at <= now),
+            "{event:?} was queued, but poll_timeout said {timeout:?} at {now:?}"
+        );
         Some(event)
     }
 }
@@ -116,7 +139,13 @@ impl Poll for Endpoint {
 /// Message `n` of a flow: anybody can make it again.
 pub fn message(flow: u8, n: usize, len: usize) -> Vec<u8> {
     let start = (n as u8).wrapping_mul(37).wrapping_add(flow);
-    let mut bytes: Vec<u8> = (0..len).map(|i| start.wrapping_add((i as u8).wrapping_mul(7)).wrapping_add((i >> 8) as u8)).collect();
+    let mut bytes: Vec<u8> = (0..len)
+        .map(|i| {
+            start
+                .wrapping_add((i as u8).wrapping_mul(7))
+                .wrapping_add((i >> 8) as u8)
+        })
+        .collect();
     for (byte, n) in bytes.iter_mut().zip((n as u32).to_be_bytes()) {
         *byte = n;
     }

@@ -14,32 +14,56 @@ pub struct Life {
 impl Life {
     /// Judges the next event; panics if it may not come now.
     pub fn see(&mut self, event: &Event) {
-        assert!(self.closed.is_none(), "{event:?} after Closed({:?}): Closed comes once, last", self.closed);
+        assert!(
+            self.closed.is_none(),
+            "{event:?} after Closed({:?}): Closed comes once, last",
+            self.closed
+        );
+        let last = matches!(event, Event::State(_) | Event::Closed(_));
+        assert!(
+            last || self.doomed.is_none(),
+            "{event:?} between a final HandoverFailed and Closed"
+        );
         match event {
             Event::Established { .. } => {
                 assert!(!core::mem::replace(&mut self.established, true), "Established twice");
             }
             Event::HandoverBegin { .. } => {
                 assert!(self.established, "{event:?} of a session that never stood");
-                assert!(!core::mem::replace(&mut self.in_handover, true), "{event:?} within a handover");
+                assert!(
+                    !core::mem::replace(&mut self.in_handover, true),
+                    "{event:?} within a handover"
+                );
             }
             Event::HandoverEnd(_) => {
-                assert!(core::mem::replace(&mut self.in_handover, false), "HandoverEnd without HandoverBegin");
+                assert!(
+                    core::mem::replace(&mut self.in_handover, false),
+                    "HandoverEnd without HandoverBegin"
+                );
             }
             Event::HandoverFailed { reason, .. } => {
                 let active = core::mem::replace(&mut self.in_handover, false);
-                assert!(active || !self.established, "HandoverFailed({reason:?}) without HandoverBegin");
+                assert!(
+                    active || !self.established,
+                    "HandoverFailed({reason:?}) without HandoverBegin"
+                );
                 self.doomed = reason.is_final().then_some(*reason);
             }
             Event::Closed(reason) => {
-                assert!(!self.in_handover, "Closed({reason:?}) within a handover: HandoverFailed is missing");
+                assert!(
+                    !self.in_handover,
+                    "Closed({reason:?}) within a handover: HandoverFailed is missing"
+                );
                 if let Some(doom) = self.doomed {
-                    assert_eq!(doom, FailReason::from(*reason), "HandoverFailed and Closed say different things");
+                    assert_eq!(
+                        doom,
+                        FailReason::from(*reason),
+                        "HandoverFailed and Closed say different things"
+                    );
                 }
                 self.closed = Some(*reason);
             }
-            Event::State(_) => {}
-            _ => assert!(self.doomed.is_none(), "{event:?} between a final HandoverFailed and Closed"),
+            _ => {}
         }
     }
 

@@ -126,7 +126,10 @@ impl Pair {
             if self.client.state() == State::None {
                 self.client.retry(self.now);
             }
-            let next = [self.client.poll_timeout(), self.server.poll_timeout()].into_iter().flatten().min();
+            let next = [self.client.poll_timeout(), self.server.poll_timeout()]
+                .into_iter()
+                .flatten()
+                .min();
             self.now = self.now.max(next.expect("something is outstanding"));
         }
         panic!("received {:?} of {:?}; {:?}", self.received, self.sent, self.lives);
@@ -162,7 +165,9 @@ impl Pair {
             let id = id.expect("an endpoint says whose");
             assert_eq!(*self.id.get_or_insert(id), id);
             self.lives[1].see(&event);
-            let Some(mut session) = self.server.session(id) else { continue };
+            let Some(mut session) = self.server.session(id) else {
+                continue;
+            };
             match event {
                 Event::Authorise { .. } => {
                     session.authorise(Verdict::Accept { message: Bytes::new() });
@@ -195,6 +200,9 @@ impl Pair {
 
 fn check(id: Option<MessageId>, payload: &[u8], from: u8, received: &mut usize) {
     assert_eq!(id, Some(MessageId(*received as u64)), "delivered out of order");
-    assert!(payload == host::message(from, *received, payload.len()), "delivered with another payload");
+    assert!(
+        payload == host::message(from, *received, payload.len()),
+        "delivered with another payload"
+    );
     *received += 1;
 }

@@ -36,7 +36,11 @@ pub fn reencode(frame: &Frame<'_>, out: &mut Vec<u8>) {
             out.extend_from_slice(&head[..used]);
         }
         Frame::Auth(credential) => frame::auth(out, credential),
-        Frame::AuthResult { accepted, code, message } => frame::auth_result(out, *accepted, *code, message),
+        Frame::AuthResult {
+            accepted,
+            code,
+            message,
+        } => frame::auth_result(out, *accepted, *code, message),
         Frame::Close(close) => frame::close(out, close),
         Frame::CloseAck { recv_next } => frame::close_ack(out, *recv_next),
         Frame::Drain { window_ms, address } => frame::drain(out, *window_ms, address),

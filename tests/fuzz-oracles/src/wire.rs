@@ -87,7 +87,10 @@ pub fn frames(data: &[u8]) {
             None => break,
             Some(Ok(frame)) => {
                 assert!(well_formed, "a frame after an error");
-                assert!(walk.position() > at && walk.position() <= plaintext.len(), "each frame takes bytes");
+                assert!(
+                    walk.position() > at && walk.position() <= plaintext.len(),
+                    "each frame takes bytes"
+                );
                 at = walk.position();
                 check(&frame, plaintext);
                 seen.push(frame);
@@ -105,9 +108,14 @@ pub fn frames(data: &[u8]) {
     }
     let mut out = Vec::new();
     seen.iter().for_each(|frame| reencode(frame, &mut out));
-    let again: Vec<_> = Frames::new(&out).map(|frame| frame.expect("what was written is well formed")).collect();
+    let again: Vec<_> = Frames::new(&out)
+        .map(|frame| frame.expect("what was written is well formed"))
+        .collect();
     assert_eq!(again.len(), seen.len());
-    assert!(again.iter().zip(&seen).all(|(a, b)| same(a, b)), "{again:?} is not {seen:?}");
+    assert!(
+        again.iter().zip(&seen).all(|(a, b)| same(a, b)),
+        "{again:?} is not {seen:?}"
+    );
 }
 
 /// What the holder of a frame may rely on.

@@ -6,8 +6,8 @@ use core::time::Duration;
 use unbroken::State;
 
 use crate::fate::{Fate, Side};
-use crate::options::Options;
 use crate::net::ConnId;
+use crate::options::Options;
 use crate::world::{Node, World};
 
 /// A world with one conversation. Without further ado its network has no faults; a test gives it a script.

@@ -199,7 +199,7 @@ def main(path):
 
     named = x.get("A.6", "handle, generation 1") + (3).to_bytes(4, "big")
     handshake = flight(x, "A.13", wire.QUERY, hello, header=named)
-    if answer(x, "A.14", handshake, b"\x02\x02" + (321).to_bytes(4, "big")) != (wire.CLOSED, (2, 321)):
+    if answer(x, "A.14", handshake, b"\x02\x02" + (321).to_bytes(4, "big") + (5).to_bytes(8, "big")) != (wire.CLOSED, (2, 321)):
         x.failed.append("A.14 does not read as Closed, kicked, 321")
 
     for section, name in list(x.values):

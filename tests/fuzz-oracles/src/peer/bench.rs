@@ -47,7 +47,11 @@ pub struct Bench<E> {
 impl<E: End> Bench<E> {
     pub fn new(end: E, now: Instant, limits: Limits, (messages, bytes, max): (u8, u16, u16)) -> Self {
         let max_message = u32::from(max).max(70);
-        let window = Window { messages: u32::from(messages).max(1), bytes: u32::from(bytes).max(max_message), max_message };
+        let window = Window {
+            messages: u32::from(messages).max(1),
+            bytes: u32::from(bytes).max(max_message),
+            max_message,
+        };
         Bench {
             end,
             now,
@@ -66,7 +70,8 @@ impl<E: End> Bench<E> {
 
     pub fn credit(&mut self, delivered: u64) {
         let window = self.window;
-        self.watch.credit(delivered, window.messages.into(), window.bytes.into(), &mut self.counts);
+        self.watch
+            .credit(delivered, window.messages.into(), window.bytes.into(), &mut self.counts);
     }
 
     /// A step that needs no handshake.
@@ -93,7 +98,9 @@ impl<E: End> Bench<E> {
             }
             Step::Send { count, size } => (0..1 + count % 32).for_each(|_| self.send((*size).into())),
             Step::SendUnreliable { size } => {
-                let size = usize::from(*size).min(16_000).min((self.limits.unreliable_bytes as usize).saturating_sub(1));
+                let size = usize::from(*size)
+                    .min(16_000)
+                    .min((self.limits.unreliable_bytes as usize).saturating_sub(1));
                 self.end.send_unreliable(vec![3; size].into());
             }
             Step::Recv { count } => {
@@ -133,8 +140,13 @@ impl<E: End> Bench<E> {
             self.poll();
             while self.recv() {}
         }
-        let before = self.end.stats().map(|stats| (stats.unacked_messages, stats.unacked_bytes, stats.received_messages));
-        let Some((link, line)) = self.lines.last_mut() else { return };
+        let before = self
+            .end
+            .stats()
+            .map(|stats| (stats.unacked_messages, stats.unacked_bytes, stats.received_messages));
+        let Some((link, line)) = self.lines.last_mut() else {
+            return;
+        };
         let (link, bytes) = (*link, line.seal(plaintext));
         self.end.input(link, &bytes, self.now);
         if !well_formed {
@@ -143,13 +155,22 @@ impl<E: End> Bench<E> {
         if !vain {
             return;
         }
-        let after = self.end.stats().map(|stats| (stats.unacked_messages, stats.unacked_bytes, stats.received_messages));
+        let after = self
+            .end
+            .stats()
+            .map(|stats| (stats.unacked_messages, stats.unacked_bytes, stats.received_messages));
         assert_eq!(after, before, "a record that is not well formed took effect");
         assert!(!self.recv(), "a message of a record that is not well formed");
         while let Some((_, event)) = self.end.next_event(self.now) {
             self.life.see(&event);
-            let harmless = matches!(event, Event::State(_) | Event::HandoverBegin { .. } | Event::HandoverEnd(_));
-            assert!(harmless || self.life.closed.is_some(), "a record that is not well formed made {event:?}");
+            let harmless = matches!(
+                event,
+                Event::State(_) | Event::HandoverBegin { .. } | Event::HandoverEnd(_)
+            );
+            assert!(
+                harmless || self.life.closed.is_some(),
+                "a record that is not well formed made {event:?}"
+            );
         }
     }
 
@@ -179,7 +200,8 @@ impl<E: End> Bench<E> {
 
     /// The host takes everything there is. What comes on known links is judged, the rest laid aside.
     pub fn poll(&mut self) {
-        let mut budget = 10 * u64::from(self.limits.unacked_bytes) + 2 * u64::from(self.limits.unreliable_bytes) + 300_000;
+        let mut budget =
+            10 * u64::from(self.limits.unacked_bytes) + 2 * u64::from(self.limits.unreliable_bytes) + 300_000;
         loop {
             let output = self.end.next_output(&mut self.buffer, self.now);
             match output {
@@ -208,7 +230,10 @@ impl<E: End> Bench<E> {
 
     fn check_bounds(&mut self) {
         let Some(stats) = self.end.stats() else { return };
-        assert!(stats.unacked_messages <= u64::from(self.limits.unacked_messages), "{stats:?}");
+        assert!(
+            stats.unacked_messages <= u64::from(self.limits.unacked_messages),
+            "{stats:?}"
+        );
         assert!(stats.unacked_bytes <= u64::from(self.limits.unacked_bytes), "{stats:?}");
     }
 
@@ -221,11 +246,18 @@ impl<E: End> Bench<E> {
             waiting += 1;
             assert!(waiting < 300_000, "messages without end");
         }
-        assert!(self.received - before <= u64::from(self.limits.window_messages), "over the window");
+        assert!(
+            self.received - before <= u64::from(self.limits.window_messages),
+            "over the window"
+        );
     }
 }
 
 /// Says nothing that a live peer would not.
 pub fn greeting() -> Says {
-    Says::Ack { shift: 0, messages: 0, bytes: 0 }
+    Says::Ack {
+        shift: 0,
+        messages: 0,
+        bytes: 0,
+    }
 }

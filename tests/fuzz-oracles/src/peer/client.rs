@@ -36,9 +36,20 @@ pub fn run(program: &Program) {
     let limits = program.bounds.limits();
     let endpoint = Endpoint::new(host::server_config(limits.clone(), false, false), host::seed(2), now);
     let bench = Bench::new(Server { endpoint, id: None }, now, limits, program.window);
-    let mut client = Client { bench, handle: [0; 16], resumption: None, attempt: 0, last_live: 0, token: 0, links: 0, key: 0 };
+    let mut client = Client {
+        bench,
+        handle: [0; 16],
+        resumption: None,
+        attempt: 0,
+        last_live: 0,
+        token: 0,
+        links: 0,
+        key: 0,
+    };
     client.hello();
-    client.bench.run(&Step::Record(vec![greeting(), super::program::Says::Auth(5)]));
+    client
+        .bench
+        .run(&Step::Record(vec![greeting(), super::program::Says::Auth(5)]));
     client.bench.poll();
     for step in program.steps.iter().take(STEPS) {
         host::trace(step);
@@ -59,7 +70,12 @@ impl Client {
 
     fn hello(&mut self) {
         let mut payload = Vec::new();
-        Hello { versions: VERSIONS, capabilities: 0, window: self.bench.window }.encode(&mut payload);
+        Hello {
+            versions: VERSIONS,
+            capabilities: 0,
+            window: self.bench.window,
+        }
+        .encode(&mut payload);
         let mut flight = head(FlightKind::Hello, payload.len() + NOISE_OVERHEAD).to_vec();
         let header = flight.clone();
         let server = host::server_key().public();
@@ -81,7 +97,10 @@ impl Client {
         let delivered = near(recv_next, lies.delivered.min(0));
         let mut early = Vec::new();
         if let Some(lie) = lies.early {
-            let (seq, count) = (near(counts.send_next, lie.seq).min(1 << 60), u64::from(lie.count.max(1)));
+            let (seq, count) = (
+                near(counts.send_next, lie.seq).min(1 << 60),
+                u64::from(lie.count.max(1)),
+            );
             data(&mut early, seq, count, lie.size.min(60).into());
         }
         let send_base = near(counts.send_next, lies.send_base);
@@ -90,19 +109,39 @@ impl Client {
             versions: VERSIONS,
             last_live: self.last_live.saturating_add_signed(lies.last_live.into()),
             last_token: self.token,
-            position: Position { recv_next, recv_offset: lies.recv_offset.into(), delivered },
+            position: Position {
+                recv_next,
+                recv_offset: lies.recv_offset.into(),
+                delivered,
+            },
             send_base,
             send_end: near(counts.send_next, lies.send_end),
             window: self.bench.window,
             early: &early,
         }
         .encode(&mut payload);
-        let mut header = head(FlightKind::Resume, ResumeHeader::LEN + MAC1_LEN + payload.len() + NOISE_OVERHEAD).to_vec();
-        ResumeHeader { handle: self.handle, attempt: self.attempt }.encode(&mut header);
+        let mut header = head(
+            FlightKind::Resume,
+            ResumeHeader::LEN + MAC1_LEN + payload.len() + NOISE_OVERHEAD,
+        )
+        .to_vec();
+        ResumeHeader {
+            handle: self.handle,
+            attempt: self.attempt,
+        }
+        .encode(&mut header);
         let mut message1 = Vec::new();
         let server = host::server_key().public();
         let key = [self.key; 32];
-        let initiator = Initiator::nk_psk0(&server, resumption.psk(), host::REALM, &header, key, &payload, &mut message1);
+        let initiator = Initiator::nk_psk0(
+            &server,
+            resumption.psk(),
+            host::REALM,
+            &header,
+            key,
+            &payload,
+            &mut message1,
+        );
         let Ok(initiator) = initiator else { return };
         let mac1 = resumption.mac1(&header, &message1[..32]);
         let flight = [&header[..], &mac1, &message1].concat();
@@ -125,9 +164,13 @@ impl Client {
         self.bench.end.endpoint.handle_link_up(link, now);
         self.bench.end.endpoint.handle_input(link, flight, now);
         self.bench.poll();
-        let Some(index) = self.bench.strange.iter().position(|(other, _)| *other == link) else { return false };
+        let Some(index) = self.bench.strange.iter().position(|(other, _)| *other == link) else {
+            return false;
+        };
         let (_, words) = self.bench.strange.remove(index);
-        let Some(head) = words.first_chunk::<{ prelude::LEN }>() else { return false };
+        let Some(head) = words.first_chunk::<{ prelude::LEN }>() else {
+            return false;
+        };
         let prelude = Prelude::parse(head).expect("an answer has a prelude");
         if prelude.kind != FlightKind::Accept {
             return false;
@@ -135,8 +178,15 @@ impl Client {
         let whole = prelude::LEN + usize::from(prelude.length);
         let mut payload = Vec::new();
         let split = initiator.finish(&words[prelude::LEN..whole], &mut payload);
-        let Split { client, server, resumption, .. } = split.unwrap_or_else(|_| panic!("an ACCEPT that does not open"));
-        let Accept::Ok(ok) = Accept::parse(&payload, head).expect("a well-formed ACCEPT") else { return false };
+        let Split {
+            client,
+            server,
+            resumption,
+            ..
+        } = split.unwrap_or_else(|_| panic!("an ACCEPT that does not open"));
+        let Accept::Ok(ok) = Accept::parse(&payload, head).expect("a well-formed ACCEPT") else {
+            return false;
+        };
         (self.handle, self.token, self.last_live) = (ok.handle, ok.token, attempt);
         self.resumption = Some(resumption);
         (self.bench.counts.send_next, self.bench.counts.offset) = (ok.position.recv_next, ok.position.recv_offset);
@@ -149,7 +199,13 @@ impl Client {
 }
 
 fn head(kind: FlightKind, length: usize) -> [u8; prelude::LEN] {
-    Prelude { version: 1, kind, key_id: host::server_key().id(), length: length as u16 }.encode()
+    Prelude {
+        version: 1,
+        kind,
+        key_id: host::server_key().id(),
+        length: length as u16,
+    }
+    .encode()
 }
 
 impl Server {
@@ -201,7 +257,9 @@ impl End for Server {
     }
 
     fn recv(&mut self) -> Option<(Option<MessageId>, usize)> {
-        self.session()?.recv().map(|message| (message.id, message.payload.len()))
+        self.session()?
+            .recv()
+            .map(|message| (message.id, message.payload.len()))
     }
 
     fn close(&mut self) {
@@ -212,8 +270,13 @@ impl End for Server {
 
     fn verdict(&mut self, accept: bool) {
         let verdict = match accept {
-            true => Verdict::Accept { message: vec![b'w'; 2000].into() },
-            false => Verdict::Refuse { code: 1, message: Bytes::new() },
+            true => Verdict::Accept {
+                message: vec![b'w'; 2000].into(),
+            },
+            false => Verdict::Refuse {
+                code: 1,
+                message: Bytes::new(),
+            },
         };
         if let Some(mut session) = self.session() {
             session.authorise(verdict);

@@ -37,13 +37,28 @@ pub fn say(says: &Says, counts: &mut Counts, out: &mut Vec<u8>) {
             }
         }
         Says::Ack { shift, messages, bytes } => {
-            let ack = Ack { recv_next: near(counts.recv_next, *shift), messages: (*messages).into(), bytes: (*bytes).into() };
+            let ack = Ack {
+                recv_next: near(counts.recv_next, *shift),
+                messages: (*messages).into(),
+                bytes: (*bytes).into(),
+            };
             let used = frame::ack(&mut head, &ack);
             out.extend_from_slice(&head[..used]);
         }
-        Says::WildAck { recv_next, messages, bytes } => {
+        Says::WildAck {
+            recv_next,
+            messages,
+            bytes,
+        } => {
             let [recv_next, messages, bytes] = [recv_next, messages, bytes].map(|n| n & varint::MAX);
-            let used = frame::ack(&mut head, &Ack { recv_next, messages, bytes });
+            let used = frame::ack(
+                &mut head,
+                &Ack {
+                    recv_next,
+                    messages,
+                    bytes,
+                },
+            );
             out.extend_from_slice(&head[..used]);
         }
         Says::Unreliable(size) => {
@@ -63,18 +78,44 @@ pub fn say(says: &Says, counts: &mut Counts, out: &mut Vec<u8>) {
         Says::AuthResult { accepted, code, size } => {
             frame::auth_result(out, *accepted, *code, &vec![b'w'; usize::from(size % 1025)]);
         }
-        Says::Close { kind, code, send_end, recv_next } => {
+        Says::Close {
+            kind,
+            code,
+            send_end,
+            recv_next,
+        } => {
             let kind = CloseKind::from_byte(kind % 8).unwrap_or(CloseKind::Application);
             let (send_end, recv_next) = (near(counts.send_next, *send_end), near(counts.recv_next, *recv_next));
-            frame::close(out, &Close { kind, code: *code, send_end, recv_next });
+            frame::close(
+                out,
+                &Close {
+                    kind,
+                    code: *code,
+                    send_end,
+                    recv_next,
+                },
+            );
         }
         Says::CloseAck(recv_next) => frame::close_ack(out, (*recv_next).into()),
         Says::Drain { window_ms, address } => frame::drain(out, *window_ms, &"h".repeat((*address).into())),
         Says::Keys { count, lifetime_s } => {
-            let key = |n: u8| Key { public: [n.max(1); 32], lifetime_s: *lifetime_s };
-            frame::keys(out, &(0..1 + count % 4).map(|n| key(count.wrapping_add(n))).collect::<Vec<_>>());
+            let key = |n: u8| Key {
+                public: [n.max(1); 32],
+                lifetime_s: *lifetime_s,
+            };
+            frame::keys(
+                out,
+                &(0..1 + count % 4)
+                    .map(|n| key(count.wrapping_add(n)))
+                    .collect::<Vec<_>>(),
+            );
         }
-        Says::Fragment { shift, total, offset, size } => {
+        Says::Fragment {
+            shift,
+            total,
+            offset,
+            size,
+        } => {
             let seq = near(counts.send_next, *shift).min(varint::MAX - 1);
             let offset = counts.offset.saturating_add_signed((*offset).into());
             let size = u32::from(size % 16_000).max(1);

@@ -9,6 +9,8 @@ mod client;
 mod frames;
 mod program;
 mod server;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -17,7 +19,13 @@ use self::program::Program;
 
 /// Runs the program that `data` spells, against an endpoint's session or against a client.
 pub fn authenticated_peer(data: &[u8]) {
-    let Ok(program) = Program::arbitrary_take_rest(Unstructured::new(data)) else { return };
+    let Ok(program) = Program::arbitrary_take_rest(Unstructured::new(data)) else {
+        return;
+    };
     crate::host::trace(&program);
-    if program.against_client { server::run(&program) } else { client::run(&program) }
+    if program.against_client {
+        server::run(&program)
+    } else {
+        client::run(&program)
+    }
 }

@@ -29,9 +29,18 @@ pub fn run(program: &Program) {
     let limits = program.bounds.limits();
     let session = Session::connect(host::client_config(limits.clone()), host::seed(1), now);
     let bench = Bench::new(session, now, limits, program.window);
-    let mut server = Server { bench, generations: Vec::new(), lies: Lies::default(), key: 0 };
+    let mut server = Server {
+        bench,
+        generations: Vec::new(),
+        lies: Lies::default(),
+        key: 0,
+    };
     server.serve();
-    server.bench.run(&Step::Record(vec![Says::AuthResult { accepted: true, code: 0, size: 3 }]));
+    server.bench.run(&Step::Record(vec![Says::AuthResult {
+        accepted: true,
+        code: 0,
+        size: 3,
+    }]));
     for step in program.steps.iter().take(STEPS) {
         host::trace(step);
         server.bench.run(step);
@@ -60,8 +69,12 @@ impl Server {
                 self.bench.end.handle_link_up(link, self.bench.now);
             }
             self.bench.poll();
-            let whole = |words: &Vec<u8>| words.len() > 12 && words.len() >= 12 + usize::from(u16::from_be_bytes([words[10], words[11]]));
-            let Some(index) = self.bench.strange.iter().position(|(_, words)| whole(words)) else { return };
+            let whole = |words: &Vec<u8>| {
+                words.len() > 12 && words.len() >= 12 + usize::from(u16::from_be_bytes([words[10], words[11]]))
+            };
+            let Some(index) = self.bench.strange.iter().position(|(_, words)| whole(words)) else {
+                return;
+            };
             let (link, flight) = self.bench.strange.remove(index);
             self.answer(link, &flight);
         }
@@ -72,13 +85,35 @@ impl Server {
         let mut payload = Vec::new();
         let key = host::server_key();
         let responder = match prelude.kind {
-            FlightKind::Hello => Responder::nk(&key, host::REALM, &flight[..prelude::LEN], &flight[prelude::LEN..], &mut payload),
-            FlightKind::Query => Responder::nk(&key, host::REALM, &flight[..MAC1_OFFSET], &flight[MAC1_OFFSET..], &mut payload),
+            FlightKind::Hello => Responder::nk(
+                &key,
+                host::REALM,
+                &flight[..prelude::LEN],
+                &flight[prelude::LEN..],
+                &mut payload,
+            ),
+            FlightKind::Query => Responder::nk(
+                &key,
+                host::REALM,
+                &flight[..MAC1_OFFSET],
+                &flight[MAC1_OFFSET..],
+                &mut payload,
+            ),
             FlightKind::Resume => {
                 let generation = &self.generations[usize::from(flight[prelude::LEN])];
                 let (header, rest) = flight.split_at(MAC1_OFFSET);
-                assert!(generation.verify_mac1(header, &rest[MAC1_LEN..MAC1_LEN + 32], &rest[..MAC1_LEN]), "mac1");
-                Responder::nk_psk0(&key, generation.psk(), host::REALM, header, &rest[MAC1_LEN..], &mut payload)
+                assert!(
+                    generation.verify_mac1(header, &rest[MAC1_LEN..MAC1_LEN + 32], &rest[..MAC1_LEN]),
+                    "mac1"
+                );
+                Responder::nk_psk0(
+                    &key,
+                    generation.psk(),
+                    host::REALM,
+                    header,
+                    &rest[MAC1_LEN..],
+                    &mut payload,
+                )
             }
             kind => panic!("a client never sends {kind:?}"),
         };
@@ -99,7 +134,11 @@ impl Server {
         let delivered = near(recv_next, lies.delivered.min(0));
         let lost = |code| match lies.status % 8 {
             1 => Some(LostStatus::Unknown),
-            2 => Some(LostStatus::Closed { kind: CloseKind::from_byte(lies.status / 8 % 8).unwrap_or(CloseKind::Application), code }),
+            2 => Some(LostStatus::Closed {
+                kind: CloseKind::from_byte(lies.status / 8 % 8).unwrap_or(CloseKind::Application),
+                code,
+                send_end: recv_next,
+            }),
             3 => Some(LostStatus::RolledBack),
             4 => Some(LostStatus::OwnerCrashed),
             5 => Some(LostStatus::Refused { code }),
@@ -113,7 +152,11 @@ impl Server {
                 handle: [handle; 16],
                 session_id: [if lies.status == 7 { 8 } else { 9 }; 16],
                 token: 1,
-                position: Position { recv_next, recv_offset: lies.recv_offset.into(), delivered },
+                position: Position {
+                    recv_next,
+                    recv_offset: lies.recv_offset.into(),
+                    delivered,
+                },
                 window: self.bench.window,
                 detached_ms: 30_000,
                 address: if lies.status & 0x80 == 0 { "" } else { "host:1" },
@@ -121,12 +164,22 @@ impl Server {
             }),
         };
         let length = accept.encoded_len() + NOISE_OVERHEAD;
-        let head = Prelude { kind: FlightKind::Accept, length: length as u16, ..prelude }.encode();
+        let head = Prelude {
+            kind: FlightKind::Accept,
+            length: length as u16,
+            ..prelude
+        }
+        .encode();
         let mut payload = Vec::new();
         accept.encode(&head, &mut payload);
         let mut words = head.to_vec();
         let split = responder.finish([self.key; 32], &payload, &mut words);
-        let Split { client, server, resumption, .. } = split.unwrap_or_else(|_| panic!("a good key"));
+        let Split {
+            client,
+            server,
+            resumption,
+            ..
+        } = split.unwrap_or_else(|_| panic!("a good key"));
         self.bench.credit(delivered);
         if recv_next <= self.bench.watch.sizes.len() as u64 && recv_next >= self.bench.counts.recv_next {
             self.bench.counts.recv_next = recv_next;
@@ -135,9 +188,14 @@ impl Server {
         self.bench.end.handle_input(link, &words, self.bench.now);
         if matches!(accept, Accept::Ok(_)) {
             self.generations.push(resumption);
-            self.bench.lines.push((link, Line::new(Sealer::new(&server), Opener::new(&client))));
+            self.bench
+                .lines
+                .push((link, Line::new(Sealer::new(&server), Opener::new(&client))));
         } else {
-            assert!(!matches!(self.bench.end.state(), State::Standby | State::Connected), "{accept:?} lets nobody in");
+            assert!(
+                !matches!(self.bench.end.state(), State::Standby | State::Connected),
+                "{accept:?} lets nobody in"
+            );
         }
     }
 }

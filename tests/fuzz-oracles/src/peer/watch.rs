@@ -29,7 +29,12 @@ pub struct Watch {
 
 impl Line {
     pub fn new(sealer: Sealer, opener: Opener) -> Line {
-        Line { closed: false, sealer, opener, partial: Vec::new() }
+        Line {
+            closed: false,
+            sealer,
+            opener,
+            partial: Vec::new(),
+        }
     }
 
     /// A record. Nothing can be sealed that has no length.
@@ -48,12 +53,19 @@ impl Line {
         self.partial.extend_from_slice(bytes);
         let mut at = 0;
         while let Some(length) = record::length(&self.partial[at..]).expect("a length within bounds") {
-            let Some(sealed) = self.partial.get(at + 2..at + 2 + length) else { break };
+            let Some(sealed) = self.partial.get(at + 2..at + 2 + length) else {
+                break;
+            };
             let mut plaintext = vec![0; length - record::TAG];
-            self.opener.open(sealed, &mut plaintext).unwrap_or_else(|_| panic!("a record that does not open"));
+            self.opener
+                .open(sealed, &mut plaintext)
+                .unwrap_or_else(|_| panic!("a record that does not open"));
             for frame in Frames::new(&plaintext) {
                 let frame = frame.expect("a well-formed frame");
-                let late = matches!(frame, Frame::Ack(_) | Frame::Ping(_) | Frame::Pong(_) | Frame::CloseAck { .. });
+                let late = matches!(
+                    frame,
+                    Frame::Ack(_) | Frame::Ping(_) | Frame::Pong(_) | Frame::CloseAck { .. }
+                );
                 assert!(!self.closed || late, "{frame:?} behind a CLOSE");
                 self.closed |= matches!(frame, Frame::Close(_));
                 watch.see(&frame, counts);
@@ -105,9 +117,17 @@ impl Watch {
     fn see(&mut self, frame: &Frame<'_>, counts: &mut Counts) {
         match frame {
             Frame::Data(run) => {
-                assert!(run.seq <= counts.recv_next, "{frame:?} where {} was due", counts.recv_next);
+                assert!(
+                    run.seq <= counts.recv_next,
+                    "{frame:?} where {} was due",
+                    counts.recv_next
+                );
                 for (n, message) in (run.seq..).zip(run) {
-                    assert_eq!(Some(&(message.len() as u64)), self.sizes.get(n as usize), "length of message {n}");
+                    assert_eq!(
+                        Some(&(message.len() as u64)),
+                        self.sizes.get(n as usize),
+                        "length of message {n}"
+                    );
                     self.within_credit(n);
                 }
                 if run.seq + run.count > counts.recv_next {
@@ -116,11 +136,24 @@ impl Watch {
                 }
             }
             Frame::Fragment(part) => {
-                assert!(part.seq <= counts.recv_next, "{frame:?} where {} was due", counts.recv_next);
-                assert_eq!(Some(&u64::from(part.total)), self.sizes.get(part.seq as usize), "length of message {}", part.seq);
+                assert!(
+                    part.seq <= counts.recv_next,
+                    "{frame:?} where {} was due",
+                    counts.recv_next
+                );
+                assert_eq!(
+                    Some(&u64::from(part.total)),
+                    self.sizes.get(part.seq as usize),
+                    "length of message {}",
+                    part.seq
+                );
                 self.within_credit(part.seq);
                 if part.seq == counts.recv_next {
-                    assert!(u64::from(part.offset) <= self.offset, "{frame:?} leaves a gap behind {}", self.offset);
+                    assert!(
+                        u64::from(part.offset) <= self.offset,
+                        "{frame:?} leaves a gap behind {}",
+                        self.offset
+                    );
                     self.offset = self.offset.max(u64::from(part.offset) + part.bytes.len() as u64);
                     if self.offset == u64::from(part.total) {
                         (counts.recv_next, self.offset) = (counts.recv_next + 1, 0);
@@ -136,6 +169,10 @@ impl Watch {
     fn within_credit(&self, n: u64) {
         assert!(n < self.edge, "message {n} was sent, credit reaches to {}", self.edge);
         let payload = self.payload(n + 1);
-        assert!(payload <= self.payload_edge, "message {n} takes the payload to {payload}, credit is {}", self.payload_edge);
+        assert!(
+            payload <= self.payload_edge,
+            "message {n} takes the payload to {payload}, credit is {}",
+            self.payload_edge
+        );
     }
 }

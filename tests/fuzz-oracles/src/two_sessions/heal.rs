@@ -23,7 +23,10 @@ impl World {
         self.run_until("all is delivered", RECOVERY, |world| world.is_settled());
         for side in Side::BOTH {
             while self.recv(side) {}
-            assert!(!self.talk(side).life.is_left_hanging(), "{side:?}: a final HandoverFailed without Closed");
+            assert!(
+                !self.talk(side).life.is_left_hanging(),
+                "{side:?}: a final HandoverFailed without Closed"
+            );
         }
         self.judge_ends();
     }
@@ -37,15 +40,24 @@ impl World {
                 world.talks.iter().all(|talk| talk.life.closed.is_some())
             });
             let ends = [&self.talks[closer], &self.talks[other]].map(|talk| talk.life.closed);
-            let peer = CloseReason::Peer { code: 42, truncated: false };
-            assert_eq!(ends, [Some(CloseReason::Local { code: 42 }), Some(peer)], "a graceful end, by server: {by_server}");
+            let peer = CloseReason::Peer {
+                code: 42,
+                truncated: false,
+            };
+            assert_eq!(
+                ends,
+                [Some(CloseReason::Local { code: 42 }), Some(peer)],
+                "a graceful end, by server: {by_server}"
+            );
         }
         let rest = Duration::from_secs(120);
         self.run_until("nothing is left", rest, |world| {
             world.talks[0].life.closed.is_none() || !Side::BOTH.into_iter().any(|side| world.has_links(side))
         });
         if self.talks[0].life.closed.is_some() {
-            self.run_until("the server has forgotten", rest, |world| world.server.sessions() + world.server.links() == 0);
+            self.run_until("the server has forgotten", rest, |world| {
+                world.server.sessions() + world.server.links() == 0
+            });
         }
     }
 
@@ -67,6 +79,9 @@ impl World {
             if self.client.state() == State::None {
                 self.client.retry(self.now);
                 self.exchange(true);
+                if self.client.state() != State::None {
+                    continue;
+                }
             }
             let next = self.next_timeout().unwrap_or(Instant::FAR_FUTURE);
             assert!(next <= until, "{}", self.stuck(what, patience));
@@ -77,7 +92,12 @@ impl World {
     fn stuck(&self, what: &str, patience: Duration) -> String {
         let talk = |side: Side| {
             let (talk, other) = (self.talk(side), self.talk(side.other()));
-            format!("{side:?} received {} of {}, {:?}", talk.received, other.sent.len(), talk.life)
+            format!(
+                "{side:?} received {} of {}, {:?}",
+                talk.received,
+                other.sent.len(),
+                talk.life
+            )
         };
         let stats = self.client.stats();
         format!(
@@ -117,12 +137,19 @@ impl World {
         // The server may forget a session without a link after its detached life, one that was never confirmed after the handshake's time.
         let may_expire = self.now.since(self.start) >= self.limits[1].handshake;
         let legal = |side: Side, reason: CloseReason| {
-            let (own, other) = if side == Side::Client { (client, server) } else { (server, client) };
+            let (own, other) = if side == Side::Client {
+                (client, server)
+            } else {
+                (server, client)
+            };
             match reason {
                 CloseReason::Local { code } => own.closed_with == Some(code),
                 CloseReason::Peer { code, truncated } => {
                     let missing = own.received < other.sent.len();
-                    assert!(missing || !truncated, "{side:?} has everything and is told that the end is missing");
+                    assert!(
+                        missing || !truncated,
+                        "{side:?} has everything and is told that the end is missing"
+                    );
                     other.closed_with == Some(code)
                 }
                 CloseReason::Kicked { .. } => server.kicked,
@@ -133,7 +160,10 @@ impl World {
         };
         for side in Side::BOTH {
             if let Some(reason) = self.talk(side).life.closed {
-                assert!(legal(side, reason), "{side:?} ended by {reason:?}, for which there was no cause");
+                assert!(
+                    legal(side, reason),
+                    "{side:?} ended by {reason:?}, for which there was no cause"
+                );
             }
         }
     }

@@ -3,8 +3,12 @@
 //! The adversary owns the bytes on the way, the connections, the clock and both applications. In the end the network heals
 //! ([`heal`]): then all that was sent must arrive, unless an end was told a reason that something in the program explains.
 
+mod apps;
 mod heal;
+mod net;
 mod program;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -18,9 +22,15 @@ const STEPS: usize = 256;
 
 /// Runs the program that `data` spells.
 pub fn two_sessions(data: &[u8]) {
-    let Ok(program) = Program::arbitrary_take_rest(Unstructured::new(data)) else { return };
+    let Ok(program) = Program::arbitrary_take_rest(Unstructured::new(data)) else {
+        return;
+    };
+    run(&program);
+}
+
+fn run(program: &Program) {
     host::trace(&(&program.client.limits(), &program.server.limits(), program.flags));
-    let mut world = World::new(&program);
+    let mut world = World::new(program);
     if !program.flags.cold {
         world.exchange(true);
     }

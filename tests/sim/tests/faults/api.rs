@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use unbroken::{
-    Backoff, ClientConfig, ClusterKey, Endpoint, Event, Instant, Limits, LinkId, NetworkEvent, SendError, ServerConfig, ServerKey,
-    Session, Shard, State, Timing,
+    Backoff, ClientConfig, ClusterKey, Endpoint, Event, Instant, Limits, LinkId, NetworkEvent, SendError, ServerConfig,
+    ServerKey, Session, Shard, State, Timing,
 };
 use unbroken_sim::raw::frames;
 use unbroken_sim::{Options, Pair, Side};
@@ -38,8 +38,14 @@ fn f55_send_after_disconnect_gives_the_message_back() {
     guest.bench.session.disconnect(3);
     let message = Bytes::from_static(b"after");
     for _ in 0..3 {
-        assert_eq!(guest.bench.session.send(message.clone()), Err(SendError::Closed(message.clone())));
-        assert_eq!(guest.bench.session.send_unreliable(message.clone()), Err(SendError::Closed(message.clone())));
+        assert_eq!(
+            guest.bench.session.send(message.clone()),
+            Err(SendError::Closed(message.clone()))
+        );
+        assert_eq!(
+            guest.bench.session.send_unreliable(message.clone()),
+            Err(SendError::Closed(message.clone()))
+        );
         guest.bench.pump();
         guest.bench.pass(SECOND);
     }
@@ -57,7 +63,12 @@ fn f55_send_after_disconnect_gives_the_message_back() {
 
 #[test]
 fn f56_l10_send_over_the_cap_would_block_and_gives_the_message_back() {
-    let limits = Limits { unacked_messages: 4, message: 1024, unacked_bytes: 2048, ..Limits::default() };
+    let limits = Limits {
+        unacked_messages: 4,
+        message: 1024,
+        unacked_bytes: 2048,
+        ..Limits::default()
+    };
     for (size, fit) in [(1, 4), (1000, 2), (1024, 2)] {
         let mut guest = Guest::with(client_config().limits(limits.clone()).build().unwrap());
         let message = Bytes::from(vec![7; size]);
@@ -65,21 +76,38 @@ fn f56_l10_send_over_the_cap_would_block_and_gives_the_message_back() {
             assert_eq!(guest.bench.session.send(message.clone()).unwrap().0, n);
         }
         for _ in 0..100 {
-            assert_eq!(guest.bench.session.send(message.clone()), Err(SendError::WouldBlock(message.clone())));
+            assert_eq!(
+                guest.bench.session.send(message.clone()),
+                Err(SendError::WouldBlock(message.clone()))
+            );
         }
         assert_eq!(guest.bench.session.stats().unacked_messages, fit);
         guest.bench.pump();
-        assert_eq!(messages(&guest.hear()).len() as u64, fit, "nothing was dropped to make room");
+        assert_eq!(
+            messages(&guest.hear()).len() as u64,
+            fit,
+            "nothing was dropped to make room"
+        );
         assert!(!guest.bench.events.contains(&Event::Writable));
         guest.say(&frames::ack(fit, 4096, 1 << 20));
         assert_eq!(guest.bench.events.iter().filter(|e| **e == Event::Writable).count(), 1);
-        assert_eq!(guest.bench.session.send(message.clone()).unwrap().0, fit, "the number was not used up");
+        assert_eq!(
+            guest.bench.session.send(message.clone()).unwrap().0,
+            fit,
+            "the number was not used up"
+        );
     }
     // Too large for either end is another error, and comes at once.
     let mut guest = Guest::with(client_config().limits(limits).build().unwrap());
     let large = Bytes::from(vec![7; 1025]);
     let error = guest.bench.session.send(large.clone()).unwrap_err();
-    assert_eq!(error, SendError::TooLarge { message: large, max: 1024 });
+    assert_eq!(
+        error,
+        SendError::TooLarge {
+            message: large,
+            max: 1024
+        }
+    );
 }
 
 #[test]
@@ -87,11 +115,17 @@ fn f57_input_for_an_old_or_unknown_link_is_ignored() {
     let mut hand = Hand::new();
     let record = hand.wire.seal(&frames::data(0, &[b"late"]));
     let old = hand.link;
-    hand.assert_resumable(&unbroken_sim::raw::Resume { send_end: 1, ..Default::default() });
+    hand.assert_resumable(&unbroken_sim::raw::Resume {
+        send_end: 1,
+        ..Default::default()
+    });
     hand.bench.down(old);
     hand.bench.links.take(old);
     hand.bench.take_events();
-    let before = format!("{:?}", hand.bench.endpoint.session(hand.id).map(|s| (s.state(), s.stats())));
+    let before = format!(
+        "{:?}",
+        hand.bench.endpoint.session(hand.id).map(|s| (s.state(), s.stats()))
+    );
     for link in [old, LinkId(9999)] {
         hand.bench.input(link, &record);
         hand.bench.input(link, b"nonsense");
@@ -101,7 +135,13 @@ fn f57_input_for_an_old_or_unknown_link_is_ignored() {
         hand.bench.pump();
         assert!(hand.bench.links.quiet(link));
     }
-    assert_eq!(format!("{:?}", hand.bench.endpoint.session(hand.id).map(|s| (s.state(), s.stats()))), before);
+    assert_eq!(
+        format!(
+            "{:?}",
+            hand.bench.endpoint.session(hand.id).map(|s| (s.state(), s.stats()))
+        ),
+        before
+    );
     assert_eq!(hand.bench.take_events(), []);
     // The client.
     let mut guest = Guest::new();
@@ -176,7 +216,9 @@ fn f61_a_configuration_out_of_range_is_refused_and_names_the_field() {
         ("limits.detached", |l| l.detached = Duration::from_secs(86_401)),
         ("limits.tombstone", |l| l.tombstone = Duration::from_secs(86_401)),
         ("limits.tombstones", |l| l.tombstones = (1 << 24) + 1),
-        ("limits.unacked_bytes", |l| (l.message, l.unacked_bytes) = (16 << 20, 1 << 20)),
+        ("limits.unacked_bytes", |l| {
+            (l.message, l.unacked_bytes) = (16 << 20, 1 << 20)
+        }),
     ];
     for (field, change) in cases {
         let mut limits = Limits::default();
@@ -188,7 +230,8 @@ fn f61_a_configuration_out_of_range_is_refused_and_names_the_field() {
             assert!(error.to_string().contains(field) && !error.problem.is_empty());
         }
     }
-    let timing: [(&str, fn(&mut Timing)); 8] = [
+    type ChangeTiming = fn(&mut Timing);
+    let timing: [(&str, ChangeTiming); 8] = [
         ("timing.ack_messages", |t| t.ack_messages = 0),
         ("timing.ack_messages", |t| t.ack_messages = 4097),
         ("timing.ack_bytes", |t| t.ack_bytes = 0),
@@ -201,10 +244,14 @@ fn f61_a_configuration_out_of_range_is_refused_and_names_the_field() {
     for (field, change) in timing {
         let mut timing = Timing::default();
         change(&mut timing);
-        assert_eq!(client_config().timing(timing.clone()).build().err().expect(field).field, field);
+        assert_eq!(
+            client_config().timing(timing.clone()).build().err().expect(field).field,
+            field
+        );
         assert_eq!(server_config().timing(timing).build().err().expect(field).field, field);
     }
-    let backoff: [(&str, fn(&mut Backoff)); 5] = [
+    type ChangeBackoff = fn(&mut Backoff);
+    let backoff: [(&str, ChangeBackoff); 5] = [
         ("backoff.base", |b| b.base = Duration::ZERO),
         ("backoff.base", |b| b.base = Duration::from_secs(61)),
         ("backoff.cap", |b| b.cap = Duration::from_millis(1)),
@@ -214,13 +261,32 @@ fn f61_a_configuration_out_of_range_is_refused_and_names_the_field() {
     for (field, change) in backoff {
         let mut backoff = Backoff::default();
         change(&mut backoff);
-        assert_eq!(client_config().backoff(backoff).build().err().expect(field).field, field);
+        assert_eq!(
+            client_config().backoff(backoff).build().err().expect(field).field,
+            field
+        );
     }
-    assert_eq!(client_config().realm(vec![0; 256]).build().err().unwrap().field, "realm");
-    assert_eq!(client_config().credential(vec![0; 8193]).build().err().unwrap().field, "credential");
-    assert_eq!(server_config().realm(vec![0; 256]).build().err().unwrap().field, "realm");
-    assert_eq!(server_config().address("a".repeat(256)).build().err().unwrap().field, "address");
-    let pins = |n: u8| (1..n).fold(ClientConfig::builder(server_key().public()), |b, i| b.also_pin(unbroken::PublicKey([i; 32])));
+    assert_eq!(
+        client_config().realm(vec![0; 256]).build().err().unwrap().field,
+        "realm"
+    );
+    assert_eq!(
+        client_config().credential(vec![0; 8193]).build().err().unwrap().field,
+        "credential"
+    );
+    assert_eq!(
+        server_config().realm(vec![0; 256]).build().err().unwrap().field,
+        "realm"
+    );
+    assert_eq!(
+        server_config().address("a".repeat(256)).build().err().unwrap().field,
+        "address"
+    );
+    let pins = |n: u8| {
+        (1..n).fold(ClientConfig::builder(server_key().public()), |b, i| {
+            b.also_pin(unbroken::PublicKey([i; 32]))
+        })
+    };
     assert!(pins(8).build().is_ok());
     assert_eq!(pins(9).build().err().unwrap().field, "pins");
     let keys = |n: u8| {

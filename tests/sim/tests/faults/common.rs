@@ -20,7 +20,9 @@ pub fn server_config() -> ServerConfigBuilder {
 }
 
 pub fn client_config() -> ClientConfigBuilder {
-    ClientConfig::builder(server_key().public()).realm(REALM).credential(&b"me"[..])
+    ClientConfig::builder(server_key().public())
+        .realm(REALM)
+        .credential(&b"me"[..])
 }
 
 /// An endpoint with one established session, whose client the test plays.
@@ -43,12 +45,39 @@ impl Hand {
         let mut bench = ServerBench::new(config);
         let mut client = RawClient::new(server_key().public(), REALM, 11);
         let (link, wire, answer) = hello(&mut bench, &mut client);
-        assert!(matches!(answer, Accepted::Ok { recv_next: 0, recv_offset: 0, delivered: 0, .. }), "{answer:?}");
+        assert!(
+            matches!(
+                answer,
+                Accepted::Ok {
+                    recv_next: 0,
+                    recv_offset: 0,
+                    delivered: 0,
+                    ..
+                }
+            ),
+            "{answer:?}"
+        );
         let id = SessionId(client.session_id);
-        let mut hand = Hand { bench, client, link, wire, id, heard: Vec::new() };
+        let mut hand = Hand {
+            bench,
+            client,
+            link,
+            wire,
+            id,
+            heard: Vec::new(),
+        };
         hand.say(&frames::auth(b"me"));
-        assert!(hand.bench.take_events().iter().any(|e| matches!(e, Event::Established { session, .. } if *session == id)));
-        assert!(matches!(hand.hear()[0], RawFrame::AuthResult { verdict: 0, .. }), "{:?}", hand.heard);
+        assert!(
+            hand.bench
+                .take_events()
+                .iter()
+                .any(|e| matches!(e, Event::Established { session, .. } if *session == id))
+        );
+        assert!(
+            matches!(hand.hear()[0], RawFrame::AuthResult { verdict: 0, .. }),
+            "{:?}",
+            hand.heard
+        );
         hand.heard.clear();
         hand
     }
@@ -81,7 +110,10 @@ impl Hand {
         assert!(self.is_cut(), "the link stays");
         assert_eq!(self.state(), Some(State::Connecting), "the session is not detached");
         let events = self.bench.take_events();
-        assert!(events.iter().any(|e| matches!(e, Event::HandoverBegin { .. })), "{events:?}");
+        assert!(
+            events.iter().any(|e| matches!(e, Event::HandoverBegin { .. })),
+            "{events:?}"
+        );
         assert!(!events.iter().any(|e| matches!(e, Event::Closed(_))), "{events:?}");
     }
 
@@ -150,10 +182,15 @@ impl Guest {
         let served = server.read(&flight);
         let (answer, wire) = server.accept(served, 0, 0, 0);
         bench.input(link, &answer);
-        let mut guest = Guest { bench, server, link, wire };
+        let mut guest = Guest {
+            bench,
+            server,
+            link,
+            wire,
+        };
         let heard = guest.hear();
         assert!(heard.contains(&RawFrame::Auth(b"me".to_vec())), "U-42: {heard:?}");
-        guest.say(&frames::auth_result(0, 0, b"hi"));
+        guest.say(&[frames::auth_result(0, 0, b"hi"), pongs(&heard)].concat());
         assert_eq!(guest.bench.session.state(), State::Established);
         guest
     }
@@ -168,8 +205,31 @@ impl Guest {
         self.wire.open(&bytes)
     }
 
+    /// Hears, and answers what is a PING.
+    pub fn answer(&mut self) -> Vec<RawFrame> {
+        let heard = self.hear();
+        let answers = pongs(&heard);
+        if !answers.is_empty() {
+            self.say(&answers);
+        }
+        heard
+    }
+
     pub fn is_cut(&self) -> bool {
         self.bench.links.closed.contains(&self.link)
+    }
+
+    /// Lets time pass, answering what is asked on the link.
+    pub fn live(&mut self, time: Duration) {
+        let until = self.bench.now + time;
+        while self.bench.now < until {
+            for frame in self.hear() {
+                if let RawFrame::Ping(token) = frame {
+                    self.say(&frames::pong(token));
+                }
+            }
+            self.bench.pass(MS);
+        }
     }
 
     /// The next link it opens is resumed; what the RESUME said.
@@ -185,9 +245,22 @@ impl Guest {
     }
 
     pub fn assert_open(&self) {
-        assert!(!self.bench.events.iter().any(|e| matches!(e, Event::Closed(_))), "{:?}", self.bench.events);
+        assert!(
+            !self.bench.events.iter().any(|e| matches!(e, Event::Closed(_))),
+            "{:?}",
+            self.bench.events
+        );
         assert_ne!(self.bench.session.state(), State::Closed);
     }
+}
+
+/// The answers to the PINGs among these frames.
+pub fn pongs(frames: &[RawFrame]) -> Vec<u8> {
+    let pong = |frame: &RawFrame| match frame {
+        RawFrame::Ping(token) => frames::pong(*token),
+        _ => Vec::new(),
+    };
+    frames.iter().flat_map(pong).collect()
 }
 
 /// The frames that carry messages, taken apart: number and bytes.

@@ -42,10 +42,10 @@ fn happen(pair: &mut Pair, what: Happens) {
     match what {
         Happens::ClientSends => {
             pair.say_more(0, Side::Client);
-        },
+        }
         Happens::ServerSends => {
             pair.say_more(0, Side::Server);
-        },
+        }
         Happens::BothSend => {
             pair.say_more(0, Side::Server);
             pair.say_more(0, Side::Client);
@@ -134,11 +134,19 @@ fn l2_everything_at_every_step() {
 
 #[test]
 fn l2_two_things_at_every_pair_of_steps() {
-    let things = [Happens::BothSend, Happens::LinksDie, Happens::LinksBlackHole, Happens::NetworkChanged];
+    let things = [
+        Happens::BothSend,
+        Happens::LinksDie,
+        Happens::LinksBlackHole,
+        Happens::NetworkChanged,
+    ];
     for scene in [Scene::Resume, Scene::MakeBeforeBreak] {
         for first in things {
             for second in things {
-                for (step, gap) in (0..40).step_by(3).flat_map(|step| (1..30).step_by(4).map(move |gap| (step, gap))) {
+                for (step, gap) in (0..40)
+                    .step_by(3)
+                    .flat_map(|step| (1..30).step_by(4).map(move |gap| (step, gap)))
+                {
                     let mut pair = set(scene, 2);
                     steps(&mut pair, step);
                     happen(&mut pair, first);
@@ -178,7 +186,10 @@ fn l21_the_end_at_every_step() {
                         assert!(!by_client || pair.clients[0].host.links.is_empty());
                     }
                     let other = pair.talk(0, Side::Client).life.closed;
-                    assert!(by_client || !asked || other.is_some(), "a client comes back and is told");
+                    assert!(
+                        by_client || !asked || other.is_some(),
+                        "a client comes back and is told"
+                    );
                 }
             }
         }

@@ -30,9 +30,15 @@ fn delays_until(side: Side) -> u128 {
     let opened = pair.clients[0].links_opened;
     pair.run_to("a dial", Duration::from_secs(5), |w| w.clients[0].links_opened > opened);
     let dialled = pair.now();
-    pair.run_to("the replay", Duration::from_secs(5), |w| w.talk(0, side).reader.received == 1);
+    pair.run_to("the replay", Duration::from_secs(5), |w| {
+        w.talk(0, side).reader.received == 1
+    });
     let passed = pair.now().since(dialled).as_micros();
-    assert_eq!(passed % ONE_WAY.as_micros(), 0, "not a whole number of delays: {passed} us");
+    assert_eq!(
+        passed % ONE_WAY.as_micros(),
+        0,
+        "not a whole number of delays: {passed} us"
+    );
     passed / ONE_WAY.as_micros()
 }
 
@@ -67,6 +73,8 @@ fn a_first_connect_costs_tcp_connect_and_1_round_trip_to_the_server() {
     options.app.messages = [1, 0];
     let mut pair = Pair::new(options, 1);
     let start = pair.now();
-    pair.run_to("the first message", Duration::from_secs(5), |w| w.talk(0, Side::Server).reader.received == 1);
+    pair.run_to("the first message", Duration::from_secs(5), |w| {
+        w.talk(0, Side::Server).reader.received == 1
+    });
     assert_eq!(pair.now().since(start).as_micros(), (2 + 2 + 1) * ONE_WAY.as_micros());
 }

@@ -21,7 +21,11 @@ fn f70_a_clock_that_goes_backwards_is_clamped() {
     for step in 0..50u64 {
         let good = hand.bench.now;
         // An hour back, or before everything.
-        let wrong = if step % 2 == 0 { back(good, Duration::from_secs(900)) } else { Instant::ZERO };
+        let wrong = if step % 2 == 0 {
+            back(good, Duration::from_secs(900))
+        } else {
+            Instant::ZERO
+        };
         hand.bench.now = wrong;
         hand.say(&frames::data(step, &[&step.to_be_bytes()]));
         hand.bench.endpoint.handle_timeout(wrong);
@@ -36,13 +40,17 @@ fn f70_a_clock_that_goes_backwards_is_clamped() {
         guest.bench.session.handle_timeout(wrong);
         guest.bench.pump();
         guest.bench.now = good;
-        guest.bench.pass(100 * MS);
+        guest.live(100 * MS);
     }
     assert_eq!(hand.delivered().len(), 50);
     assert_eq!(guest.bench.received.len(), 50);
     assert!(!hand.is_cut() && !guest.is_cut());
     // Time stood still, it did not run twice: the ACKs came, no link was suspected.
-    assert!(hand.hear().iter().any(|f| matches!(f, RawFrame::Ack { recv_next: 50, .. })));
+    assert!(
+        hand.hear()
+            .iter()
+            .any(|f| matches!(f, RawFrame::Ack { recv_next: 50, .. }))
+    );
     assert_eq!(guest.bench.session.stats().suspicions, 0);
     let stats = guest.bench.session.stats();
     assert!(stats.rtt.is_none_or(|rtt| rtt < SECOND), "{stats:?}");
@@ -73,8 +81,17 @@ fn f71_after_an_hour_without_ticks_each_timer_fires_once() {
     hand.bench.pump();
     let events = hand.bench.take_events();
     assert_eq!(events.iter().filter(|e| matches!(e, Event::Closed(_))).count(), 1);
-    assert_eq!(events.iter().filter(|e| matches!(e, Event::HandoverFailed { .. })).count(), 1);
-    assert_eq!(hand.bench.endpoint.poll_timeout().filter(|t| *t <= hand.bench.now), None);
+    assert_eq!(
+        events
+            .iter()
+            .filter(|e| matches!(e, Event::HandoverFailed { .. }))
+            .count(),
+        1
+    );
+    assert_eq!(
+        hand.bench.endpoint.poll_timeout().filter(|t| *t <= hand.bench.now),
+        None
+    );
     // A delayed ACK: one.
     let mut hand = Hand::new();
     hand.say(&frames::data(0, &[b"x"]));
@@ -82,7 +99,10 @@ fn f71_after_an_hour_without_ticks_each_timer_fires_once() {
     hand.bench.endpoint.handle_timeout(hand.bench.now);
     hand.bench.pump();
     if !hand.is_cut() {
-        assert_eq!(hand.hear().iter().filter(|f| matches!(f, RawFrame::Ack { .. })).count(), 1);
+        assert_eq!(
+            hand.hear().iter().filter(|f| matches!(f, RawFrame::Ack { .. })).count(),
+            1
+        );
     }
     // A client that cannot connect: one wish at a time.
     let mut bench = unbroken_sim::ClientBench::new(client_config().build().unwrap());
@@ -112,17 +132,26 @@ fn f72_a_storm_of_ticks_costs_nothing_but_the_calls() {
         let (writes, due) = (bench.links.writes, bench.endpoint.poll_timeout());
         let started = std::time::Instant::now();
         for tick in 0..200_000u64 {
-            bench.endpoint.handle_timeout(bench.now + Duration::from_micros(tick % 7));
+            bench
+                .endpoint
+                .handle_timeout(bench.now + Duration::from_micros(tick % 7));
             let _ = bench.endpoint.poll_timeout();
         }
         let took = started.elapsed();
         bench.pump();
-        assert_eq!((bench.links.writes, bench.endpoint.poll_timeout()), (writes, due), "a tick did something");
+        assert_eq!(
+            (bench.links.writes, bench.endpoint.poll_timeout()),
+            (writes, due),
+            "a tick did something"
+        );
         took
     };
     let (few, many) = (storm(&mut crowd(2)), storm(&mut crowd(1000)));
     // The same work, whatever the number of sessions: a scan of all of them would be five hundred times as much.
-    assert!(many < few * 50 + Duration::from_millis(100), "{few:?} for 2 sessions, {many:?} for 1000");
+    assert!(
+        many < few * 50 + Duration::from_millis(100),
+        "{few:?} for 2 sessions, {many:?} for 1000"
+    );
     // The client.
     let mut guest = Guest::new();
     guest.bench.pass(SECOND);
@@ -131,6 +160,9 @@ fn f72_a_storm_of_ticks_costs_nothing_but_the_calls() {
         guest.bench.session.handle_timeout(guest.bench.now);
     }
     guest.bench.pump();
-    assert_eq!((guest.bench.links.writes, guest.bench.session.poll_timeout()), (writes, due));
+    assert_eq!(
+        (guest.bench.links.writes, guest.bench.session.poll_timeout()),
+        (writes, due)
+    );
     assert_eq!(guest.bench.session.state(), State::Established);
 }

@@ -27,7 +27,9 @@ fn hints_in_swarms_end_on_one_link() {
     let mut road = Road::new(quiet(), 2);
     road.establish();
     for n in 0..200 {
-        road.hint(NetworkEvent::Changed([CELLULAR, unbroken_sim::links::road::WIFI][n % 2]));
+        road.hint(NetworkEvent::Changed(
+            [CELLULAR, unbroken_sim::links::road::WIFI][n % 2],
+        ));
         road.say(if n % 2 == 0 { Side::Client } else { Side::Server });
         road.run_for(SECOND / 30);
     }

@@ -10,7 +10,13 @@ use crate::{HOUR, MS, SECOND, one_network, patient_server, quiet};
 
 #[test]
 fn f101_a_half_open_link_of_15_minutes_is_found_by_the_probe() {
-    let mut road = Road::new(Setup { server: patient_server().build().unwrap(), ..one_network(quiet()) }, 1);
+    let mut road = Road::new(
+        Setup {
+            server: patient_server().build().unwrap(),
+            ..one_network(quiet())
+        },
+        1,
+    );
     road.establish_blind();
     road.strand(0);
     let from = road.now();
@@ -43,7 +49,10 @@ fn a_walk_out_asks_for_the_other_network_at_once_and_loses_nothing() {
     let mut road = Road::new(Setup::new(), 3);
     road.establish();
     let from = road.now();
-    road.paths[0].weather = Weather::Fading { from, lasts: 5 * SECOND };
+    road.paths[0].weather = Weather::Fading {
+        from,
+        lasts: 5 * SECOND,
+    };
     road.run_for(10 * SECOND);
     road.finish();
     assert_eq!(road.networks_asked(from), [Some(CELLULAR)].into());
@@ -74,11 +83,23 @@ fn a_stalled_application_keeps_no_link_under_suspicion() {
 
 #[test]
 fn bulk_on_a_thin_line_is_slow_and_not_suspect() {
-    for (sender, bandwidth) in [(Side::Client, 50_000), (Side::Server, 50_000), (Side::Client, 400_000), (Side::Server, 400_000)] {
+    for (sender, bandwidth) in [
+        (Side::Client, 50_000),
+        (Side::Server, 50_000),
+        (Side::Client, 400_000),
+        (Side::Server, 400_000),
+    ] {
         for size in [1000, 60_000] {
             let mut path = Path::fair();
             path.bandwidth = bandwidth;
-            let mut road = Road::new(Setup { paths: vec![path], size, ..quiet() }, 5);
+            let mut road = Road::new(
+                Setup {
+                    paths: vec![path],
+                    size,
+                    ..quiet()
+                },
+                5,
+            );
             road.establish_blind();
             let mut left = 1_000_000 / size;
             while left > 0 {
@@ -90,33 +111,64 @@ fn bulk_on_a_thin_line_is_slow_and_not_suspect() {
             }
             road.run_to("all is through", 120 * SECOND, |r| r.is_settled());
             let stats = road.phone.stats();
-            assert_eq!((stats.suspicions, stats.links), (0, 1), "{sender:?} at {bandwidth} bytes a second, messages of {size}");
+            assert_eq!(
+                (stats.suspicions, stats.links),
+                (0, 1),
+                "{sender:?} at {bandwidth} bytes a second, messages of {size}"
+            );
         }
     }
 }
 
 #[test]
 fn a_slow_link_is_not_suspected_and_what_it_costs_is_bounded() {
-    for weather in [Weather::Fair { jitter: 75 * MS }, Weather::Bursts { calm: 10 * SECOND, burst: 2 * SECOND, jitter: 75 * MS }] {
+    for weather in [
+        Weather::Fair { jitter: 75 * MS },
+        Weather::Bursts {
+            calm: 10 * SECOND,
+            burst: 2 * SECOND,
+            jitter: 75 * MS,
+        },
+    ] {
         let path = || Path::new(25 * MS, weather);
-        let mut road = Road::new(Setup { paths: vec![path(), path()], ..Setup::new() }, 6);
+        let mut road = Road::new(
+            Setup {
+                paths: vec![path(), path()],
+                ..Setup::new()
+            },
+            6,
+        );
         road.establish();
         road.run_for(600 * SECOND);
         road.finish();
         let stats = road.phone.stats();
         assert_eq!(stats.suspicions, 0, "{weather:?}");
-        assert!(stats.spares <= 4 + 20, "{weather:?}: {} connections made ahead in ten minutes", stats.spares);
+        assert!(
+            stats.spares <= 4 + 20,
+            "{weather:?}: {} connections made ahead in ten minutes",
+            stats.spares
+        );
     }
 }
 
 #[test]
 fn an_idle_session_probes_once_in_25_seconds_and_never_while_suspended() {
-    let mut road = Road::new(Setup { server: patient_server().build().unwrap(), ..quiet() }, 7);
+    let mut road = Road::new(
+        Setup {
+            server: patient_server().build().unwrap(),
+            ..quiet()
+        },
+        7,
+    );
     road.establish();
     road.run_for(5 * SECOND);
     let writes = road.phone_writes;
     road.run_for(HOUR);
-    assert!((120..=144).contains(&(road.phone_writes - writes)), "{}", road.phone_writes - writes);
+    assert!(
+        (120..=144).contains(&(road.phone_writes - writes)),
+        "{}",
+        road.phone_writes - writes
+    );
     road.hint(unbroken::NetworkEvent::Suspend);
     let writes = road.phone_writes;
     road.run_for(HOUR);
@@ -136,7 +188,11 @@ fn the_old_link_recovers_while_the_new_one_cannot_be_made() {
     road.run_for(20 * SECOND);
     road.finish();
     assert_eq!(road.links_on(1), 0);
-    assert!(road.downtime(from, 27 * MS) < 2 * SECOND, "{:?}", road.downtime(from, Duration::ZERO));
+    assert!(
+        road.downtime(from, 27 * MS) < 2 * SECOND,
+        "{:?}",
+        road.downtime(from, Duration::ZERO)
+    );
 }
 
 #[test]

@@ -19,18 +19,31 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 
 /// Both networks, nobody says anything by himself.
 pub fn quiet() -> Setup {
-    Setup { every: [Duration::ZERO; 2], ..Setup::new() }
+    Setup {
+        every: [Duration::ZERO; 2],
+        ..Setup::new()
+    }
 }
 
 pub fn one_network(setup: Setup) -> Setup {
-    Setup { paths: vec![Path::fair()], ..setup }
+    Setup {
+        paths: vec![Path::fair()],
+        ..setup
+    }
 }
 
 /// A server that keeps a detached session for a day.
 pub fn patient_server() -> ServerConfigBuilder {
-    server_config().limits(Limits { detached: 24 * HOUR, ..Limits::default() })
+    server_config().limits(Limits {
+        detached: 24 * HOUR,
+        ..Limits::default()
+    })
 }
 
 pub fn handovers(road: &Road) -> usize {
-    road.apps[0].events.iter().filter(|(_, event)| matches!(event, Event::HandoverEnd(_))).count()
+    road.apps[0]
+        .events
+        .iter()
+        .filter(|(_, event)| matches!(event, Event::HandoverEnd(_)))
+        .count()
 }

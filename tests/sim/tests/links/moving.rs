@@ -11,7 +11,13 @@ use crate::{HOUR, MS, SECOND, handovers, patient_server, quiet};
 fn l26_asleep_for_an_hour_then_resumed_whether_the_clock_ran_or_stood_still() {
     for stood_still in [None, Some(HOUR)] {
         for cut in [false, true] {
-            let mut road = Road::new(Setup { server: patient_server().build().unwrap(), ..Setup::new() }, 1);
+            let mut road = Road::new(
+                Setup {
+                    server: patient_server().build().unwrap(),
+                    ..Setup::new()
+                },
+                1,
+            );
             road.establish();
             road.sleep();
             let writes = road.phone_writes;
@@ -43,19 +49,32 @@ fn l26_asleep_longer_than_the_session_lives_is_an_honest_end() {
     road.wake(None);
     road.run_to("the end", 5 * SECOND, |r| r.apps[0].life.closed.is_some());
     let reason = road.apps[0].life.closed;
-    assert!(matches!(reason, Some(CloseReason::Expired | CloseReason::UnknownSession)), "{reason:?}");
+    assert!(
+        matches!(reason, Some(CloseReason::Expired | CloseReason::UnknownSession)),
+        "{reason:?}"
+    );
 }
 
 #[test]
 fn l25_a_client_that_only_receives_speaks_first_after_it_moved() {
     // In the middle of what it receives, and nobody tells it.
-    let mut road = Road::new(Setup { every: [core::time::Duration::ZERO, 20 * MS], ..Setup::new() }, 3);
+    let mut road = Road::new(
+        Setup {
+            every: [core::time::Duration::ZERO, 20 * MS],
+            ..Setup::new()
+        },
+        3,
+    );
     road.establish();
     let from = road.now();
     road.strand(0);
     road.run_for(3 * SECOND);
     road.finish();
-    assert!(road.downtime(from, 27 * MS) < SECOND, "{:?}", road.downtime(from, 27 * MS));
+    assert!(
+        road.downtime(from, 27 * MS) < SECOND,
+        "{:?}",
+        road.downtime(from, 27 * MS)
+    );
     // In silence, with a hint: what the server says afterwards comes at once, on the new way.
     let mut road = Road::new(quiet(), 4);
     road.establish();
@@ -77,14 +96,24 @@ fn a_change_with_both_networks_up_has_no_downtime() {
         road.run_for(3 * SECOND);
         road.finish();
         assert_eq!((handovers(&road), road.links_on(0), road.links_on(1)), (1, 0, 1));
-        assert!(road.downtime(from, 27 * MS) <= 2 * MS, "{:?}", road.downtime(from, 27 * MS));
+        assert!(
+            road.downtime(from, 27 * MS) <= 2 * MS,
+            "{:?}",
+            road.downtime(from, 27 * MS)
+        );
         assert!(road.told_downtime(from).is_zero());
     }
 }
 
 #[test]
 fn f105_flapping_100_times_a_minute_is_answered_by_backing_off_and_leaks_nothing() {
-    let mut road = Road::new(Setup { every: [200 * MS; 2], ..Setup::new() }, 5);
+    let mut road = Road::new(
+        Setup {
+            every: [200 * MS; 2],
+            ..Setup::new()
+        },
+        5,
+    );
     road.establish();
     let from = road.now();
     let before = road.asked.len();
@@ -104,6 +133,9 @@ fn f105_flapping_100_times_a_minute_is_answered_by_backing_off_and_leaks_nothing
     road.run_for(120 * SECOND);
     assert_eq!(road.open_links(), (1, 1));
     assert_eq!((road.servers[0].links(), road.servers[0].sessions()), (1, 1));
-    let begun = road.apps[0].events.iter().filter(|(at, e)| *at >= from && matches!(e, Event::HandoverBegin { .. }));
+    let begun = road.apps[0]
+        .events
+        .iter()
+        .filter(|(at, e)| *at >= from && matches!(e, Event::HandoverBegin { .. }));
     assert_eq!(begun.count(), handovers(&road), "each has one end");
 }

@@ -4,7 +4,8 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use unbroken::{
-    ClientConfig, CloseReason, ClusterKey, Endpoint, Instant, LinkId, Output, Seed, ServerConfig, ServerKey, Session, State,
+    ClientConfig, CloseReason, ClusterKey, Endpoint, Instant, LinkId, Output, Seed, ServerConfig, ServerKey, Session,
+    State,
 };
 use unbroken_sim::links::road::{server_config, server_key};
 use unbroken_sim::links::{Road, Route, Setup};
@@ -47,7 +48,10 @@ fn exchange(client: &mut Session, server: &mut Endpoint, name: u64, now: Instant
 fn l27_10_000_clients_told_to_leave_within_10_seconds_do_so_evenly() {
     const CLIENTS: u64 = 10_000;
     let key = server_key();
-    let config = ServerConfig::builder(key.clone(), ClusterKey::from_bytes([1; 32]).unwrap()).authorise_all(true).build().unwrap();
+    let config = ServerConfig::builder(key.clone(), ClusterKey::from_bytes([1; 32]).unwrap())
+        .authorise_all(true)
+        .build()
+        .unwrap();
     let client_config = Arc::new(ClientConfig::builder(key.public()).build().unwrap());
     let mut now = Instant::from_millis(1000);
     let mut server = Endpoint::new(Arc::new(config), Seed::new([1; 32]), now);
@@ -62,7 +66,7 @@ fn l27_10_000_clients_told_to_leave_within_10_seconds_do_so_evenly() {
         })
         .collect();
     let window = 10 * SECOND;
-    server.drain(window, "");
+    server.drain(window, "").unwrap();
     // Everybody hears of it at the same moment.
     let mut buffer = vec![0; 65536];
     while let Some(output) = server.poll_output(&mut buffer, now) {
@@ -92,7 +96,10 @@ fn l27_10_000_clients_told_to_leave_within_10_seconds_do_so_evenly() {
     let first: u64 = bins[..10].iter().sum();
     assert!((900..1100).contains(&first), "the first second's share: {first}");
     let expected = first as f64 / 10.0;
-    let chi: f64 = bins[..10].iter().map(|n| (*n as f64 - expected).powi(2) / expected).sum();
+    let chi: f64 = bins[..10]
+        .iter()
+        .map(|n| (*n as f64 - expected).powi(2) / expected)
+        .sum();
     assert!(chi < 27.9, "9 degrees of freedom, 0.1 %: {chi}");
 }
 
@@ -101,11 +108,15 @@ fn drain_moves_a_session_without_downtime() {
     let mut road = Road::new(Setup::new(), 1);
     road.establish();
     let from = road.now();
-    road.servers[0].drain(2 * SECOND, "");
+    road.servers[0].drain(2 * SECOND, "").unwrap();
     road.run_for(6 * SECOND);
     road.finish();
     assert_eq!(road.phone.stats().handovers, 1);
-    assert!(road.downtime(from, 27 * MS) <= 2 * MS, "{:?}", road.downtime(from, 27 * MS));
+    assert!(
+        road.downtime(from, 27 * MS) <= 2 * MS,
+        "{:?}",
+        road.downtime(from, 27 * MS)
+    );
 }
 
 #[test]
@@ -113,14 +124,26 @@ fn keys_announced_before_the_old_one_retires_are_believed_after_it() {
     let next_key = || ServerKey::from_bytes([0x52; 32]).unwrap();
     for announced in [true, false] {
         let server = server_config().also_key(next_key()).build().unwrap();
-        let mut road = Road::new(Setup { server, servers: 2, ..one_network(quiet()) }, 2);
+        let mut road = Road::new(
+            Setup {
+                server,
+                servers: 2,
+                ..one_network(quiet())
+            },
+            2,
+        );
         // Another process, which has retired the old key and does not know the session.
         let cluster = ClusterKey::from_bytes([0xc1; 32]).unwrap();
-        let config = ServerConfig::builder(next_key(), cluster).realm("road").build().unwrap();
+        let config = ServerConfig::builder(next_key(), cluster)
+            .realm("road")
+            .build()
+            .unwrap();
         road.servers[1] = Endpoint::new(Arc::new(config), Seed::new([9; 32]), road.now());
         road.establish_blind();
         if announced {
-            road.servers[0].announce_keys(&[(next_key().public(), Duration::from_secs(3600))]);
+            road.servers[0]
+                .announce_keys(&[(next_key().public(), Duration::from_secs(3600))])
+                .unwrap();
             road.say(unbroken_sim::Side::Server);
             road.run_for(SECOND);
         }
