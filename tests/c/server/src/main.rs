@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     };
     let server = Server::builder(config).workers(1).serve("127.0.0.1:0", echo).await?;
-    let plan = Plan::new(seed, Duration::from_millis(250));
+    let plan = Plan::new(seed, Duration::from_millis(150));
     let proxy = Proxy::start("127.0.0.1:0".parse()?, server.local_addr(), plan).await?;
     println!("{}", proxy.local_addr().port());
     let mut input = tokio::io::stdin();
