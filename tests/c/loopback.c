@@ -3,7 +3,15 @@
 
 enum { MESSAGES = 400, MOST = 3000 };
 
+/* What differs between the tests. */
 typedef struct {
+    const unbroken_limits *limits;
+    int ask_on_resume, refuse;
+    const char *address;
+} options;
+
+typedef struct {
+    options asked;
     unbroken_session *session;
     unbroken_endpoint *endpoint;
     unbroken_loopback *loopback;
@@ -60,13 +68,15 @@ static void endpoint_events(world *w) {
             OK(unbroken_endpoint_event_data(w->endpoint, data, sizeof data, &length));
             CHECK(length == 6 && memcmp(data, "ticket", 6) == 0);
             memcpy(w->id, event.session, 16);
-            OK(unbroken_endpoint_session_authorise(w->endpoint, w->id, 1, 0, (const uint8_t *)"welcome", 7));
+            OK(unbroken_endpoint_session_authorise(w->endpoint, w->id, !w->asked.refuse, 77, (const uint8_t *)"welcome", 7));
             STATUS(unbroken_endpoint_session_authorise(w->endpoint, w->id, 1, 0, NULL, 0), UNBROKEN_EMPTY);
             break;
         }
         case UNBROKEN_EVENT_RESUME_REQUEST:
             w->resumes++;
-            OK(unbroken_endpoint_session_answer_resume(w->endpoint, event.session, 1, 0));
+            OK(unbroken_endpoint_session_answer_resume(w->endpoint, event.session, !w->asked.refuse, 78));
+            STATUS(unbroken_endpoint_session_answer_resume(w->endpoint, event.session, 1, 0),
+                   w->asked.refuse ? UNBROKEN_ERR_UNKNOWN_SESSION : UNBROKEN_EMPTY);
             break;
         case UNBROKEN_EVENT_READABLE: w->readable++; break;
         case UNBROKEN_EVENT_CLOSED:
@@ -120,13 +130,14 @@ static void settle(world *w) {
     CHECK(state_of(w->session) == UNBROKEN_STATE_ESTABLISHED);
 }
 
-static void begin(world *w, const unbroken_limits *limits, int ask_on_resume) {
+static void begin(world *w, options asked) {
     unbroken_client_config client;
     unbroken_server_config server;
     unbroken_backoff backoff;
     unbroken_timing timing;
     uint8_t pin[32], keys[64], seed[32];
     memset(w, 0, sizeof *w);
+    w->asked = asked;
     w->now = 1000000;
     client_config(&client, pin);
     client.credential = (const uint8_t *)"ticket";
@@ -138,9 +149,15 @@ static void begin(world *w, const unbroken_limits *limits, int ask_on_resume) {
     OK(unbroken_timing_init(&timing, sizeof timing));
     client.backoff = &backoff;
     client.timing = &timing;
-    client.limits = limits;
+    client.limits = asked.limits;
     server_config(&server, keys);
-    server.ask_on_resume = (uint8_t)ask_on_resume;
+    server.shard_index = 2;
+    server.shard_count = 4;
+    server.ask_on_resume = (uint8_t)asked.ask_on_resume;
+    if (asked.address != NULL) {
+        server.address = (const uint8_t *)asked.address;
+        server.address_len = strlen(asked.address);
+    }
     /* Constant seeds: every run is the same. */
     constant_key(seed, 1);
     OK(unbroken_session_connect(&client, seed, w->now, &w->session));
@@ -149,6 +166,9 @@ static void begin(world *w, const unbroken_limits *limits, int ask_on_resume) {
     OK(unbroken_loopback_new(w->session, w->endpoint, &w->loopback));
     STATUS(unbroken_session_id(w->session, seed), UNBROKEN_EMPTY);
     go(w, 12);
+    if (asked.refuse && !asked.ask_on_resume) {
+        return;
+    }
     CHECK(w->established == 1);
     CHECK(state_of(w->session) == UNBROKEN_STATE_ESTABLISHED);
     int32_t state = -1;
@@ -165,7 +185,8 @@ static void end(world *w) {
 static void through_cuts(void) {
     world w;
     uint8_t message[MOST];
-    begin(&w, NULL, 1);
+    options asked = {NULL, 1, 0, NULL};
+    begin(&w, asked);
     for (uint64_t n = 0; n < MESSAGES; n++) {
         uint64_t number = 99;
         OK(unbroken_session_send(w.session, message, fill_message(message, n, MOST), &number));
@@ -215,7 +236,8 @@ static void full_and_room_again(void) {
     memset(message, 1, sizeof message);
     OK(unbroken_limits_init(&limits, sizeof limits));
     limits.unacked_messages = 3;
-    begin(&w, &limits, 0);
+    options asked = {&limits, 0, 0, NULL};
+    begin(&w, asked);
     for (uint64_t n = 0; n < 3; n++) {
         OK(unbroken_session_send(w.session, message, fill_message(message, n, 64), NULL));
     }
@@ -242,7 +264,8 @@ static void full_and_room_again(void) {
 
 static void given_up_and_retried(void) {
     world w;
-    begin(&w, NULL, 0);
+    options asked = {NULL, 0, 0, NULL};
+    begin(&w, asked);
     OK(unbroken_loopback_refuse(w.loopback, 1));
     OK(unbroken_loopback_cut(w.loopback, w.now));
     STATUS(unbroken_session_send_unreliable(w.session, (const uint8_t *)"pong", 4), UNBROKEN_ERR_NO_LINK);
@@ -278,7 +301,8 @@ static void given_up_and_retried(void) {
 
 static void expired(void) {
     world w;
-    begin(&w, NULL, 0);
+    options asked = {NULL, 0, 0, NULL};
+    begin(&w, asked);
     OK(unbroken_loopback_cut(w.loopback, w.now));
     w.now += 40 * 1000000ull;
     OK(unbroken_endpoint_handle_timeout(w.endpoint, w.now));
@@ -296,6 +320,63 @@ static void expired(void) {
     OK(unbroken_loopback_free(w.loopback));
 }
 
+static void refused(void) {
+    world w;
+    options asked = {NULL, 0, 1, NULL};
+    begin(&w, asked);
+    CHECK(w.closed == 1 && w.reason == UNBROKEN_CLOSE_REFUSED && w.code == 77);
+    CHECK(w.server_closed == 1 && w.server_reason == UNBROKEN_CLOSE_REFUSED && w.server_code == 77);
+    end(&w);
+}
+
+static void resume_refused(void) {
+    world w;
+    options asked = {NULL, 1, 0, NULL};
+    begin(&w, asked);
+    w.asked.refuse = 1;
+    OK(unbroken_loopback_cut(w.loopback, w.now));
+    go(&w, 200);
+    CHECK(w.closed == 1 && w.reason == UNBROKEN_CLOSE_REFUSED && w.code == 78);
+    end(&w);
+}
+
+static void closed_by_the_server(void) {
+    world w;
+    options asked = {NULL, 0, 0, NULL};
+    begin(&w, asked);
+    OK(unbroken_endpoint_session_close(w.endpoint, w.id, 5));
+    go(&w, 50);
+    CHECK(w.closed == 1 && w.reason == UNBROKEN_CLOSE_PEER && w.code == 5);
+    CHECK(w.server_closed == 1 && w.server_reason == UNBROKEN_CLOSE_LOCAL && w.server_code == 5);
+    end(&w);
+}
+
+/* Where to dial, and on which network. */
+static void targets(void) {
+    world w;
+    options asked = {NULL, 0, 0, "game-7.example:4433"};
+    unbroken_output output;
+    uint8_t buffer[UNBROKEN_MIN_BUFFER];
+    begin(&w, asked);
+    OK(unbroken_session_handle_network(w.session, UNBROKEN_NETWORK_CHANGED, 3, w.now));
+    OK(unbroken_session_poll_output(w.session, buffer, sizeof buffer, w.now, &output));
+    CHECK(output.kind == UNBROKEN_OUTPUT_OPEN_LINK && output.has_network == 1 && output.network == 3);
+    CHECK(output.len == strlen(asked.address) && strcmp((const char *)buffer, asked.address) == 0);
+
+    /* The flight on the new link leads to the endpoint that has the session. */
+    uint8_t flight[4096], keys[64];
+    uint32_t shard = 0;
+    unbroken_server_config server;
+    server_config(&server, keys);
+    OK(unbroken_session_handle_link_up(w.session, output.link, w.now));
+    OK(unbroken_session_poll_output(w.session, flight, sizeof flight, w.now, &output));
+    CHECK(output.kind == UNBROKEN_OUTPUT_SEND && output.len > UNBROKEN_ROUTE_NEEDED);
+    STATUS(unbroken_route(server.cluster_key, 4, flight, UNBROKEN_ROUTE_NEEDED - 1, &shard), UNBROKEN_EMPTY);
+    OK(unbroken_route(server.cluster_key, 4, flight, UNBROKEN_ROUTE_NEEDED, &shard));
+    CHECK(shard == 2);
+    end(&w);
+}
+
 int main(void) {
     CHECK(unbroken_abi_version() == UNBROKEN_ABI_VERSION);
     CHECK(strlen(unbroken_version()) >= 5);
@@ -303,6 +384,10 @@ int main(void) {
     full_and_room_again();
     given_up_and_retried();
     expired();
+    refused();
+    resume_refused();
+    closed_by_the_server();
+    targets();
     passed("loopback");
     return 0;
 }

@@ -33,6 +33,10 @@
 // The names are C's, so that what is read here is what the header says.
 #![allow(non_camel_case_types)]
 
+// Where panics abort there is nothing to catch, and a game server dies of what should have closed one session.
+#[cfg(not(any(panic = "unwind", target_family = "wasm")))]
+compile_error!("unbroken-c promises that panics are caught: build it with panic = \"unwind\"");
+
 mod call;
 mod config;
 mod endpoint;
