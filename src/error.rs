@@ -185,7 +185,8 @@ pub enum FailReason {
     RolledBack = 4,
     /// The owner died with the session's state.
     OwnerCrashed = 5,
-    /// No protocol version in common.
+    /// No protocol version in common, as far as the servers reached said; they say so in the clear, so it is not final: `retry()`
+    /// tries again.
     VersionMismatch = 6,
     /// A bound was passed.
     Overflow = 7,
@@ -198,7 +199,7 @@ pub enum FailReason {
 impl FailReason {
     /// Whether the session is over; if not, `retry()` may still save it.
     pub fn is_final(self) -> bool {
-        !matches!(self, FailReason::GaveUp)
+        !matches!(self, FailReason::GaveUp | FailReason::VersionMismatch)
     }
 }
 

@@ -10,6 +10,7 @@ use unbroken_fault_proxy::Counts;
 
 use crate::options::Options;
 use crate::run::{Stage, World};
+use crate::summary::span;
 use crate::timeline::{PHASES, Phase};
 
 /// Cells in a row.
@@ -119,7 +120,6 @@ impl Display {
             );
         }
         let down = world.timeline.downtime();
-        let ms = |d: Duration| format!("{:.0} ms", d.as_secs_f64() * 1e3);
         let _ = write!(
             text,
             "\n\nlinks cut  {:<8} {} FIN, {} RST; {} stalls, {} connects refused\nhandovers  {:<8} downtime p50 {}, p99 {}, max {}\nmessages   {:<8} {:.0} per second, {} under way, {} doubled, {} reordered",
@@ -129,9 +129,9 @@ impl Display {
             network.stalls,
             network.refused,
             world.timeline.handovers(),
-            ms(down.p50),
-            ms(down.p99),
-            ms(down.max),
+            span(down.p50),
+            span(down.p99),
+            span(down.max),
             tally.sent,
             self.rate,
             tally.lost,
@@ -154,14 +154,14 @@ impl Display {
         let census: [usize; PHASES] = world.timeline.census();
         let down = world.timeline.downtime();
         eprintln!(
-            "{second:>3} s {stage:?}: {} of {} established, {} links cut, {} handovers (p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms), {} sent, {} under way",
+            "{second:>3} s {stage:?}: {} of {} established, {} links cut, {} handovers (p50 {}, p99 {}, max {}), {} sent, {} under way",
             census[Phase::Established as usize],
             census.iter().sum::<usize>(),
             network.cut(),
             world.timeline.handovers(),
-            down.p50.as_secs_f64() * 1e3,
-            down.p99.as_secs_f64() * 1e3,
-            down.max.as_secs_f64() * 1e3,
+            span(down.p50),
+            span(down.p99),
+            span(down.max),
             tally.sent,
             tally.lost,
         );

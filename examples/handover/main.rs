@@ -31,6 +31,13 @@ use options::Options;
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Err(error) = report::check(&options) {
+        eprintln!(
+            "cannot write the report to {}: {error}; name another place with --report FILE",
+            options.report.display()
+        );
+        return ExitCode::from(2);
+    }
     // Each client costs five descriptors, and more while old connections linger.
     let _ = rlimit::increase_nofile_limit(1 << 16);
     let runtime = match tokio::runtime::Runtime::new() {
@@ -48,18 +55,19 @@ fn main() -> ExitCode {
         }
     };
     let summary = &outcome.summary;
-    if let Err(error) = report::write(&options, &outcome) {
-        eprintln!("cannot write the report to {}: {error}", options.report.display());
-        return ExitCode::FAILURE;
-    }
+    let written = report::write(&options, &outcome);
     if options.json {
         println!("{}", summary.to_json(&options));
     } else {
         println!("{}", summary.to_text());
-        println!("report: {}", options.report.display());
+    }
+    match &written {
+        Ok(()) => eprintln!("report: {}", options.report.display()),
+        Err(error) => eprintln!("cannot write the report to {}: {error}", options.report.display()),
     }
     match summary.verdict() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) if written.is_ok() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
         Err(why) => {
             eprintln!("FAILED: {why}");
             ExitCode::FAILURE

@@ -11,6 +11,15 @@ use crate::run::Outcome;
 
 const PAGE: &str = include_str!("report.html");
 
+/// Whether the report can be written, before the run and not after it.
+pub fn check(options: &Options) -> io::Result<()> {
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&options.report)
+        .map(drop)
+}
+
 /// Writes the report where the options say.
 pub fn write(options: &Options, outcome: &Outcome) -> io::Result<()> {
     std::fs::write(&options.report, page(&data(options, outcome)))

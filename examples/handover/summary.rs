@@ -100,9 +100,10 @@ impl Summary {
         let n = &self.network;
         let d = &self.downtime;
         format!(
-            "\nsent {}   delivered {}   lost {}   doubled {}   reordered {}   corrupted {}\n\
-             links cut {} ({} FIN, {} RST of which {} within a record or after a byte count), {} stalls, {} connects refused\n\
-             handovers {}   downtime p50 {:.0} ms, p99 {:.0} ms, max {:.0} ms   {:.0} messages/s\n{}",
+            "\nmessages   {} sent, {} delivered, {} lost, {} doubled, {} reordered, {} corrupted\n\
+             links      {} cut ({} by FIN, {} by RST), {} stalled, {} connects refused\n\
+             handovers  {}, downtime p50 {}, p99 {}, max {}\n\
+             verdict    {}",
             t.sent,
             t.delivered,
             t.lost,
@@ -112,19 +113,26 @@ impl Summary {
             n.cut(),
             n.fin,
             n.reset,
-            n.cut_within,
             n.stalls,
             n.refused,
             self.handovers,
-            d.p50.as_secs_f64() * 1e3,
-            d.p99.as_secs_f64() * 1e3,
-            d.max.as_secs_f64() * 1e3,
-            self.rate(),
+            span(d.p50),
+            span(d.p99),
+            span(d.max),
             if self.verdict().is_ok() {
-                "verdict: every message arrived once and in order"
+                "every message arrived once and in order"
             } else {
-                "verdict: FAILED"
+                "FAILED"
             },
         )
+    }
+}
+
+/// A time as people read it.
+pub fn span(time: Duration) -> String {
+    match time.as_secs_f64() * 1e3 {
+        ms if ms >= 1000.0 => format!("{:.2} s", ms / 1e3),
+        ms if ms >= 10.0 => format!("{ms:.0} ms"),
+        ms => format!("{ms:.1} ms"),
     }
 }

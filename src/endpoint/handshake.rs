@@ -358,6 +358,7 @@ impl Endpoint {
             Ok(hello) if !is_downgrade(&self.config, prelude.version, &hello.versions) => {}
             _ => return self.reject(link),
         }
+        self.tombstones.sweep(self.now);
         let status = match self.name_in(flight) {
             None => LostStatus::Unknown,
             Some((locator, generation, _)) => self.look_up(&locator, generation),
@@ -381,6 +382,7 @@ impl Endpoint {
             LostStatus::Closed {
                 kind: crate::wire::frame::CloseKind::Superseded,
                 code: 0,
+                send_end: served.talk.outbox.next(),
             }
         } else {
             // Only a server of this cluster can have made this handle, so this one has lost state.
@@ -442,7 +444,13 @@ fn is_downgrade(config: &ServerConfig, used: u8, offered: &Versions) -> bool {
 
 fn new_link(id: LinkId, attempt: u32, split: &Split, answer: Vec<u8>, now: Instant) -> Link {
     let (sealer, opener) = (Sealer::new(&split.server), Opener::new(&split.client));
-    let mut link = Link::new(id, attempt, sealer, opener, Liveness::new(Rtt::default(), now));
+    let mut link = Link::new(
+        id,
+        attempt,
+        sealer,
+        opener,
+        Liveness::new(Role::Server, Rtt::default(), now),
+    );
     link.staged = answer;
     link
 }

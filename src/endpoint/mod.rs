@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `admission` | first flights, judged step by step |
 //! | `handshake` | from a whole flight to a session or a resumed one |
+//! | `pending` | connections that never become links |
 //! | `served` | one session: conversation, ratchet, detached life |
 //! | `ratchet` | two generations of secrets, and attempts |
 //! | `deadlines` | whose timer is next |
@@ -15,11 +16,15 @@ mod admission;
 mod counters;
 mod deadlines;
 mod handshake;
+mod pending;
 mod ratchet;
 mod router;
 mod served;
 mod session_mut;
 mod tombstones;
+
+#[cfg(test)]
+mod tests;
 
 pub use counters::Counters;
 pub use router::{Route, Router};
@@ -32,7 +37,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use hashbrown::HashMap;
 
-use self::admission::{Queue, Stage};
+use self::admission::Queue;
 use self::deadlines::Deadlines;
 use self::served::Served;
 use self::tombstones::Tombstones;
@@ -305,7 +310,9 @@ impl Endpoint {
     // ---- inside ----
 
     fn tell_all(&mut self, tell: impl Fn(&mut Vec<u8>)) {
-        let locators: Vec<Locator> = self.sessions.keys().copied().collect();
+        // In an order that does not depend on where the map happens to lie: one seed must reproduce everything.
+        let mut locators: Vec<Locator> = self.sessions.keys().copied().collect();
+        locators.sort_unstable();
         for locator in locators {
             let Some(served) = self.sessions.get_mut(&locator) else {
                 continue;
@@ -381,18 +388,7 @@ impl Endpoint {
                 self.events.push_back((served.id, event));
             }
         }
-        let was_detached = served.detached.is_some();
         served.note_links();
-        if served.confirmed && served.ended.is_none() {
-            match (was_detached, served.detached.is_some()) {
-                (false, true) => {
-                    self.detached += 1;
-                    self.counters.detached += 1;
-                }
-                (true, false) => self.detached = self.detached.saturating_sub(1),
-                _ => {}
-            }
-        }
         served.count(&mut self.counters);
         if !served.ready && served.talk.has_output() {
             served.ready = true;
@@ -404,7 +400,25 @@ impl Endpoint {
             served.ended = Some(self.now);
             self.ended(locator, reason);
         }
+        self.count_detached(locator);
         self.settle(locator);
+    }
+
+    /// Keeps `detached` in step with a session. Other code changes what it depends on, so what was counted is remembered.
+    fn count_detached(&mut self, locator: Locator) {
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        let detached = served.confirmed && served.ended.is_none() && served.detached.is_some();
+        if detached == core::mem::replace(&mut served.counted_detached, detached) {
+            return;
+        }
+        if detached {
+            self.detached += 1;
+            self.counters.detached += 1;
+        } else {
+            self.detached -= 1;
+        }
     }
 
     /// Counts and remembers an end.
@@ -421,13 +435,11 @@ impl Endpoint {
         if !served.confirmed {
             return;
         }
-        if served.detached.is_some() {
-            self.detached = self.detached.saturating_sub(1);
-        }
+        let send_end = served.talk.outbox.next();
         self.counters.sessions_closed += 1;
         self.counters.sessions_expired += u64::from(reason == CloseReason::Expired);
         self.tombstones
-            .bury(locator, reason, self.now + self.config.limits.tombstone);
+            .bury(locator, reason, send_end, self.now + self.config.limits.tombstone);
     }
 
     /// Removes a session that is over, or arms its timer.
@@ -462,58 +474,6 @@ impl Endpoint {
             pending.blocked = blocked;
             self.queue_farewell(link);
         }
-    }
-
-    // ---- pending connections ----
-
-    /// Ends a connection that never became a link.
-    fn reject(&mut self, link: LinkId) {
-        if self.pending.remove(link).is_some() {
-            self.counters.links_rejected += 1;
-            self.outputs.push_back(Output::CloseLink { link });
-        }
-    }
-
-    fn overdue_pending(&mut self) -> Option<LinkId> {
-        let limit = self.config.limits.handshake;
-        let first = self.pending.first()?;
-        if self.now.since(first) < limit {
-            None
-        } else {
-            self.pending.oldest(first)
-        }
-    }
-
-    fn queue_farewell(&mut self, link: LinkId) {
-        if let Some(pending) = self.pending.by_link.get_mut(&link)
-            && !pending.ready
-            && pending.has_output()
-        {
-            pending.ready = true;
-            self.ready.push_back(Ready::Link(link));
-        }
-    }
-
-    fn farewell(&mut self, link: LinkId, buf: &mut [u8]) -> Option<Output> {
-        let pending = self.pending.by_link.get_mut(&link)?;
-        pending.ready = false;
-        if pending.stage != Stage::Leaving {
-            return None;
-        }
-        if pending.taken == pending.farewell.len() {
-            self.pending.remove(link);
-            self.counters.links_rejected += 1;
-            return Some(Output::CloseLink { link });
-        }
-        if pending.blocked {
-            return None;
-        }
-        let rest = &pending.farewell[pending.taken..];
-        let len = rest.len().min(buf.len());
-        buf[..len].copy_from_slice(&rest[..len]);
-        pending.taken += len;
-        self.queue_farewell(link);
-        Some(Output::Send { link, len })
     }
 }
 

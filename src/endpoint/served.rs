@@ -14,11 +14,9 @@ use crate::error::CloseReason;
 use crate::event::{Event, HandoverCause, LinkId, SessionId, State};
 use crate::session::conversation::Conversation;
 use crate::session::link::{Life, Link};
-use crate::session::phase::Input;
 use crate::session::{Stats, Verdict};
 use crate::time::Instant;
 use crate::wire::flight::Resume;
-use crate::wire::frame::{self, Close, CloseKind};
 
 /// With another link alive, a new one must be confirmed this soon.
 const FALL_BACK: Duration = Duration::from_secs(1);
@@ -34,6 +32,8 @@ pub struct Served {
     pub confirmed: bool,
     /// Since when it has no confirmed link.
     pub detached: Option<Instant>,
+    /// It counts among the endpoint's detached sessions.
+    pub counted_detached: bool,
     /// A RESUME that waits for the application's word.
     pub held: Option<Box<Held>>,
     /// Its entries among the endpoint's deadlines.
@@ -66,6 +66,7 @@ impl Served {
             token,
             confirmed: false,
             detached: Some(now),
+            counted_detached: false,
             held: None,
             armed: Armed::new(),
             ready: false,
@@ -101,32 +102,10 @@ impl Served {
         self.counted = self.talk.stats;
     }
 
-    /// The client proved its keys on the link of `attempt`: everything older is over (U-34, U-52).
+    /// The client proved its keys on the link of `attempt`: the secrets before it are over (U-34).
     pub fn confirm(&mut self, attempt: u32) {
         self.confirmed = true;
-        self.detached = None;
         self.ratchet.confirm(attempt);
-        let talk = &mut self.talk;
-        let now = talk.now;
-        let (send_end, recv_next) = (talk.outbox.next(), talk.inbox.next());
-        for link in &mut talk.links {
-            if link.attempt < attempt && link.life == Life::Open {
-                let close = Close {
-                    kind: CloseKind::Superseded,
-                    code: 0,
-                    send_end,
-                    recv_next,
-                };
-                frame::close(&mut link.control, &close);
-                link.life = Life::Closing(now + crate::session::closing::LINGER);
-            }
-        }
-        if matches!(talk.state, State::Established | State::Standby) {
-            talk.step(Input::Switched);
-        } else {
-            talk.step_up();
-        }
-        talk.carried_again(true);
     }
 
     /// Timers of the session itself and of its conversation.
@@ -158,7 +137,13 @@ impl Served {
     pub fn deadline(&self, config: &ServerConfig) -> Instant {
         let mut deadline = self.talk.timer_deadline();
         if let Some(ended) = self.ended {
-            return deadline.min(ended + config.limits.detached);
+            // Once that is over only the links are waited for, and they have timers of their own.
+            let unread = ended + config.limits.detached;
+            return if unread > self.talk.now {
+                deadline.min(unread)
+            } else {
+                deadline
+            };
         }
         deadline = deadline.min(self.expires(config).unwrap_or(Instant::FAR_FUTURE));
         let limit = self.confirm_limit(config);

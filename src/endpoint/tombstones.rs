@@ -26,8 +26,8 @@ impl Tombstones {
         }
     }
 
-    /// Remembers an end until `until`; forgets the oldest if there are too many.
-    pub fn bury(&mut self, locator: Locator, reason: CloseReason, until: Instant) {
+    /// Remembers an end, and the first number not given out, until `until`; forgets the oldest if there are too many.
+    pub fn bury(&mut self, locator: Locator, reason: CloseReason, send_end: u64, until: Instant) {
         if self.max == 0 {
             return;
         }
@@ -36,7 +36,7 @@ impl Tombstones {
         {
             self.by_locator.remove(&oldest);
         }
-        self.by_locator.insert(locator, status(reason));
+        self.by_locator.insert(locator, status(reason, send_end));
         self.order.push_back((until, locator));
     }
 
@@ -61,8 +61,8 @@ impl Tombstones {
 }
 
 /// How an end at the server looks from the client.
-fn status(reason: CloseReason) -> LostStatus {
-    let closed = |kind, code| LostStatus::Closed { kind, code };
+fn status(reason: CloseReason, send_end: u64) -> LostStatus {
+    let closed = |kind, code| LostStatus::Closed { kind, code, send_end };
     match reason {
         CloseReason::Local { code } | CloseReason::Peer { code, .. } => closed(CloseKind::Application, code),
         CloseReason::Expired => closed(CloseKind::Expired, 0),

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::auth::Auth;
 use super::client::Session;
+use super::conversation::Role;
 use super::dial::Stage;
 use super::handshake::{Accepted, Answer, Handshake, Offer, Ticket};
 use super::link::Link;
@@ -14,8 +15,8 @@ use super::phase::Input;
 use super::rtt::Rtt;
 use crate::crypto::{Opener, Sealer};
 use crate::error::CloseReason;
-use crate::event::{Output, State};
-use crate::wire::flight::{Refuse, RefuseCode, Versions};
+use crate::event::Output;
+use crate::wire::flight::{EARLY_MAX, Refuse, RefuseCode, Versions};
 use crate::wire::frame::{self, Close, CloseKind};
 
 /// How long an older link is read after a newer one took over.
@@ -51,7 +52,16 @@ impl Session {
                 if self.query {
                     Handshake::query(&offer, ticket, self.attempt, &self.talk, &mut self.rng, &mut flight)
                 } else {
-                    Handshake::resume(&offer, ticket, self.attempt, &mut self.talk, &mut self.rng, &mut flight)
+                    let early = self.dialler.early_max;
+                    Handshake::resume(
+                        &offer,
+                        ticket,
+                        self.attempt,
+                        early,
+                        &mut self.talk,
+                        &mut self.rng,
+                        &mut flight,
+                    )
                 }
             }
         };
@@ -61,6 +71,7 @@ impl Session {
         let attempt = &mut self.dialler.tries[index];
         attempt.flight = flight;
         attempt.since = now;
+        attempt.warm = None;
         attempt.stage = Stage::Handshaking(handshake);
         self.talk.step(Input::LinkUp);
     }
@@ -73,17 +84,26 @@ impl Session {
         let (answer, rest) = attempt.input.split_at(whole);
         let (number, started, early) = (handshake.attempt, handshake.started, handshake.early_replay);
         let version = handshake.version;
-        let outcome = handshake.finish(answer);
+        let outcome = handshake.finish(answer, self.talk.inbox.next());
         let Ok(Answer::Accepted(accepted)) = outcome else {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
             return self.turned_away(outcome.ok());
         };
         self.version = version;
         let mut rtt = Rtt::default();
-        rtt.sample(self.talk.now.since(started));
+        rtt.sample(self.talk.now.since(started), self.talk.now);
+        if let Some(carrier) = self.talk.carrier() {
+            rtt.inherit(&self.talk.links[carrier].liveness.rtt);
+        }
         let sealer = Sealer::new(&accepted.split.client);
         let opener = Opener::new(&accepted.split.server);
-        let mut link = Link::new(attempt.id, number, sealer, opener, Liveness::new(rtt, self.talk.now));
+        let mut link = Link::new(
+            attempt.id,
+            number,
+            sealer,
+            opener,
+            Liveness::new(Role::Client, rtt, self.talk.now),
+        );
         link.network = attempt.network;
         link.blocked = attempt.blocked;
         link.confirmed = true;
@@ -131,20 +151,17 @@ impl Session {
         }
         self.talk.adopt(link, &position);
         self.talk.drain_older(self.talk.now + DRAIN);
-        if self.talk.state == State::Established || self.talk.state == State::Standby {
-            self.talk.step(Input::Switched);
-        } else {
-            self.talk.step_up();
-        }
-        self.talk.carried_again(same_server);
+        self.talk.up_again(same_server);
         self.cancel_tries();
         self.dialler.backoff.reset();
+        self.dialler.networks.carried();
+        self.dialler.early_max = EARLY_MAX;
         self.dialler.failing_since = None;
     }
 
     /// This end is not what the server knew: the session cannot go on, and the server must hear it too.
     fn rolled_back(&mut self, mut link: Link) {
-        let (send_end, recv_next) = (self.talk.outbox.next(), self.talk.inbox.delivered());
+        let (send_end, recv_next) = (self.talk.outbox.next(), self.talk.inbox.next());
         let close = Close {
             kind: CloseKind::RolledBack,
             code: 0,

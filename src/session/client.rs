@@ -93,7 +93,9 @@ impl Session {
             return;
         }
         self.dialler.tries[index].stage = Stage::Spare;
-        if self.dialler.handshaking().is_none() {
+        if self.dialler.tries[index].warm.is_some() {
+            self.spare_up();
+        } else if self.dialler.handshaking().is_none() {
             self.start_handshake(index);
         }
     }
@@ -150,7 +152,7 @@ impl Session {
         }
         match event {
             NetworkEvent::Available(network) | NetworkEvent::Changed(network) => {
-                self.dialler.network = Some(network);
+                self.dialler.networks.report(network);
                 let carries = |link: &Link| link.network == Some(network) && !link.liveness.suspect;
                 let carrier = self.talk.carrier().map(|carrier| &self.talk.links[carrier]);
                 // A network that carries the session already is no news, unless its address changed.
@@ -159,9 +161,7 @@ impl Session {
                 }
             }
             NetworkEvent::Lost(network) => {
-                if self.dialler.network == Some(network) {
-                    self.dialler.network = None;
-                }
+                self.dialler.networks.lost(network);
                 let on_it = |link: &Link| link.network == Some(network);
                 while let Some(index) = self.talk.links.iter().position(on_it) {
                     let gone = self.talk.close_link(index);
@@ -212,13 +212,17 @@ impl Session {
         }
         if aftermath.suspect && !self.carrier_is_sound() {
             self.dial_beside(HandoverCause::LinkSuspect);
+        } else if aftermath.late {
+            self.answer_late();
         }
         let limit = self.config.limits.handshake;
         while let Some(index) = self.dialler.overdue(now, limit) {
+            self.dialler.took_too_long(index);
             self.fail_try(index, true, Duration::ZERO);
         }
         if let Some((elder, spare)) = self.dialler.overtaking(now) {
             let spare = self.dialler.tries[spare].id;
+            self.dialler.took_too_long(elder);
             let elder = self.dialler.tries.remove(elder);
             self.outputs.push_back(Output::CloseLink { link: elder.id });
             if let Some(index) = self.dialler.index(spare) {

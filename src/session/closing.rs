@@ -110,7 +110,7 @@ impl Conversation {
             kind,
             code,
             send_end: self.outbox.next(),
-            recv_next: self.inbox.delivered(),
+            recv_next: self.inbox.next(),
         };
         frame::close(&mut link.control, &close);
         self.acks.force();
@@ -175,6 +175,8 @@ impl Conversation {
                 acked,
             });
         }
+        // What came in one record with a CLOSE is announced, too; behind Closed it would be too late.
+        self.tell_readable();
         self.step(Input::Close);
         self.events.push_back(Event::Closed(reason));
         self.closing = Closing::Done(reason);

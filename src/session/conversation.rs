@@ -19,7 +19,6 @@ use super::closing::Closing;
 use super::handover::Handover;
 use super::inbox::Inbox;
 use super::link::{Life, Link};
-use super::liveness::Verdict;
 use super::outbox::{Credit, Outbox};
 use super::phase::{self, Input};
 use super::queue::ByteQueue;
@@ -175,7 +174,10 @@ impl Conversation {
 
     /// Tells a server's application that messages wait, once.
     pub fn tell_readable(&mut self) {
-        if self.role == Role::Server && !self.readable_told && self.auth.may_deliver() && !self.inbox.is_empty() {
+        if self.state == State::Closed || self.role != Role::Server {
+            return;
+        }
+        if !self.readable_told && self.auth.may_deliver() && !self.inbox.is_empty() {
             self.readable_told = true;
             self.events.push_back(Event::Readable);
         }
@@ -302,6 +304,16 @@ impl Conversation {
         link
     }
 
+    /// A new link carries: the states follow, and the handover ends.
+    pub fn up_again(&mut self, same_server: bool) {
+        if matches!(self.state, State::Established | State::Standby) {
+            self.step(Input::Switched);
+        } else {
+            self.step_up();
+        }
+        self.carried_again(same_server);
+    }
+
     /// The session has a usable link again: tell it, with the account of the handover if there was one.
     pub fn carried_again(&mut self, same_server: bool) {
         if let Some(end) = self.handover.end(self.now, same_server) {
@@ -370,100 +382,6 @@ impl Conversation {
             || (self.outbox.payload() <= u64::from(limits.unacked_bytes / 4 * 3)
                 && self.outbox.messages() <= u64::from(limits.unacked_messages / 4 * 3))
     }
-
-    // ---- time ----
-
-    /// Looks after links and closing. Returns the links that must end, with the cause, and whether one became suspect.
-    pub fn check_links(&mut self) -> Aftermath {
-        let mut aftermath = Aftermath::default();
-        let (now, probes_idle) = (self.now, self.role == Role::Client);
-        let mut index = 0;
-        while index < self.links.len() {
-            let link = &mut self.links[index];
-            let ended = match link.life {
-                Life::Draining(until) | Life::Closing(until) => now >= until,
-                _ if self.suspended => false,
-                _ => match link.liveness.check(now, &self.settings.timing, probes_idle) {
-                    Verdict::Dead => {
-                        link.liveness.suspect = true;
-                        true
-                    }
-                    Verdict::Suspect => {
-                        self.stats.suspicions += 1;
-                        aftermath.suspect = true;
-                        false
-                    }
-                    Verdict::Probe => {
-                        aftermath.quiet = true;
-                        false
-                    }
-                    Verdict::Fine => false,
-                },
-            };
-            if ended {
-                let link = self.close_link(index);
-                self.after_loss(&link, HandoverCause::LinkSuspect);
-                aftermath.lost = true;
-            } else {
-                index += 1;
-            }
-        }
-        if aftermath.quiet && self.outbox.is_empty() && self.inbox.is_empty() {
-            self.shrink();
-        }
-        aftermath
-    }
-
-    /// When something is to be done: now, if anything is queued.
-    pub fn next_deadline(&self) -> Instant {
-        if self.events.is_empty() && !self.has_output() {
-            self.timer_deadline()
-        } else {
-            self.now
-        }
-    }
-
-    /// When the next timer fires.
-    pub fn timer_deadline(&self) -> Instant {
-        let mut deadline = self.closing.deadline();
-        let probes_idle = self.role == Role::Client;
-        for link in &self.links {
-            deadline = deadline.min(match link.life {
-                Life::Draining(until) | Life::Closing(until) => until,
-                _ if self.suspended => Instant::FAR_FUTURE,
-                _ => link.liveness.deadline(&self.settings.timing, probes_idle),
-            });
-        }
-        // One that is due already is output, not a timer.
-        if let Some(ack) = self.acks.deadline().filter(|_| !self.acks.due(self.now))
-            && self.carrier().is_some_and(|carrier| !self.links[carrier].blocked)
-        {
-            deadline = deadline.min(ack);
-        }
-        deadline
-    }
-
-    /// Gives the memory back that an idle session does not need.
-    fn shrink(&mut self) {
-        self.outbox.shrink();
-        self.inbox.shrink();
-        self.unreliable.shrink();
-        self.events.shrink_to_fit();
-        for link in &mut self.links {
-            link.shrink();
-        }
-    }
-}
-
-/// What a look at the clock brought.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Aftermath {
-    /// A link became suspect.
-    pub suspect: bool,
-    /// A link ended.
-    pub lost: bool,
-    /// A link was quiet enough for a probe.
-    quiet: bool,
 }
 
 /// Largest unreliable message: it must fit one record with its header and an ACK beside it.

@@ -1,7 +1,8 @@
 //! The client's dialler: when to open a link, where to, and what to do with an answer.
 //!
 //! At most two connections are tried at once: the one the plan asked for, and a *hedge* beside it when the first does not get
-//! through soon (the server's own address first, the configured one behind it, as in happy eyeballs). Only one of them has a
+//! through soon (the server's own address first, the configured one behind it, as in happy eyeballs; on another network, if one is
+//! up). Only one of them has a
 //! flight under way: before a second RESUME leaves, the link of the first is closed (U-18).
 //!
 //! ```text
@@ -16,10 +17,13 @@ use core::time::Duration;
 
 use super::backoff::{Backoff, jitter};
 use super::handshake::Handshake;
+use super::networks::Networks;
+use super::spare::Budget;
 use crate::config::Backoff as Bounds;
 use crate::crypto::Rng;
 use crate::event::{LinkId, NetworkId, Output, Target};
 use crate::time::Instant;
+use crate::wire::flight::EARLY_MAX;
 
 /// Head start of a server's own address over the configured one.
 const HEAD_START: Duration = Duration::from_millis(250);
@@ -40,15 +44,23 @@ pub struct Try {
     /// What came of the answer.
     pub input: Vec<u8>,
     pub blocked: bool,
+    /// Made ahead ([`super::spare`]); it goes if nobody needed it by then.
+    pub warm: Option<Instant>,
 }
 
 pub enum Stage {
     /// The host is connecting.
     Opening,
-    /// Connected, while another one is handshaking.
+    /// Connected, while another one is handshaking or none is needed.
     Spare,
     /// The flight is under way.
     Handshaking(Handshake),
+}
+
+impl Try {
+    fn overdue_at(&self, limit: Duration) -> Instant {
+        self.warm.unwrap_or(self.since + limit)
+    }
 }
 
 /// See the module's head.
@@ -59,15 +71,35 @@ pub struct Dialler {
     plan: Option<Plan>,
     pub tries: Vec<Try>,
     /// When to open another one beside those under way.
-    hedge: Option<Instant>,
+    hedge: Option<Hedge>,
     /// Since when no link carries the session.
     pub failing_since: Option<Instant>,
     /// Given up: nothing happens before `retry`.
     pub stopped: bool,
-    /// The network the application's host prefers.
-    pub network: Option<NetworkId>,
+    pub networks: Networks,
+    /// How many connections may be made ahead.
+    pub spares: Budget,
+    /// How much early data the next RESUME may carry.
+    pub early_max: usize,
     /// A DRAIN named this address for the next link.
     pub advised: Option<alloc::string::String>,
+}
+
+/// A second connection, to the configured address, beside the first.
+#[derive(Clone, Copy)]
+struct Hedge {
+    at: Instant,
+    /// The first leads to a server's own address.
+    elsewhere: bool,
+}
+
+impl Hedge {
+    fn behind(advised: bool, now: Instant) -> Self {
+        Hedge {
+            at: now + if advised { HEAD_START } else { PATIENCE },
+            elsewhere: advised,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -85,7 +117,9 @@ impl Dialler {
             hedge: None,
             failing_since: Some(now),
             stopped: false,
-            network: None,
+            networks: Networks::default(),
+            spares: Budget::new(now),
+            early_max: EARLY_MAX,
             advised: None,
         }
     }
@@ -103,17 +137,17 @@ impl Dialler {
         self.plan = None;
         self.hedge = None;
         for attempt in self.tries.drain(..) {
-            outputs.push_back(Output::CloseLink { link: attempt.id });
+            close(attempt.id, outputs);
         }
     }
 
     /// Forgets what was begun before the latest moments, or for another network.
     pub fn cancel_old(&mut self, now: Instant, outputs: &mut VecDeque<Output>) {
-        let network = self.network;
+        let network = self.networks.choice();
         self.tries.retain(|attempt| {
             let young = now < attempt.since + HEAD_START && attempt.network == network;
             if !young {
-                outputs.push_back(Output::CloseLink { link: attempt.id });
+                close(attempt.id, outputs);
             }
             young
         });
@@ -137,48 +171,91 @@ impl Dialler {
         if self.plan.is_some_and(|plan| plan.at <= now) && self.tries.len() < 2 {
             self.plan = None;
             let advised = self.advised.take().or_else(|| (!own.is_empty()).then(|| own.into()));
-            self.hedge = Some(now + if advised.is_some() { HEAD_START } else { PATIENCE });
-            self.open(advised.map_or(Target::Configured, Target::Advised), now, outputs);
+            self.hedge = Some(Hedge::behind(advised.is_some(), now));
+            let target = advised.map_or(Target::Configured, Target::Advised);
+            self.open(target, self.networks.choice(), now, outputs);
         }
-        if self.hedge.is_some_and(|hedge| hedge <= now) {
+        if self.hedge.is_some_and(|hedge| hedge.at <= now) {
             self.hedge = None;
             if self.tries.len() == 1 {
-                self.open(Target::Configured, now, outputs);
+                self.open(Target::Configured, self.networks.second_choice(), now, outputs);
             }
         }
         outputs.len() > before
     }
 
-    /// The hedge comes now: the first connection failed, or the network changed under it.
-    pub fn hurry(&mut self, now: Instant) {
-        if self.hedge.is_some() {
-            self.hedge = Some(now);
+    /// A try is given up for time. If its flight was under way, the line may be too thin for it: the next one is smaller, down to
+    /// no early data at all.
+    pub fn took_too_long(&mut self, index: usize) {
+        if matches!(self.tries[index].stage, Stage::Handshaking(_)) {
+            self.early_max = if self.early_max > 2048 { 2048 } else { 0 };
         }
     }
 
-    /// A connection failed. If there was a hedge still to come, it comes now, as the first.
-    pub fn take_hedge(&mut self) -> bool {
-        self.tries.is_empty() && self.hedge.take().is_some()
+    /// The hedge comes now: the first connection failed, or the network changed under it.
+    pub fn hurry(&mut self, now: Instant) {
+        if let Some(hedge) = &mut self.hedge {
+            hedge.at = now;
+        }
     }
 
-    pub fn open(&mut self, target: Target, now: Instant, outputs: &mut VecDeque<Output>) {
+    /// A connection failed. If a hedge was to come that leads elsewhere, it comes now, as the first; one to the same address would
+    /// only knock twice, and waits for the back-off.
+    pub fn take_hedge(&mut self) -> bool {
+        self.tries.is_empty() && self.hedge.take().is_some_and(|hedge| hedge.elsewhere)
+    }
+
+    pub fn open(&mut self, target: Target, network: Option<NetworkId>, now: Instant, outputs: &mut VecDeque<Output>) {
         let id = LinkId(self.next_link);
         self.next_link += 1;
         self.tries.push(Try {
             id,
-            network: self.network,
+            network,
             since: now,
             stage: Stage::Opening,
             flight: Vec::new(),
             taken: 0,
             input: Vec::new(),
             blocked: false,
+            warm: None,
         });
         outputs.push_back(Output::OpenLink {
             link: id,
             target,
-            network: self.network,
+            network,
         });
+    }
+
+    /// Opens a connection ahead of need, to the server's own address if it has one.
+    pub fn open_warm(&mut self, own: &str, now: Instant, until: Instant, outputs: &mut VecDeque<Output>) {
+        let target = if own.is_empty() {
+            Target::Configured
+        } else {
+            Target::Advised(own.into())
+        };
+        self.open(target, self.networks.choice(), now, outputs);
+        if let Some(attempt) = self.tries.last_mut() {
+            attempt.warm = Some(until);
+        }
+    }
+
+    pub fn has_warm(&self) -> bool {
+        self.tries.iter().any(|attempt| attempt.warm.is_some())
+    }
+
+    /// Connections made ahead are needed now; says whether there were any.
+    pub fn commit_warm(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        for attempt in &mut self.tries {
+            if attempt.warm.take().is_some() {
+                attempt.since = now;
+                any = true;
+            }
+        }
+        if any && self.hedge.is_none() {
+            self.hedge = Some(Hedge::behind(false, now));
+        }
+        any
     }
 
     pub fn index(&self, id: LinkId) -> Option<usize> {
@@ -203,7 +280,7 @@ impl Dialler {
 
     /// The first connection that has taken too long.
     pub fn overdue(&self, now: Instant, limit: Duration) -> Option<usize> {
-        self.tries.iter().position(|attempt| now >= attempt.since + limit)
+        self.tries.iter().position(|attempt| now >= attempt.overdue_at(limit))
     }
 
     pub fn deadline(&self, limit: Duration) -> Instant {
@@ -212,9 +289,9 @@ impl Dialler {
             // A plan waits for a place.
             deadline = Instant::FAR_FUTURE;
         }
-        deadline = deadline.min(self.hedge.unwrap_or(Instant::FAR_FUTURE));
+        deadline = deadline.min(self.hedge.map_or(Instant::FAR_FUTURE, |hedge| hedge.at));
         for attempt in &self.tries {
-            deadline = deadline.min(attempt.since + limit);
+            deadline = deadline.min(attempt.overdue_at(limit));
         }
         if self.tries.iter().any(|attempt| matches!(attempt.stage, Stage::Spare))
             && let Some(elder) = self.handshaking()
@@ -229,5 +306,14 @@ impl Dialler {
         self.tries
             .iter()
             .position(|attempt| !attempt.blocked && attempt.taken < attempt.flight.len())
+    }
+}
+
+/// The host must close this connection; or, if it has not yet heard of the wish for it, forget that.
+fn close(id: LinkId, outputs: &mut VecDeque<Output>) {
+    let unheard = |output: &Output| matches!(output, Output::OpenLink { link, .. } if *link == id);
+    match outputs.iter().position(unheard) {
+        Some(at) => drop(outputs.remove(at)),
+        None => outputs.push_back(Output::CloseLink { link: id }),
     }
 }

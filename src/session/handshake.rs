@@ -19,7 +19,7 @@ use crate::error::CloseReason;
 use crate::event::SessionId;
 use crate::time::Instant;
 use crate::wire::flight::{
-    self, Accept, EARLY_MAX, Hello, MAC1_LEN, Position, REFUSE_LEN, Refuse, Resume, ResumeHeader, Versions, Window,
+    self, Accept, Hello, MAC1_LEN, Position, REFUSE_LEN, Refuse, Resume, ResumeHeader, Versions, Window,
 };
 use crate::wire::frame::{self, CloseKind};
 use crate::wire::prelude::{self, FlightKind, Prelude};
@@ -125,16 +125,18 @@ impl Handshake {
         })
     }
 
-    /// RESUME, with as many un-ACKed messages as its early data holds.
+    /// RESUME, with as many un-ACKed messages as fit `early_max` bytes (at most [`EARLY_MAX`](flight::EARLY_MAX)).
+    #[allow(clippy::too_many_arguments)] // each is a thing of its own, and there is one caller
     pub fn resume(
         offer: &Offer<'_>,
         ticket: &Ticket,
         attempt: u32,
+        early_max: usize,
         talk: &mut Conversation,
         rng: &mut Rng,
         out: &mut Vec<u8>,
     ) -> Option<Self> {
-        let (early, early_replay) = early_frames(talk);
+        let (early, early_replay) = early_frames(talk, early_max);
         let mut payload = Vec::with_capacity(Resume::FIXED_LEN + early.len());
         Resume {
             versions: offer.versions,
@@ -195,8 +197,8 @@ impl Handshake {
         Ok((input.len() >= whole).then_some(whole))
     }
 
-    /// Judges a whole answer.
-    pub fn finish(self, answer: &[u8]) -> Result<Answer, BadAnswer> {
+    /// Judges a whole answer. `received` is the first message this end has not received.
+    pub fn finish(self, answer: &[u8], received: u64) -> Result<Answer, BadAnswer> {
         let (head, body) = answer.split_first_chunk::<{ prelude::LEN }>().ok_or(BadAnswer)?;
         let prelude = Prelude::parse(head).map_err(|_| BadAnswer)?;
         if prelude.kind == FlightKind::Refuse {
@@ -220,7 +222,7 @@ impl Handshake {
                 address: ok.address.into(),
             })),
             Accept::Lost(flight::LostStatus::Alive) if self.kind == FlightKind::Query => Answer::Alive,
-            Accept::Lost(status) => Answer::Lost(reason(status).ok_or(BadAnswer)?),
+            Accept::Lost(status) => Answer::Lost(reason(status, received).ok_or(BadAnswer)?),
         })
     }
 }
@@ -249,15 +251,12 @@ fn hello_payload(offer: &Offer<'_>, talk: &Conversation) -> Vec<u8> {
     payload
 }
 
-/// The first un-ACKed messages as frames, up to [`EARLY_MAX`]; and how much of it may have been carried before.
-fn early_frames(talk: &mut Conversation) -> (Vec<u8>, (u64, u64)) {
+/// The first un-ACKed messages as frames, up to `max` bytes; and how much of it may have been carried before.
+fn early_frames(talk: &mut Conversation, max: usize) -> (Vec<u8>, (u64, u64)) {
     let mut frames = Vec::new();
     let mut cursor = talk.outbox.rewind();
     let carried = talk.outbox.replayed(&cursor);
-    while let Some(piece) = talk
-        .outbox
-        .take(&mut cursor, &talk.credit, EARLY_MAX - frames.len(), EARLY_MAX)
-    {
+    while let Some(piece) = talk.outbox.take(&mut cursor, &talk.credit, max - frames.len(), max) {
         let mut head = [0; 48];
         let used = match piece {
             Piece::Run { seq, .. } => frame::data_header(&mut head, seq),
@@ -268,7 +267,7 @@ fn early_frames(talk: &mut Conversation) -> (Vec<u8>, (u64, u64)) {
             .with_overlay(piece, &[], 0, |bytes| frames.extend_from_slice(bytes));
         // A run ends where the frames end or at a zero; what follows needs the zero.
         if matches!(piece, Piece::Run { .. }) {
-            if frames.len() + 64 >= EARLY_MAX {
+            if frames.len() + 64 >= max {
                 break;
             }
             frames.push(frame::DATA_END);
@@ -278,14 +277,17 @@ fn early_frames(talk: &mut Conversation) -> (Vec<u8>, (u64, u64)) {
     (frames, (carried.0 - beyond.0, carried.1 - beyond.1))
 }
 
-fn reason(status: flight::LostStatus) -> Option<CloseReason> {
+fn reason(status: flight::LostStatus, received: u64) -> Option<CloseReason> {
     Some(match status {
         flight::LostStatus::Unknown => CloseReason::UnknownSession,
         flight::LostStatus::RolledBack => CloseReason::RolledBack,
         flight::LostStatus::OwnerCrashed => CloseReason::OwnerCrashed,
         flight::LostStatus::Refused { code } => CloseReason::Refused { code },
-        flight::LostStatus::Closed { kind, code } => match kind {
-            CloseKind::Application => CloseReason::Peer { code, truncated: false },
+        flight::LostStatus::Closed { kind, code, send_end } => match kind {
+            CloseKind::Application => CloseReason::Peer {
+                code,
+                truncated: received < send_end,
+            },
             CloseKind::Expired => CloseReason::Expired,
             CloseKind::Kicked => CloseReason::Kicked { code },
             CloseKind::Superseded => CloseReason::Superseded,

@@ -110,6 +110,7 @@ impl Inbox {
     pub fn take_buffer(&mut self, room: usize) -> (Vec<u8>, usize) {
         if self.stretches.is_empty() && self.partial.is_none() {
             self.buffer.clear();
+            self.buffer.shrink_to(KEEP);
         } else {
             self.compact();
         }
@@ -263,6 +264,12 @@ impl Inbox {
             self.stretches = VecDeque::new();
         }
         self.unreliable.shrink();
+    }
+
+    /// Bytes held, used or not, for reliable messages.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        self.buffer.capacity() + self.stretches.capacity() * size_of::<Stretch>()
     }
 
     fn has_oversized(&self, mut entries: &[u8]) -> bool {

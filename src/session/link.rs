@@ -106,5 +106,6 @@ impl Link {
                 *buffer = Vec::new();
             }
         }
+        self.liveness.shrink();
     }
 }

@@ -1,27 +1,38 @@
-//! Is this link still alive? Decided from what was heard, what should have been, and the link's own round trip.
+//! Is this link still alive? Decided from questions that the other library answers at once, and from what is normal here.
 //!
 //! ```text
-//!   heard ────► quiet ── something sent that the peer answers ──► awaiting ── probe_after ──► PING ── suspect_after ──► suspect ──► dead
-//!     ▲                                                              │                                        │
-//!     └───────────────────────── any valid record ───────────────────┴────────────────────────────────────────┘
+//!   data carried ──► unproven ── PING, riding on the next record ──► asked ── PONG ──► proven
+//!                                                                      │
+//!          late_after: no answer though one is usual by now ───────────┤   a spare connection is made, nothing else
+//!          suspect_after: nothing heard at all since ──────────────────┤   another link is resumed beside this one
+//!          dead_after ─────────────────────────────────────────────────┘   this link ends
 //! ```
 //!
-//! Data alone proves nothing: its ACK waits for the peer's application. So a PING follows data that stays unanswered, and the
-//! library on the other side answers it at once. `suspect` is a small multiple of what is normal for this link; the link
-//! goes on working, and a client opens another beside it. `dead` ends the link. An idle link is probed rarely (battery).
+//! Data alone proves nothing: its ACK waits for the peer's application. So a PING rides along, and a last one follows the last
+//! data, as the way may have gone just then. The end that can dial (the client) asks *eagerly*: several times in a round trip while there
+//! is traffic in either direction, 9 bytes each. The other end asks only if its data stays without any echo. A link that carries
+//! nothing is asked once in `idle_probe`, by the client alone (battery).
+//!
+//! Two judgements, because they cost different things. *Late* looks at answers only: it sees a dead uplink behind a live
+//! downlink. *Suspect* counts every valid record and every byte that the socket took as a sign of life: a PONG may be stuck behind
+//! megabytes. What is queued before a question is allowed for in both, at the speed that this link has shown.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::conversation::Role;
 use super::rtt::Rtt;
 use crate::config::Timing;
 use crate::time::Instant;
 
-/// What the timer asks for.
+/// What the timer found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     Fine,
-    /// Send a PING.
-    Probe,
+    /// The link was quiet for so long that it is probed.
+    Idle,
+    /// An answer has just become late.
+    Late,
     /// The link has just become suspect.
     Suspect,
     /// End the link.
@@ -31,34 +42,83 @@ pub enum Verdict {
 /// See the module's head.
 pub struct Liveness {
     pub rtt: Rtt,
+    role: Role,
     /// The last valid record, or the link's beginning.
     heard: Instant,
-    /// When something was sent that is not answered yet.
-    awaiting: Option<Instant>,
-    ping: Option<Ping>,
-    /// A PING must leave.
-    pub ping_due: bool,
+    /// When the socket took bytes again after it had been full.
+    moved: Instant,
+    /// Since when something was carried that no PING covers.
+    unproven: Option<Instant>,
+    /// Since when a PING ought to leave; it may be stuck behind a full socket.
+    asked: Option<Instant>,
+    /// PINGs without an answer, oldest first.
+    pings: Vec<Ping>,
+    last: Ping,
+    /// Bytes of this link so far.
+    sent: u64,
+    received: u64,
+    /// `sent` of the last PING that was answered, and when the answer came.
+    proven: u64,
+    answered: Instant,
+    /// Bytes per second that the link is known to manage.
+    rate: u64,
     pub suspect: bool,
+    late: bool,
+    /// What was late when an answer was last late for the first time, and when: for a while the link is not allowed to get used to that.
+    bar: Option<(Duration, Instant)>,
 }
 
 #[derive(Clone, Copy)]
 struct Ping {
     token: u64,
-    sent: Instant,
+    left: Instant,
+    /// Bytes of the link before it, in both directions.
+    sent: u64,
+    received: u64,
 }
 
-/// Above the round trip: delayed ACKs, scheduling, a radio waking up.
-const SLACK: Duration = Duration::from_millis(150);
+/// Above what is usual before an answer counts as late: at least this, for scheduling, and a quarter of a round trip.
+const LATE_SLACK: Duration = Duration::from_millis(10);
+/// So long after a late answer the next is judged by the same measure: a link that fades must not be taken for a slow one.
+pub const ALERT: Duration = Duration::from_secs(4);
+/// Above that before a link is suspect: delayed segments, a radio waking up. Late enough for jitter, within three round trips and 200 ms
+/// on a steady link.
+const SUSPECT_SLACK: Duration = Duration::from_millis(150);
+/// Questions under way at once.
+const PINGS_MAX: usize = 8;
+/// An eager end asks again after a quarter of a round trip, but not sooner than this ...
+const GAP_MIN: Duration = Duration::from_millis(10);
+/// ... or after this many bytes.
+const GAP_BYTES: u64 = 16 << 10;
+/// Bytes per second that a link is trusted with before it was measured.
+const RATE_GUESS: u64 = 128 << 10;
+/// Fewer bytes than this say nothing about speed.
+const RATE_SAMPLE: u64 = 8 << 10;
 
 impl Liveness {
-    pub fn new(rtt: Rtt, now: Instant) -> Self {
+    pub fn new(role: Role, rtt: Rtt, now: Instant) -> Self {
         Liveness {
             rtt,
+            role,
             heard: now,
-            awaiting: None,
-            ping: None,
-            ping_due: false,
+            moved: now,
+            unproven: None,
+            asked: None,
+            pings: Vec::new(),
+            last: Ping {
+                token: 0,
+                left: Instant::ZERO,
+                sent: 0,
+                received: 0,
+            },
+            sent: 0,
+            received: 0,
+            proven: 0,
+            answered: now,
+            rate: RATE_GUESS,
             suspect: false,
+            late: false,
+            bar: None,
         }
     }
 
@@ -67,127 +127,239 @@ impl Liveness {
         self.heard
     }
 
-    /// Since when the link has not carried what it should, if it is silent.
+    /// Since when nothing was heard.
+    pub fn quiet_since(&self) -> Instant {
+        self.heard
+    }
+
+    /// Whether a PING must leave.
+    pub fn ping_due(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Whether an answer is outstanding longer than usual.
+    pub fn is_late(&self) -> bool {
+        self.late || self.suspect
+    }
+
+    /// Since when the link has not carried what it should, as well as this end can know.
     pub fn silent_since(&self) -> Option<Instant> {
-        self.awaiting
+        Some(self.question()?.max(self.heard))
     }
 
-    /// A valid record came. Returns whether the link was suspect until now.
-    pub fn heard(&mut self, now: Instant) -> bool {
+    // ---- what happened ----
+
+    /// A valid record of so many bytes came.
+    pub fn heard(&mut self, now: Instant, bytes: usize) {
         self.heard = now;
-        // An open PING keeps the question open: what came may have left the peer before.
-        self.awaiting = self.ping.is_some().then_some(now);
-        core::mem::take(&mut self.suspect)
+        self.received += bytes as u64;
+        self.suspect = false;
+        if self.role == Role::Server {
+            // Any echo will do.
+            self.unproven = None;
+        }
     }
 
-    /// Data left.
-    pub fn sent_data(&mut self, now: Instant) {
-        self.awaiting.get_or_insert(now);
+    /// The record that came carried messages.
+    pub fn brought_data(&mut self, now: Instant) {
+        if self.is_eager() {
+            self.unproven.get_or_insert(now);
+        }
+    }
+
+    /// Bytes moved that prove no answer: the socket takes some again, or part of a record came.
+    pub fn moved(&mut self, now: Instant) {
+        self.moved = now;
+    }
+
+    /// A record is about to be made. With messages in it, it is worth a question; and any record can carry one that is due.
+    pub fn rides(&mut self, now: Instant, with_data: bool) {
+        if with_data {
+            self.unproven.get_or_insert(now);
+        }
+        if self.asks_at().is_some_and(|at| at <= now) {
+            self.asked.get_or_insert(now);
+        }
+    }
+
+    /// So many bytes were made for the link.
+    pub fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
     }
 
     /// The token for a PING that leaves now.
     pub fn ping(&mut self, now: Instant) -> [u8; 8] {
-        let token = self.ping.map_or(0, |ping| ping.token) + 1;
-        self.ping_due = false;
-        self.ping = Some(Ping {
-            token: token.max(now.as_micros()),
-            sent: now,
-        });
-        self.awaiting.get_or_insert(now);
-        self.ping.map_or([0; 8], |ping| ping.token.to_be_bytes())
-    }
-
-    /// A PONG came: the answer to the last PING, or nothing.
-    pub fn pong(&mut self, token: [u8; 8], now: Instant) {
-        let Some(ping) = self.ping else { return };
-        if ping.token.to_be_bytes() == token {
-            self.rtt.sample(now.since(ping.sent));
-            self.ping = None;
-            self.awaiting = None;
-        }
-    }
-
-    /// What time asks for.
-    pub fn check(&mut self, now: Instant, timing: &Timing, probes_idle: bool) -> Verdict {
-        match self.awaiting {
-            Some(since) => {
-                if now >= since + self.dead_after(timing) {
-                    return Verdict::Dead;
-                }
-                if now >= since + self.suspect_after() && !self.suspect {
-                    self.suspect = true;
-                    return Verdict::Suspect;
-                }
-                if self.ping.is_none() && now >= since + self.probe_after(timing) {
-                    return self.probe(now);
-                }
-                Verdict::Fine
-            }
-            None if now >= self.heard + idle_limit(timing, probes_idle) => {
-                if probes_idle {
-                    self.probe(now)
-                } else {
-                    Verdict::Dead
-                }
-            }
-            None => Verdict::Fine,
-        }
-    }
-
-    /// When [`Liveness::check`] next has something to say.
-    pub fn deadline(&self, timing: &Timing, probes_idle: bool) -> Instant {
-        let Some(since) = self.awaiting else {
-            return self.heard + idle_limit(timing, probes_idle);
+        self.asked = None;
+        self.unproven = None;
+        self.last = Ping {
+            token: (self.last.token + 1).max(now.as_micros()),
+            left: now,
+            sent: self.sent,
+            received: self.received,
         };
-        let mut deadline = since + self.dead_after(timing);
-        if !self.suspect {
-            deadline = deadline.min(since + self.suspect_after());
-        }
-        if self.ping.is_none() && !self.ping_due {
-            deadline = deadline.min(since + self.probe_after(timing));
-        }
-        deadline
+        self.pings.push(self.last);
+        self.last.token.to_be_bytes()
     }
 
-    /// Asks for a PING at once, whatever the timers say.
-    pub fn probe(&mut self, now: Instant) -> Verdict {
-        // The PING may be stuck behind a full socket: that is silence too.
-        self.awaiting.get_or_insert(now);
-        if core::mem::replace(&mut self.ping_due, true) {
-            Verdict::Fine
-        } else {
-            Verdict::Probe
+    /// A PONG came: it answers its PING and all before it (U-41), or nothing.
+    pub fn pong(&mut self, token: [u8; 8], now: Instant) {
+        let token = u64::from_be_bytes(token);
+        let Some(index) = self.pings.iter().position(|ping| ping.token == token) else {
+            return;
+        };
+        let ping = self.pings[index];
+        self.pings.drain(..=index);
+        self.measure(&ping, now);
+        self.rtt.sample(now.since(ping.left), now);
+        self.proven = ping.sent;
+        self.answered = now;
+        self.late = false;
+    }
+
+    /// How fast the link took what lay before this PING: from the last answer, or from when the PING would have been answered without a queue.
+    fn measure(&mut self, ping: &Ping, now: Instant) {
+        let bytes = ping.sent - self.proven;
+        if bytes >= RATE_SAMPLE {
+            let begun = self.answered.max(ping.left + self.rtt.least());
+            let took = now.since(begun).max(Duration::from_millis(1));
+            let rate = u64::try_from(u128::from(bytes) * 1_000_000 / took.as_micros()).unwrap_or(u64::MAX);
+            self.rate = (self.rate / 4 * 3).saturating_add(rate / 4).max(1024);
         }
     }
 
     /// The process slept: what the clock says of the time before means nothing. Asks anew.
     pub fn woken(&mut self, now: Instant) {
-        self.awaiting = None;
-        self.ping = None;
+        self.pings.clear();
+        self.suspect = false;
+        self.late = false;
         self.heard = now;
-        self.probe(now);
+        self.asked = Some(now);
     }
 
-    fn probe_after(&self, timing: &Timing) -> Duration {
-        self.rtt.timeout() + timing.ack_delay
+    // ---- what time says ----
+
+    /// What time asks for; a PING that is due is noted.
+    pub fn check(&mut self, now: Instant, timing: &Timing) -> Verdict {
+        if self.asks_at().is_some_and(|at| at <= now) {
+            self.asked.get_or_insert(now);
+        }
+        let Some(since) = self.silent_since() else {
+            if now < self.heard + self.idle_limit(timing) {
+                return Verdict::Fine;
+            }
+            if !self.is_eager() {
+                return Verdict::Dead;
+            }
+            self.asked = Some(now);
+            return Verdict::Idle;
+        };
+        let since = since.max(self.moved);
+        if now >= since + self.dead_after(timing) {
+            Verdict::Dead
+        } else if !self.suspect && now >= since + self.suspect_after() {
+            self.suspect = true;
+            Verdict::Suspect
+        } else if !self.is_late() && self.late_at().is_some_and(|at| at <= now) {
+            self.late = true;
+            if self.bar.is_none_or(|(_, since)| now >= since + ALERT) {
+                self.bar = Some((self.late_after(), now));
+            }
+            Verdict::Late
+        } else {
+            Verdict::Fine
+        }
     }
 
-    /// A small multiple of what is normal here: late enough for jitter, within three round trips and 200 ms on a steady link.
+    /// When [`Liveness::check`] next has something to say.
+    pub fn deadline(&self, timing: &Timing) -> Instant {
+        let asks = self.asks_at().unwrap_or(Instant::FAR_FUTURE);
+        let Some(since) = self.silent_since() else {
+            return asks.min(self.heard + self.idle_limit(timing));
+        };
+        let since = since.max(self.moved);
+        let mut deadline = asks.min(since + self.dead_after(timing));
+        if !self.suspect {
+            deadline = deadline.min(since + self.suspect_after());
+        }
+        if !self.is_late() {
+            deadline = deadline.min(self.late_at().unwrap_or(Instant::FAR_FUTURE));
+        }
+        deadline
+    }
+
+    /// Gives memory back.
+    pub fn shrink(&mut self) {
+        if self.pings.is_empty() {
+            self.pings = Vec::new();
+        }
+    }
+
+    fn is_eager(&self) -> bool {
+        self.role == Role::Client
+    }
+
+    /// Since when the oldest question is open.
+    fn question(&self) -> Option<Instant> {
+        let left = self.pings.first().map(|ping| ping.left);
+        left.into_iter().chain(self.asked).min()
+    }
+
+    /// When the next PING is due, unless one is already or enough are under way.
+    fn asks_at(&self) -> Option<Instant> {
+        let since = self.unproven?;
+        if self.asked.is_some() || self.pings.len() >= PINGS_MAX {
+            return None;
+        }
+        if !self.is_eager() {
+            return Some(since.max(self.last.left) + self.rtt.timeout() + GAP_MIN);
+        }
+        if self.sent - self.last.sent >= GAP_BYTES {
+            return Some(since);
+        }
+        let quarter = self.rtt.smoothed().unwrap_or_default() / 4;
+        Some(since.max(self.last.left + quarter.max(GAP_MIN)))
+    }
+
+    /// When the oldest question will have waited longer than usual, all that lies before its answer allowed for.
+    fn late_at(&self) -> Option<Instant> {
+        let ping = self.pings.first().filter(|_| self.is_eager())?;
+        let brought = self.time_for(self.received - ping.received);
+        let bar = self.bar.filter(|(_, since)| ping.left < *since + ALERT);
+        let patience = bar.map_or_else(|| self.late_after(), |(bar, _)| bar);
+        Some(ping.left + patience + self.allowance() + brought)
+    }
+
+    fn late_after(&self) -> Duration {
+        self.rtt.usual() + LATE_SLACK.max(self.rtt.least() / 4)
+    }
+
     fn suspect_after(&self) -> Duration {
         let thrice = self.rtt.smoothed().map_or(Duration::ZERO, |smoothed| smoothed * 3);
-        self.rtt.timeout().max(thrice) + SLACK
+        let worst = self.rtt.worst() * 5 / 4;
+        self.rtt.timeout().max(thrice).max(worst) + SUSPECT_SLACK + self.allowance()
+    }
+
+    /// Time for what is queued before the oldest question.
+    fn allowance(&self) -> Duration {
+        let upto = self.pings.first().map_or(self.sent, |ping| ping.sent);
+        self.time_for(upto - self.proven)
+    }
+
+    /// Twice what the link would need: its speed is only an estimate.
+    fn time_for(&self, bytes: u64) -> Duration {
+        Duration::from_micros(bytes.saturating_mul(2_000_000) / self.rate)
     }
 
     fn dead_after(&self, timing: &Timing) -> Duration {
         timing.dead_after.max(self.suspect_after() * 2)
     }
-}
 
-/// Silence after which an idle link is probed (client), or taken for dead because the client's probes stayed away (server).
-fn idle_limit(timing: &Timing, probes_idle: bool) -> Duration {
-    if probes_idle {
-        timing.idle_probe
-    } else {
-        timing.idle_probe * 3 + timing.dead_after
+    /// Silence after which an idle link is probed (client), or taken for dead because the client's probes stayed away (server).
+    fn idle_limit(&self, timing: &Timing) -> Duration {
+        if self.is_eager() {
+            timing.idle_probe
+        } else {
+            timing.idle_probe * 3 + timing.dead_after
+        }
     }
 }

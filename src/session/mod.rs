@@ -7,9 +7,9 @@
 //! | `receive`, `transmit` | bytes to messages, messages to bytes |
 //! | `outbox`, `inbox`, `queue` | where messages wait |
 //! | `ack`, `auth`, `closing`, `handover` | the mechanisms above records |
-//! | `link`, `liveness`, `rtt` | one link, and whether it lives |
-//! | `client` | the API; `redial`, `answer`: when to dial and what comes of it |
-//! | `dial`, `handshake`, `backoff` | connections under way, flights, delays |
+//! | `link`, `liveness`, `rtt`, `timers` | one link, and whether it lives; when to look again |
+//! | `client` | the API; `redial`, `spare`, `answer`: when to dial and what comes of it |
+//! | `dial`, `networks`, `handshake`, `backoff` | connections under way, where they lead, flights, delays |
 
 pub(crate) mod ack;
 mod answer;
@@ -24,6 +24,7 @@ mod handshake;
 pub(crate) mod inbox;
 pub(crate) mod link;
 pub(crate) mod liveness;
+mod networks;
 pub(crate) mod outbox;
 #[doc(hidden)]
 pub mod phase;
@@ -31,8 +32,13 @@ pub(crate) mod queue;
 pub(crate) mod receive;
 mod redial;
 pub(crate) mod rtt;
+mod spare;
 pub(crate) mod stats;
+pub(crate) mod timers;
 pub(crate) mod transmit;
+
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use auth::Verdict;
 pub use client::Session;

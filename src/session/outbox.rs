@@ -165,6 +165,12 @@ impl Outbox {
         }
     }
 
+    /// Bytes held, used or not.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// A cursor at message `seq`, `offset` bytes into it. `None` if there is no such place among what is kept.
     pub fn cursor(&self, seq: u64, offset: u32) -> Option<Cursor> {
         if seq < self.base.seq || seq > self.end.seq {
@@ -353,6 +359,7 @@ impl Outbox {
         // Moving pays only if it frees at least what it moves; so each byte is moved once at most, on average.
         if need > self.buffer.len() || dead < living {
             let capacity = (need * 2).max(MIN_CAPACITY);
+            self.buffer.reserve_exact(capacity.saturating_sub(self.buffer.len()));
             self.buffer.resize(capacity, 0);
         }
         if dead > 0 {

@@ -15,7 +15,7 @@ use super::link::Life;
 use super::outbox::Part;
 use crate::error::CloseReason;
 use crate::event::{Event, State};
-use crate::wire::frame::{Ack, Frame, FrameError, Frames};
+use crate::wire::frame::{self, Ack, Close, CloseKind, Frame, FrameError, Frames};
 use crate::wire::record;
 use bytes::Bytes;
 
@@ -69,6 +69,7 @@ const RARE_FRAMES: u8 = 16;
 impl Conversation {
     /// Takes bytes of link `index`. On an error the caller ends the link.
     pub fn receive(&mut self, index: usize, mut bytes: &[u8], notices: &mut Notices) -> Result<(), LinkFault> {
+        self.shrink_if_quiet(index);
         let mut partial = core::mem::take(&mut self.links[index].partial);
         let result = loop {
             // Behind a CLOSE, and when all is over, nothing counts any more (U-50).
@@ -83,6 +84,8 @@ impl Conversation {
                 partial.extend_from_slice(&bytes[..size]);
                 bytes = &bytes[size..];
                 if partial.len() < wanted {
+                    // Half a record is a sign of life, too, if not one of the peer's.
+                    self.links[index].liveness.moved(self.now);
                     break Ok(());
                 }
                 if partial.len() > record::LENGTH_LEN {
@@ -147,7 +150,7 @@ impl Conversation {
         let result = match self.links[index].opener.open(sealed, &mut buffer[start..]) {
             Ok(()) => {
                 self.stats.wire_received += (record::LENGTH_LEN + sealed.len()) as u64;
-                self.heard(index);
+                self.heard(index, sealed.len());
                 self.take_frames(index, &mut buffer, start, notices)
             }
             Err(_) => Err(LinkFault::Record),
@@ -157,12 +160,31 @@ impl Conversation {
     }
 
     /// A valid record: the link lives, and the peer has its keys.
-    fn heard(&mut self, index: usize) {
+    fn heard(&mut self, index: usize, bytes: usize) {
         let link = &mut self.links[index];
-        link.confirmed = true;
-        if link.liveness.heard(self.now) {
+        link.liveness.heard(self.now, bytes);
+        if link.life == Life::Open {
             self.handover.alive_again();
         }
+        if !core::mem::replace(&mut link.confirmed, true) {
+            self.confirmed(index);
+        }
+    }
+
+    /// (server) The first record on a link proved the client's keys: what is older is over (U-33, U-52).
+    fn confirmed(&mut self, newest: usize) {
+        let close = Close {
+            kind: CloseKind::Superseded,
+            code: 0,
+            send_end: self.outbox.next(),
+            recv_next: self.inbox.next(),
+        };
+        let until = self.now + LINGER;
+        for link in self.links[..newest].iter_mut().filter(|link| link.life == Life::Open) {
+            frame::close(&mut link.control, &close);
+            link.life = Life::Closing(until);
+        }
+        self.up_again(true);
     }
 
     fn take_frames(
@@ -180,6 +202,7 @@ impl Conversation {
             };
             at = walk.position();
             if let Some(data) = Data::of(&frame, start, start + at) {
+                self.links[index].liveness.brought_data(self.now);
                 self.take_data(data, buffer)?;
                 continue;
             }
@@ -207,7 +230,10 @@ impl Conversation {
         match frame {
             Frame::Data(_) | Frame::Fragment(_) => {}
             Frame::Ack(ack) => return self.take_ack(ack),
-            Frame::Unreliable(message) => self.inbox.unreliable(message),
+            Frame::Unreliable(message) => {
+                self.links[index].liveness.brought_data(now);
+                self.inbox.unreliable(message);
+            }
             Frame::Ping(token) => self.links[index].pong_due = Some(token),
             Frame::Pong(token) => self.links[index].liveness.pong(token, now),
             Frame::Auth(credential) if !client => {
@@ -239,7 +265,7 @@ impl Conversation {
                     self.links[index].life = Life::Closing(now + LINGER);
                 }
             }
-            Frame::CloseAck { .. } => {
+            Frame::CloseAck { .. } if self.closing.has_begun() => {
                 self.links[index].deaf = true;
                 self.closing_link_lost();
             }
@@ -256,7 +282,11 @@ impl Conversation {
                     keys.iter().map(|key| (key.public, key.lifetime_s)).collect(),
                 ));
             }
-            Frame::Auth(_) | Frame::AuthResult { .. } | Frame::Drain { .. } | Frame::Keys(_) => {
+            Frame::CloseAck { .. }
+            | Frame::Auth(_)
+            | Frame::AuthResult { .. }
+            | Frame::Drain { .. }
+            | Frame::Keys(_) => {
                 return Err(LinkFault::Misplaced);
             }
         }

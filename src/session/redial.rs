@@ -3,6 +3,7 @@
 //! | why | what |
 //! |---|---|
 //! | the last link ended | at once; with a delay only if that happens all the time |
+//! | an answer is late | a connection to spare ([`super::spare`]) |
 //! | a link is suspect, the network changed, the process woke | beside the link that carries (make before break) |
 //! | DRAIN | at a random moment of the window |
 //! | a try failed | back-off with full jitter, at least what the server advised |
@@ -25,6 +26,10 @@ const PINS_MAX: usize = 16;
 
 impl Session {
     pub(super) fn take_notice(&mut self, notice: Notice) {
+        // It came in one record with the end.
+        if self.talk.state == State::Closed {
+            return;
+        }
         let now = self.talk.now;
         match notice {
             Notice::Credential(_) => {}
@@ -64,6 +69,7 @@ impl Session {
         }
         let now = self.talk.now;
         self.dialler.failing_since.get_or_insert(now);
+        self.commit_spare();
         if self.dialler.tries.is_empty() && !self.talk.suspended {
             let delay = self
                 .dialler
@@ -83,18 +89,23 @@ impl Session {
         let now = self.talk.now;
         if let Some(carrier) = self.talk.carrier() {
             let liveness = &self.talk.links[carrier].liveness;
+            let liveness_is_suspect = liveness.suspect;
             let since = if liveness.suspect {
                 liveness.silent_since()
             } else {
                 None
             };
             self.talk.begin_handover(cause, since);
+            if liveness_is_suspect {
+                self.dialler.networks.shun(self.talk.links[carrier].network);
+            }
         }
         self.dialler.backoff.reset();
         if cause == HandoverCause::NetworkChanged {
             // What was under way went out on the old network; but hints that come in swarms must not starve each other.
             self.dialler.cancel_old(now, &mut self.outputs);
         }
+        self.commit_spare();
         if self.dialler.tries.is_empty() {
             self.dialler.plan(now);
         }
@@ -134,6 +145,11 @@ impl Session {
         if close {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
         }
+        if attempt.warm.is_some() {
+            // Nobody waits for it.
+            return;
+        }
+        self.dialler.networks.failed();
         self.after_failed_try(at_least);
     }
 
@@ -160,7 +176,8 @@ impl Session {
             return;
         }
         if self.dialler.take_hedge() && at_least.is_zero() {
-            self.dialler.open(Target::Configured, now, &mut self.outputs);
+            let network = self.dialler.networks.choice();
+            self.dialler.open(Target::Configured, network, now, &mut self.outputs);
         } else {
             self.dialler.replan(now, at_least, &self.config.backoff, &mut self.rng);
         }

@@ -1,16 +1,38 @@
-//! Round-trip time and its variation, as RFC 6298 estimates them.
+//! Round-trip time: what is usual on this link, how far it varies (RFC 6298), the best it can do, and the worst it did lately.
 //!
 //! Samples come from PING and PONG and from the handshake, never from ACKs: those wait for the application, and a slow reader
 //! is not a slow link.
+//!
+//! RFC 6298's averages forget within a few samples and get used to anything: to a link that stalls every few seconds they are
+//! surprised anew each time, and a link that fades they find normal until it is gone. So there is also the *worst*: the longest round trip of
+//! earlier stretches of time, each up to 16 s long, fading over minutes. What happens now is judged by what was before.
 
 use core::time::Duration;
+
+use crate::time::Instant;
 
 /// See the module's head.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rtt {
     smoothed: Option<Duration>,
     variation: Duration,
+    least: Duration,
+    /// The longest of earlier stretches, and of this one, which began then and is so long.
+    before: Duration,
+    lately: Duration,
+    begun: Instant,
+    stretch: Duration,
+    /// When the averages were last moved, and the largest sample since: they take one per round trip, as RFC 6298 assumes.
+    averaged: Instant,
+    waiting: Duration,
 }
+
+/// The first stretch of time, and the longest.
+const STRETCHES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
+/// How many seconds it takes to forget.
+const MEMORY: u32 = 128;
+/// Nothing longer is ever called normal.
+const WORST_MAX: Duration = Duration::from_secs(1);
 
 impl Rtt {
     /// The smoothed round trip, once there was a sample.
@@ -18,18 +40,63 @@ impl Rtt {
         self.smoothed
     }
 
-    /// Takes in a sample (RFC 6298, section 2).
-    pub fn sample(&mut self, sample: Duration) {
-        match self.smoothed {
-            None => {
-                self.smoothed = Some(sample);
-                self.variation = sample / 2;
-            }
-            Some(smoothed) => {
-                self.variation = (self.variation * 3 + smoothed.abs_diff(sample)) / 4;
-                self.smoothed = Some((smoothed * 7 + sample) / 8);
-            }
+    /// The shortest round trip seen.
+    pub fn least(&self) -> Duration {
+        self.least
+    }
+
+    /// The longest round trip that was seen on this link, fading.
+    pub fn worst(&self) -> Duration {
+        self.before.max(self.lately)
+    }
+
+    /// What an answer takes at most, judged by earlier stretches of time; by the averages while there are none.
+    pub fn usual(&self) -> Duration {
+        if self.before.is_zero() {
+            self.timeout().max(self.lately)
+        } else {
+            self.before
         }
+    }
+
+    /// Takes in a sample (RFC 6298, section 2).
+    pub fn sample(&mut self, sample: Duration, now: Instant) {
+        self.remember(sample.min(WORST_MAX), now);
+        let Some(smoothed) = self.smoothed else {
+            self.smoothed = Some(sample);
+            self.variation = sample / 2;
+            self.least = sample;
+            self.averaged = now;
+            return;
+        };
+        self.least = self.least.min(sample);
+        self.waiting = self.waiting.max(sample);
+        if now.since(self.averaged) < smoothed {
+            return;
+        }
+        let sample = core::mem::take(&mut self.waiting);
+        self.variation = (self.variation * 3 + smoothed.abs_diff(sample)) / 4;
+        self.smoothed = Some((smoothed * 7 + sample) / 8);
+        self.averaged = now;
+    }
+
+    fn remember(&mut self, sample: Duration, now: Instant) {
+        if self.stretch.is_zero() {
+            (self.begun, self.stretch) = (now, STRETCHES.0);
+        }
+        if now >= self.begun + self.stretch {
+            let fading = self.before.saturating_sub(self.lately) * self.stretch.as_secs() as u32 / MEMORY;
+            self.before = (self.before - fading).max(self.lately);
+            self.lately = Duration::ZERO;
+            self.begun = now;
+            self.stretch = (self.stretch * 2).min(STRETCHES.1);
+        }
+        self.lately = self.lately.max(sample);
+    }
+
+    /// What another link of the session has shown may happen on this one, too; but its last throes say nothing.
+    pub fn inherit(&mut self, other: &Rtt) {
+        self.before = self.before.max(other.worst().min(other.least * 4));
     }
 
     /// How long an answer may take and still be normal for this link: `SRTT + 4 RTTVAR`; a guess before the first sample.
@@ -45,14 +112,54 @@ impl Rtt {
 mod tests {
     use super::*;
 
+    const MS: Duration = Duration::from_millis(1);
+
     #[test]
     fn follows_rfc_6298() {
         let mut rtt = Rtt::default();
-        rtt.sample(Duration::from_millis(80));
+        rtt.sample(80 * MS, Instant::ZERO);
         assert_eq!(rtt.timeout(), Duration::from_millis(80 + 4 * 40));
-        rtt.sample(Duration::from_millis(120));
+        rtt.sample(120 * MS, Instant::from_millis(120));
         // RTTVAR = 3/4 * 40 + 1/4 * |80 - 120| = 40; SRTT = 7/8 * 80 + 1/8 * 120 = 85.
         assert_eq!(rtt.smoothed(), Some(Duration::from_millis(85)));
         assert_eq!(rtt.timeout(), Duration::from_millis(85 + 160));
+    }
+
+    #[test]
+    fn many_samples_in_one_round_trip_count_as_their_largest() {
+        let (mut many, mut one) = (Rtt::default(), Rtt::default());
+        for rtt in [&mut many, &mut one] {
+            rtt.sample(80 * MS, Instant::ZERO);
+        }
+        for at in 1..8 {
+            many.sample((60 + at) as u32 * MS, Instant::from_millis(at * 10));
+        }
+        for rtt in [&mut many, &mut one] {
+            rtt.sample(70 * MS, Instant::from_millis(90));
+        }
+        assert_eq!(many.timeout(), one.timeout());
+    }
+
+    #[test]
+    fn what_happens_now_is_judged_by_what_was_before() {
+        let mut rtt = Rtt::default();
+        for tenth in 0..100 {
+            rtt.sample(50 * MS, Instant::from_millis(tenth * 100));
+        }
+        assert_eq!((rtt.usual(), rtt.worst()), (50 * MS, 50 * MS));
+        // It gets worse, slowly: that is not normal for as long as a stretch of time.
+        for tenth in 0..30 {
+            rtt.sample((50 + 5 * tenth) as u32 * MS, Instant::from_millis(10_000 + tenth * 100));
+        }
+        assert_eq!(rtt.worst(), 195 * MS);
+        assert!(rtt.usual() < 60 * MS, "{:?}", rtt.usual());
+        for second in 15..40 {
+            rtt.sample(50 * MS, Instant::from_millis(second * 1000));
+        }
+        assert!(rtt.usual() > 150 * MS, "now it is: {:?}", rtt.usual());
+        for second in 40..2000 {
+            rtt.sample(50 * MS, Instant::from_millis(second * 1000));
+        }
+        assert!(rtt.usual() < 60 * MS, "and forgotten: {:?}", rtt.usual());
     }
 }

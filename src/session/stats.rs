@@ -27,6 +27,8 @@ pub struct Stats {
     pub replayed_bytes: u64,
     /// How often a link became suspect.
     pub suspicions: u64,
+    /// (client) Connections made ahead, because an answer was late.
+    pub spares: u64,
     /// Now: messages sent and not ACKed.
     pub unacked_messages: u64,
     /// Now: their payload, in bytes.

@@ -44,6 +44,8 @@ impl Conversation {
             let len = self.fill(index, buf);
             if len > 0 {
                 self.stats.wire_sent += len as u64;
+                // If those were the last messages, a CLOSE is due behind them: it must count as queued from now on.
+                self.close_when_carried();
                 return Some(Output::Send {
                     link: self.links[index].id,
                     len,
@@ -60,7 +62,11 @@ impl Conversation {
 
     pub fn set_blocked(&mut self, id: LinkId, blocked: bool) {
         if let Some(index) = self.link_index(id) {
-            self.links[index].blocked = blocked;
+            let link = &mut self.links[index];
+            if link.blocked && !blocked {
+                link.liveness.moved(self.now);
+            }
+            link.blocked = blocked;
         }
     }
 
@@ -77,12 +83,12 @@ impl Conversation {
         if link.blocked {
             return false;
         }
-        if link.has_staged() || !link.control.is_empty() || link.pong_due.is_some() || link.liveness.ping_due {
+        if link.has_staged() || !link.control.is_empty() || link.pong_due.is_some() || link.liveness.ping_due() {
             return true;
         }
         self.carrier() == Some(index)
             && (self.acks.due(self.now)
-                || !self.unreliable.is_empty()
+                || self.has_unreliable()
                 || (self.closing_allows_data() && self.outbox.has_more(&link.cursor, &self.credit)))
     }
 
@@ -117,22 +123,22 @@ impl Conversation {
     }
 
     fn needs_staging(&self, index: usize) -> bool {
-        !self.links[index].control.is_empty() || (self.carrier() == Some(index) && !self.unreliable.is_empty())
+        !self.links[index].control.is_empty() || (self.carrier() == Some(index) && self.has_unreliable())
     }
 
     /// Seals one record of messages and small frames straight into `out`.
     fn seal_record(&mut self, index: usize, out: &mut [u8]) -> usize {
         let room = (out.len() - OVERHEAD).min(PLAINTEXT_MAX);
         let mut head = [0; HEADROOM];
-        let mut used = self.small_frames(index, &mut head);
         let carries = self.carrier() == Some(index) && self.closing_allows_data();
+        let with_data = carries && self.outbox.has_more(&self.links[index].cursor, &self.credit);
+        let mut used = self.small_frames(index, &mut head, with_data);
         let link = &mut self.links[index];
         let piece = if carries {
             self.outbox.take(&mut link.cursor, &self.credit, room - used, room)
         } else {
             None
         };
-        let now = self.now;
         let Some(piece) = piece else {
             return if used == 0 { 0 } else { seal(link, &head[..used], out) };
         };
@@ -152,7 +158,7 @@ impl Conversation {
         } else {
             0
         };
-        link.liveness.sent_data(now);
+        link.liveness.sent(plain);
         let sealer = &mut link.sealer;
         let sealed = self.outbox.with_overlay(piece, &head[..used], pad, |plaintext| {
             out[..LENGTH_LEN].copy_from_slice(&((plaintext.len() + TAG) as u16).to_be_bytes());
@@ -163,15 +169,18 @@ impl Conversation {
     }
 
     /// Writes what is due beside messages: on the carrier an ACK, on any link PONG and PING.
-    fn small_frames(&mut self, index: usize, head: &mut [u8]) -> usize {
+    fn small_frames(&mut self, index: usize, head: &mut [u8], with_data: bool) -> usize {
         let carrier = self.carrier() == Some(index);
         let now = self.now;
         let link = &mut self.links[index];
+        if link.life == Life::Open {
+            link.liveness.rides(now, with_data);
+        }
         let mut used = 0;
         if let Some(token) = link.pong_due.take() {
             used += frame::pong(&mut head[used..], token);
         }
-        if link.liveness.ping_due {
+        if link.liveness.ping_due() {
             let token = link.liveness.ping(now);
             used += frame::ping(&mut head[used..], token);
         }
@@ -191,15 +200,15 @@ impl Conversation {
     /// Builds a record of rare frames or unreliable messages aside.
     fn stage_record(&mut self, index: usize) {
         let mut head = [0; HEADROOM];
-        let used = self.small_frames(index, &mut head);
-        let carrier = self.carrier() == Some(index);
+        let unreliable = self.carrier() == Some(index) && self.has_unreliable();
+        let used = self.small_frames(index, &mut head, unreliable);
         let link = &mut self.links[index];
         let mut out = core::mem::take(&mut link.staged);
         debug_assert!(out.is_empty());
         out.resize(LENGTH_LEN, 0);
         out.extend_from_slice(&head[..used]);
         out.append(&mut link.control);
-        if carrier {
+        if unreliable {
             while let Some(message) = self.unreliable.front() {
                 let size = out.len() - LENGTH_LEN + frame::unreliable_header_len(message.len()) + message.len();
                 if size > PLAINTEXT_MAX {
@@ -214,6 +223,7 @@ impl Conversation {
         out[..LENGTH_LEN].copy_from_slice(&((plain + TAG) as u16).to_be_bytes());
         out.resize(LENGTH_LEN + plain + TAG, 0);
         let link = &mut self.links[index];
+        link.liveness.sent(plain);
         let sealed = link.sealer.seal_in_place(&mut out[LENGTH_LEN..]).map(|()| 0);
         link.staged = out;
         link.staged_from = 0;
@@ -227,6 +237,11 @@ impl Conversation {
             self.links[index].life = Life::Closing(self.now);
             0
         })
+    }
+
+    /// Unreliable messages that may still go: behind a CLOSE nobody would read them.
+    fn has_unreliable(&self) -> bool {
+        !self.unreliable.is_empty() && self.closing_allows_data()
     }
 
     /// Behind a CLOSE nothing may follow.

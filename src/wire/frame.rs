@@ -2,8 +2,8 @@
 //!
 //! [`Frames`] walks the plaintext once and yields frames that borrow from it. Every frame is checked whole before it
 //! is yielded, a [`Run`] of messages included, so whoever holds a frame can take it apart without further errors.
-//! Still, nothing of a record may take effect before its *last* frame is known to be good (U-36): go through a clone
-//! of the iterator first, or collect.
+//! A frame that is not well formed ends the walk and the link; what stood before it counts (U-36): the record was
+//! authenticated, and a second walk would cost every record for the sake of a peer that is broken anyway.
 //!
 //! - `parse`: the walk.
 //! - `run`: DATA, the hot path: many small messages behind one header.

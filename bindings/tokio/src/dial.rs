@@ -13,6 +13,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use unbroken::NetworkId;
 
+use crate::client::network::{self, Binding, Networks};
+
 /// One connection to open.
 #[derive(Clone, Debug)]
 pub struct Dial {
@@ -22,6 +24,8 @@ pub struct Dial {
     pub advised: bool,
     /// The network to bind to, as the application numbers them; `None` leaves it to the system.
     pub network: Option<NetworkId>,
+    /// Registered networks ([`Builder::network`](crate::client::Builder::network)) on which a link is up: what the core wants now is another one.
+    pub in_use: Vec<NetworkId>,
     /// How long it may take, name resolution included.
     pub timeout: Duration,
 }
@@ -32,18 +36,22 @@ pub type Dialer = Arc<dyn Fn(Dial) -> Dialing + Send + Sync>;
 /// A connection being opened. It is dropped when the session no longer wants it.
 pub type Dialing = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
-/// The usual way: the system's resolver, its routes, its choice of network.
-pub(crate) fn system() -> Dialer {
-    Arc::new(|dial| Box::pin(connect(dial)))
+/// The usual way: the system's resolver, and the networks that the application registered; without any, the system's choice.
+pub(crate) fn over(networks: Arc<Networks>) -> Dialer {
+    Arc::new(move |dial| match networks.is_empty() {
+        true => Box::pin(connect(dial, None)),
+        false => network::race(dial, networks.clone()),
+    })
 }
 
-async fn connect(dial: Dial) -> io::Result<TcpStream> {
+/// Over the given network, or the system's choice.
+pub(crate) async fn connect(dial: Dial, binding: Option<&Binding>) -> io::Result<TcpStream> {
     let all = async {
         let addresses: Vec<_> = lookup_host(dial.address.as_str()).await?.collect();
         let share = dial.timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX).max(1);
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in addresses {
-            match timeout(share, TcpStream::connect(address)).await {
+            match timeout(share, network::open(address, binding)).await {
                 Ok(Ok(stream)) => {
                     stream.set_nodelay(true)?;
                     return Ok(stream);

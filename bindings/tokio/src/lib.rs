@@ -44,7 +44,7 @@
 //! | | debug | dialling, links up and down |
 //! | `unbroken::server` | info | listening, stopped |
 //! | | warn | cannot accept, a worker is flooded, no authorise hook is set |
-//! | | error | a handler panicked |
+//! | | error | a handler panicked, a worker died |
 //! | | debug | sessions established, handovers, closed; links turned away |
 //! | | trace | links up and down |
 //!
@@ -69,7 +69,7 @@ pub mod server;
 mod socket;
 mod wakers;
 
-pub use client::{Client, ConnectError};
+pub use client::{Binding, Client, ConnectError};
 pub use dial::{Dial, Dialer, Dialing};
 pub use message::Message;
 pub use server::{Server, ServerSession, SessionHandle};

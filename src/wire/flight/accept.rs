@@ -51,6 +51,8 @@ pub enum LostStatus {
         kind: CloseKind,
         /// As in CLOSE.
         code: u32,
+        /// The first number the server did not give out: a client that received less misses the end. At most 2^62 - 1.
+        send_end: u64,
     },
     /// One of the ends lost state.
     RolledBack,
@@ -94,6 +96,7 @@ impl<'a> Accept<'a> {
     pub fn encoded_len(&self) -> usize {
         match self {
             Self::Ok(ok) => AcceptOk::FIXED_LEN + ok.sent_address().len(),
+            Self::Lost(LostStatus::Closed { .. }) => LostStatus::LEN + 8,
             Self::Lost(_) => LostStatus::LEN,
         }
     }
@@ -147,7 +150,7 @@ impl<'a> AcceptOk<'a> {
 }
 
 impl LostStatus {
-    /// Bytes of the payload, from the inner prelude on.
+    /// Bytes of the payload, from the inner prelude on; Closed has 8 more.
     pub const LEN: usize = prelude::LEN + 1 + 1 + 4;
 
     /// Kind and code are there for every status; those that give them no meaning ignore them.
@@ -159,6 +162,7 @@ impl LostStatus {
             2 => Self::Closed {
                 kind: CloseKind::from_byte(kind).ok_or(FlightError("unknown CLOSE kind"))?,
                 code,
+                send_end: super::parts::number(reader)?,
             },
             3 => Self::RolledBack,
             4 => Self::OwnerCrashed,
@@ -171,7 +175,7 @@ impl LostStatus {
     fn encode(&self, out: &mut Vec<u8>) {
         let (status, kind, code) = match *self {
             Self::Unknown => (1, 0, 0),
-            Self::Closed { kind, code } => (2, kind as u8, code),
+            Self::Closed { kind, code, .. } => (2, kind as u8, code),
             Self::RolledBack => (3, 0, 0),
             Self::OwnerCrashed => (4, 0, 0),
             Self::Refused { code } => (5, 0, code),
@@ -179,6 +183,9 @@ impl LostStatus {
         };
         out.extend_from_slice(&[status, kind]);
         out.extend_from_slice(&code.to_be_bytes());
+        if let Self::Closed { send_end, .. } = self {
+            out.extend_from_slice(&send_end.to_be_bytes());
+        }
     }
 }
 

@@ -230,10 +230,17 @@ fn every_status_and_close_kind_of_a_lost_session() {
         for kind in 0..=u8::MAX {
             let mut payload = OUTER.to_vec();
             payload.extend_from_slice(&[status, kind, 0, 0, 1, 2]);
+            if status == 2 {
+                payload.extend_from_slice(&[0, 0, 0, 0, 0, 0, 3, 4]);
+            }
             let code = 0x0102;
             let expected = match (status, CloseKind::from_byte(kind)) {
                 (1, _) => Some(LostStatus::Unknown),
-                (2, Some(kind)) => Some(LostStatus::Closed { kind, code }),
+                (2, Some(kind)) => Some(LostStatus::Closed {
+                    kind,
+                    code,
+                    send_end: 0x0304,
+                }),
                 (3, _) => Some(LostStatus::RolledBack),
                 (4, _) => Some(LostStatus::OwnerCrashed),
                 (5, _) => Some(LostStatus::Refused { code }),

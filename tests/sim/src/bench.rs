@@ -9,6 +9,9 @@ use unbroken::{
     SessionId, Target, Verdict,
 };
 
+/// A message as an application got it: its number, if it is a reliable one, and its bytes.
+pub type Received = (Option<u64>, Vec<u8>);
+
 /// What an end did to its links.
 #[derive(Debug, Default)]
 pub struct Links {
@@ -51,7 +54,7 @@ pub struct ServerBench {
     pub links: Links,
     pub events: Vec<(SessionId, Event)>,
     /// What the sessions' applications were given.
-    pub received: BTreeMap<SessionId, Vec<(Option<u64>, Vec<u8>)>>,
+    pub received: BTreeMap<SessionId, Vec<Received>>,
     /// Authorises whoever asks.
     pub lets_in: bool,
     /// Reads at once.
@@ -169,7 +172,7 @@ pub struct ClientBench {
     pub now: Instant,
     pub links: Links,
     pub events: Vec<Event>,
-    pub received: Vec<(Option<u64>, Vec<u8>)>,
+    pub received: Vec<Received>,
     pub reads: bool,
 }
 

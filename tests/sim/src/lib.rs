@@ -6,6 +6,7 @@
 //! - [`world`] has the parts and drives them; [`pair`] and [`fleet`] are the two ways to use it.
 //! - [`net`] and [`fate`] are the network and what goes wrong in it.
 //! - [`flow`] and [`life`] are the oracles: what is delivered, what is told.
+//! - [`links`] is another network, about time: what TCP makes of a Wi-Fi that fades.
 //! - [`raw`] speaks the protocol by hand, to say what an honest end never would.
 
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@ pub mod fate;
 pub mod fleet;
 pub mod flow;
 pub mod life;
+pub mod links;
 pub mod net;
 pub mod options;
 pub mod pair;

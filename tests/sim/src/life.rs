@@ -29,10 +29,8 @@ impl Life {
             ));
         }
         match event {
-            Event::Established { .. } => {
-                if core::mem::replace(&mut self.established, true) {
-                    return Err("Established twice".to_string());
-                }
+            Event::Established { .. } if core::mem::replace(&mut self.established, true) => {
+                return Err("Established twice".to_string());
             }
             Event::HandoverBegin { cause } => {
                 if core::mem::replace(&mut self.in_handover, true) {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use unbroken::Instant;
 
 use crate::clock::Queue;
-use crate::fate::{Connect, Fate, Side, When};
+use crate::fate::{Connect, Cut, Fate, Side, When};
 use crate::options::NetOptions;
 use crate::rng::Rng;
 use crate::world::Event;
@@ -201,12 +201,34 @@ impl Net {
 
     /// Both sides lose the connection now and see it.
     pub fn kill(&mut self, id: ConnId, q: &mut Q) {
-        self.break_off(id, [Some(Duration::ZERO); 2], true, q);
+        match self.conns.get(&id) {
+            // Half-open: now they learn of it.
+            Some(conn) if conn.broken => {
+                for side in Side::BOTH {
+                    q.after(Duration::ZERO, Event::Net(NetEvent::Down(id, side, false)));
+                }
+            }
+            _ => self.break_off(id, [Some(Duration::ZERO); 2], true, q),
+        }
     }
 
     /// From now on nothing arrives on this connection, and nobody learns of it.
     pub fn black_hole(&mut self, id: ConnId, q: &mut Q) {
         self.break_off(id, [None; 2], false, q);
+    }
+
+    /// From now on `side` receives so many bytes more, then the connection is cut and both see it.
+    pub fn cut_after(&mut self, id: ConnId, side: Side, bytes: u64) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.fate.cut = Some(Cut::at_byte(side, conn.pipes[side as usize].delivered + bytes));
+        }
+    }
+
+    /// Who will learn of the cut that is planned, and when.
+    pub fn set_notice(&mut self, id: ConnId, notice: [Option<Duration>; 2]) {
+        if let Some(cut) = self.conns.get_mut(&id).and_then(|conn| conn.fate.cut.as_mut()) {
+            cut.notice = notice;
+        }
     }
 
     pub fn handle(&mut self, event: NetEvent, q: &mut Q, out: &mut Vec<Notice>) {

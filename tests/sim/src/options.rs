@@ -359,11 +359,10 @@ impl Options {
     pub fn patience(&self) -> Duration {
         let bytes = self.app.messages.iter().sum::<u64>() * (self.app.size + self.app.rare_size / 500 + 200) * 4
             + 20 * self.app.rare_size;
-        let line = if self.net.bandwidth == 0 {
-            0
-        } else {
-            bytes.saturating_mul(1_000_000) / self.net.bandwidth
-        };
+        let line = bytes
+            .saturating_mul(1_000_000)
+            .checked_div(self.net.bandwidth)
+            .unwrap_or(0);
         // One round trip for each socket full of bytes, and one for each window of messages.
         let slowest = (self.net.delay[0] + self.net.delay[1]) * (100 + self.net.paths as u32) / 100;
         let round = slowest + self.net.jitter * 2 + self.net.coalesce * 2 + self.timing.ack_delay;

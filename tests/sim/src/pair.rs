@@ -5,9 +5,10 @@ use core::time::Duration;
 
 use unbroken::State;
 
-use crate::fate::Fate;
+use crate::fate::{Fate, Side};
+use crate::net::ConnId;
 use crate::options::Options;
-use crate::world::World;
+use crate::world::{Node, World};
 
 /// A world with one conversation. Without further ado its network has no faults; a test gives it a script.
 pub struct Pair(pub World);
@@ -34,6 +35,35 @@ impl Pair {
         self.run_to("that both are established", Duration::from_secs(60), |w| {
             w.clients[0].session.state() == State::Established && w.seats[0].talk.life.established
         });
+    }
+
+    /// The connection that is up, if there is but one.
+    pub fn only_conn(&self) -> ConnId {
+        let links: Vec<ConnId> = self.clients[0].host.links.values().copied().collect();
+        assert_eq!(links.len(), 1, "one link");
+        links[0]
+    }
+
+    /// From now on nothing arrives on this connection, and nobody learns of it.
+    pub fn black_hole(&mut self, conn: ConnId) {
+        let World { net, queue, .. } = &mut self.0;
+        net.black_hole(conn, queue);
+    }
+
+    /// One message more than was planned.
+    pub fn say_more(&mut self, i: usize, side: Side) -> bool {
+        let said = self.say(i, side);
+        let talk = match side {
+            Side::Client => &mut self.0.clients[i].talk,
+            Side::Server => &mut self.0.seats[i].talk,
+        };
+        talk.writer.total = talk.writer.total.max(talk.writer.sent);
+        let node = match side {
+            Side::Client => Node::Client(i),
+            Side::Server => Node::Server(self.seats[i].server),
+        };
+        self.after_input(node);
+        said
     }
 
     /// Runs until all is delivered and acknowledged.

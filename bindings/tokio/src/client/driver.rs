@@ -14,8 +14,9 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tracing::{debug, info, warn};
-use unbroken::{CloseReason, Event, Instant, LinkId, Output, Target};
+use unbroken::{CloseReason, Event, Instant, LinkId, NetworkId, Output, Target};
 
+use super::network::Networks;
 use super::shared::Shared;
 use crate::clock;
 use crate::dial::{Dial, Dialer, Dialing};
@@ -35,6 +36,7 @@ pub(crate) struct Driver {
     shared: Arc<Shared>,
     address: String,
     dialer: Dialer,
+    networks: Arc<Networks>,
     connect_timeout: Duration,
     links: Vec<Link>,
     timer: Pin<Box<Sleep>>,
@@ -62,11 +64,18 @@ enum Progress {
 
 impl Driver {
     /// Must be called within a runtime, for the timer.
-    pub(crate) fn new(shared: Arc<Shared>, address: String, dialer: Dialer, connect_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        address: String,
+        dialer: Dialer,
+        networks: Arc<Networks>,
+        connect_timeout: Duration,
+    ) -> Self {
         Driver {
             shared,
             address,
             dialer,
+            networks,
             connect_timeout,
             links: Vec::new(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -76,7 +85,7 @@ impl Driver {
     }
 
     fn turn(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> bool {
-        let mut busy = false;
+        let mut busy = self.drop_lost();
         let mut index = 0;
         while index < self.links.len() {
             match self.poll_link(index, cx, buffer) {
@@ -107,6 +116,7 @@ impl Driver {
                 Poll::Ready(Ok(stream)) => {
                     debug!(target: "unbroken::client", link = id.0, "link up");
                     self.tally.dialled(true);
+                    self.networks.settle();
                     self.shared.lock().session.handle_link_up(*id, clock::now());
                     *socket = Socket::Up(stream);
                     return Progress::Some;
@@ -147,6 +157,30 @@ impl Driver {
         self.shared.lock().session.handle_link_down(link.id, clock::now());
     }
 
+    /// Drops the links over networks that were reported lost: the core knows only which network it asked for.
+    fn drop_lost(&mut self) -> bool {
+        if !self.networks.take_loss() {
+            return false;
+        }
+        for index in (0..self.links.len()).rev() {
+            if matches!(&self.links[index].socket, Socket::Up(stream) if self.networks.is_lost(stream)) {
+                self.drop_link(index);
+            }
+        }
+        true
+    }
+
+    fn networks_in_use(&self) -> Vec<NetworkId> {
+        if self.networks.is_empty() {
+            return Vec::new();
+        }
+        let up = self.links.iter().filter_map(|link| match &link.socket {
+            Socket::Up(stream) => self.networks.of(stream),
+            Socket::Dialing(_) => None,
+        });
+        up.collect()
+    }
+
     fn events(&mut self) -> bool {
         let now = clock::now();
         let mut core = self.shared.lock();
@@ -179,6 +213,7 @@ impl Driver {
                         address,
                         advised,
                         network,
+                        in_use: self.networks_in_use(),
                         timeout: self.connect_timeout,
                     });
                     self.links.push(Link {

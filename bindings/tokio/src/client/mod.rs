@@ -7,6 +7,7 @@
 mod driver;
 mod error;
 mod events;
+pub(crate) mod network;
 mod shared;
 
 use std::fmt;
@@ -16,16 +17,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use unbroken::{ClientConfig, CloseReason, MessageId, NetworkEvent, SendError, Session, SessionId, State, Stats};
+use unbroken::{
+    ClientConfig, CloseReason, MessageId, NetworkEvent, NetworkId, SendError, Session, SessionId, State, Stats,
+};
 
 use crate::dial::{self, Dialer};
 use crate::message::Message;
 use crate::{clock, seed};
 use driver::Driver;
+use network::Networks;
 use shared::Shared;
 
 pub use error::ConnectError;
 pub use events::Events;
+pub use network::Binding;
 
 /// A session to a service. Clones are handles to the same session; when the last one is dropped, the session is closed with code 0.
 ///
@@ -39,6 +44,7 @@ pub struct Client {
 /// Closes the session when the last [`Client`] is gone; the driver has its own reference.
 struct Handle {
     shared: Arc<Shared>,
+    networks: Arc<Networks>,
 }
 
 impl Drop for Handle {
@@ -48,7 +54,8 @@ impl Drop for Handle {
 }
 
 impl Client {
-    /// Connects to `address` (`host:port`, resolved anew on each dial) and waits until the session stands. Needs a tokio runtime.
+    /// Connects to `address` (`host:port`, resolved anew on each dial) and waits until the session stands. Needs a tokio runtime
+    /// with I/O and time enabled.
     ///
     /// # Errors
     /// [`ConnectError`]: given up after `Backoff::give_up_after`, refused by the server's application, or the address is no
@@ -62,7 +69,8 @@ impl Client {
         Builder {
             address: address.to_string(),
             config,
-            dialer: dial::system(),
+            dialer: None,
+            networks: Networks::default(),
             connect_timeout: Duration::from_secs(5),
         }
     }
@@ -133,9 +141,13 @@ impl Client {
 
     /// Tells the session what the platform says about its networks. Hints only: a false one costs a second link, never a message.
     pub fn network(&self, event: NetworkEvent) {
-        self.handle
-            .shared
-            .with(|core| core.session.handle_network(event, clock::now()));
+        let lost = self.handle.networks.hint(event);
+        self.handle.shared.with(|core| {
+            core.session.handle_network(event, clock::now());
+            if lost {
+                core.wake_driver();
+            }
+        });
     }
 
     /// Where the session stands.
@@ -168,7 +180,8 @@ impl fmt::Debug for Client {
 pub struct Builder {
     address: String,
     config: Arc<ClientConfig>,
-    dialer: Dialer,
+    dialer: Option<Dialer>,
+    networks: Networks,
     connect_timeout: Duration,
 }
 
@@ -179,13 +192,24 @@ impl Builder {
         self
     }
 
-    /// Opens connections in the application's own way: bound to the network that [`Dial::network`](crate::Dial) names, through a proxy ...
-    pub fn dialer(mut self, dialer: Dialer) -> Self {
-        self.dialer = dialer;
+    /// A network that links may use, under the number that the application gives it in [`NetworkEvent`], and how a socket is tied to
+    /// it. The first one registered is preferred while nothing is known. With two registered, a link that becomes suspect is
+    /// replaced over the other network, with or without a hint. A network that cannot be bound is logged as an error, and the next
+    /// one is tried; a link fails when none lets it through. Without any, links go where the system sends them.
+    pub fn network(mut self, network: NetworkId, binding: Binding) -> Self {
+        self.networks.register(network, binding);
         self
     }
 
-    /// Starts the session and returns at once; messages may be sent, and leave when the session stands. Must be called within a tokio runtime.
+    /// Opens connections in the application's own way: bound to the network that [`Dial::network`](crate::Dial) names, through a proxy ...
+    /// The registered networks then only serve to fill in [`Dial::in_use`](crate::Dial).
+    pub fn dialer(mut self, dialer: Dialer) -> Self {
+        self.dialer = Some(dialer);
+        self
+    }
+
+    /// Starts the session and returns at once; messages may be sent, and leave when the session stands. Must be called within a
+    /// tokio runtime with I/O and time enabled.
     ///
     /// # Errors
     /// The system gives no randomness, or there is no runtime.
@@ -193,14 +217,17 @@ impl Builder {
         let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
         let session = Session::connect(self.config, seed::fresh()?, clock::now());
         let shared = Arc::new(Shared::new(session));
+        let networks = Arc::new(self.networks);
+        let dialer = self.dialer.unwrap_or_else(|| dial::over(networks.clone()));
         runtime.spawn(Driver::new(
             shared.clone(),
             self.address,
-            self.dialer,
+            dialer,
+            networks.clone(),
             self.connect_timeout,
         ));
         Ok(Client {
-            handle: Arc::new(Handle { shared }),
+            handle: Arc::new(Handle { shared, networks }),
         })
     }
 

@@ -201,14 +201,18 @@ impl Core {
         }
     }
 
+    pub(crate) fn wake_driver(&self) {
+        if let Some(driver) = &self.driver {
+            driver.wake_by_ref();
+        }
+    }
+
     fn rouse(&mut self) {
         if let Some(due) = self.session.poll_timeout()
             && due < self.armed
         {
             self.armed = due;
-            if let Some(driver) = &self.driver {
-                driver.wake_by_ref();
-            }
+            self.wake_driver();
         }
     }
 }

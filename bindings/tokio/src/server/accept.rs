@@ -12,7 +12,7 @@ use std::time::Duration;
 use metrics::counter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 use unbroken::{Limits, Route, Router};
 
 use crate::metrics::name;
@@ -125,9 +125,17 @@ impl Hall {
 
     fn hand_over(&self, stream: TcpStream, worker: usize, first: [u8; Router::NEEDED], len: usize) {
         let Ok(stream) = stream.into_std() else { return };
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.doors[worker].try_send(Arrival { stream, first, len }) {
-            warn!(target: "unbroken::server", worker, "turned away: the worker does not keep up");
-            counter!(name::TURNED_AWAY).increment(1);
+        match self.doors[worker].try_send(Arrival { stream, first, len }) {
+            Ok(()) => {}
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                warn!(target: "unbroken::server", worker, "turned away: the worker does not keep up");
+                counter!(name::TURNED_AWAY).increment(1);
+            }
+            // Only a bug gets here; the other workers go on.
+            Err(mpsc::error::TrySendError::Closed(_)) => {
+                error!(target: "unbroken::server", worker, "turned away: the worker has died");
+                counter!(name::TURNED_AWAY).increment(1);
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The server: an acceptor and N workers, sharing nothing.
 //!
-//! Each worker is a thread with its own single-threaded runtime and its own [`Endpoint`](unbroken::Endpoint): it owns its sessions, their
+//! Each worker is a thread with its own single-threaded runtime and its own [`Endpoint`]: it owns its sessions, their
 //! sockets, their timers and their handler tasks, so nothing is ever locked. The acceptor (`accept.rs`, a thread of its own) reads the first 28 bytes
 //! of a connection; a resume names its worker in there, a new session goes to the next in turn. The worker's driver (`worker.rs`) moves
 //! bytes between links (`link.rs`) and the endpoint; handlers hold a [`ServerSession`] (`session.rs`), which steps the endpoint

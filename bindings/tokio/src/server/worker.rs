@@ -234,6 +234,7 @@ struct Driver {
     orders: mpsc::UnboundedReceiver<Command>,
     arrivals: mpsc::Receiver<Arrival>,
     timer: Pin<Box<Sleep>>,
+    timer_for: Option<unbroken::Instant>,
     /// Set by a shutdown: until when, and who waits.
     leaving: Option<(unbroken::Instant, oneshot::Sender<()>)>,
 }
@@ -246,6 +247,7 @@ impl Driver {
             orders,
             arrivals,
             timer,
+            timer_for: None,
             leaving: None,
         }
     }
@@ -340,10 +342,13 @@ impl Driver {
             return;
         };
         // What is due now and could not be done (its link is blocked) must not turn into a busy loop.
-        self.timer
-            .as_mut()
-            .reset(clock::at(due.max(now + Duration::from_millis(1)), now));
+        let due = due.max(now + Duration::from_millis(1));
+        if self.timer_for != Some(due) {
+            self.timer_for = Some(due);
+            self.timer.as_mut().reset(clock::at(due, now));
+        }
         if self.timer.as_mut().poll(cx).is_ready() {
+            self.timer_for = None;
             cx.waker().wake_by_ref();
         }
     }

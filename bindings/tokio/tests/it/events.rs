@@ -29,13 +29,15 @@ async fn a_handover_is_heard_at_both_ends() {
     .await;
     let end = until(&mut events, handover_end).await;
     assert!(end.same_server);
-    client.disconnect(0).await;
 
     let mut names = Vec::new();
     while let Some(event) = soon(heard.recv()).await {
         match event {
             Event::HandoverBegin { .. } => names.push("begin"),
-            Event::HandoverEnd(_) => names.push("end"),
+            Event::HandoverEnd(_) => {
+                names.push("end");
+                client.disconnect(0).await;
+            }
             Event::Closed(_) => {
                 names.push("closed");
                 break;

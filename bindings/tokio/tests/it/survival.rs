@@ -1,10 +1,12 @@
 //! The links break, the sessions do not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use unbroken_fault_proxy::{Plan, Proxy};
-use unbroken_tokio::{Client, ServerSession};
+use unbroken_tokio::{Client, Dial, Dialing, NetworkEvent, NetworkId, ServerSession};
 
 use crate::{LOCAL, eager, echo, handover_end, open_server, ping, proxy, soon, until};
 
@@ -82,7 +84,7 @@ async fn thousands_of_messages_through_a_breaking_network() {
 }
 
 async fn pace(number: u32) {
-    if number % 10 == 0 {
+    if number.is_multiple_of(10) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -127,9 +129,49 @@ async fn f105_flapping_leaks_nothing() {
             if (sum(|w| w.sessions), sum(|w| w.links), sum(|w| w.detached)) == (1, 1, 0) {
                 break;
             }
-            eprintln!("{stats:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
     .await;
+}
+
+/// A hint from the platform opens a second link before the first has failed: nothing stands still, and the old link is closed.
+#[tokio::test]
+async fn a_hint_moves_the_session_before_the_break() {
+    let server = open_server().workers(2).serve(LOCAL, echo).await.unwrap();
+    let client = Client::connect(server.local_addr(), eager()).await.unwrap();
+    let mut events = client.events();
+    ping(&client, 1).await;
+    client.network(NetworkEvent::Changed(NetworkId(2)));
+    let end = until(&mut events, handover_end).await;
+    assert_eq!(end.downtime, Duration::ZERO);
+    ping(&client, 2).await;
+    soon(async {
+        while server.stats().await.iter().map(|worker| worker.links).sum::<usize>() > 1 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+/// The application opens the connections itself, and is told which network the session wants.
+#[tokio::test]
+async fn the_application_may_dial() {
+    let server = open_server().serve(LOCAL, echo).await.unwrap();
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let dialer = Arc::new(move |dial: Dial| -> Dialing {
+        told.send(dial.clone()).unwrap();
+        Box::pin(TcpStream::connect(dial.address))
+    });
+    let client = Client::builder(server.local_addr(), eager())
+        .dialer(dialer)
+        .connect()
+        .await
+        .unwrap();
+    ping(&client, 1).await;
+    let first = heard.recv().await.unwrap();
+    assert_eq!((first.address, first.network), (server.local_addr().to_string(), None));
+    client.network(NetworkEvent::Changed(NetworkId(7)));
+    assert_eq!(soon(heard.recv()).await.unwrap().network, Some(NetworkId(7)));
+    ping(&client, 2).await;
 }

@@ -131,7 +131,11 @@ impl RawServer {
 
     /// An ACCEPT with another status.
     pub fn lost(&mut self, served: Served, status: u8, kind: u8, code: u32) -> Vec<u8> {
-        let body = [&[status, kind], &code.to_be_bytes()[..]].concat();
+        let mut body = [&[status, kind], &code.to_be_bytes()[..]].concat();
+        if status == 2 {
+            // send_end: the server gave nothing out.
+            body.extend(0u64.to_be_bytes());
+        }
         self.answer(served, &body, false).0
     }
 

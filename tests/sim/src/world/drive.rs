@@ -261,6 +261,9 @@ impl World {
 
     pub(super) fn on_wake(&mut self, node: Node, serial: u64) {
         let now = self.now();
+        if matches!(node, Node::Client(i) if self.frozen.contains(&i)) {
+            return;
+        }
         let host = self.host(node);
         if host.wake.is_none_or(|(_, s)| s != serial) {
             return;

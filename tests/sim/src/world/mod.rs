@@ -200,6 +200,8 @@ pub struct World {
     buffer: Vec<u8>,
     /// Links that died under sessions by forged or changed bytes.
     pub poisoned: u64,
+    /// Clients whose process is frozen: no timer of theirs fires.
+    pub frozen: BTreeSet<usize>,
     /// Sessions at servers whose clients have started over.
     ghosts: BTreeSet<SessionId>,
     /// Conversations that were over before the end.
@@ -288,6 +290,7 @@ impl World {
             buffer: vec![0; options.host.buffer],
             poisoned: 0,
             ghosts: BTreeSet::new(),
+            frozen: BTreeSet::new(),
             ended_early: 0,
             options,
             seed,

@@ -171,7 +171,7 @@ impl World {
             && client.session.stats().unacked_messages == 0
             && !c.life.in_handover
             && !s.life.in_handover
-            && !s.life.closed.is_some()
+            && s.life.closed.is_none()
             && s.life.established
     }
 

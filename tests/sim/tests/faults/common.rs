@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use unbroken::{ClientConfig, ClientConfigBuilder, ClusterKey, Event, LinkId, ServerConfig, ServerConfigBuilder, ServerKey, SessionId, State};
+use unbroken::config::{ClientConfigBuilder, ServerConfigBuilder};
+use unbroken::{ClientConfig, ClusterKey, Event, LinkId, ServerConfig, ServerKey, SessionId, State};
 use unbroken_sim::raw::{Accepted, RawClient, RawFrame, RawLink, RawServer, Resume, frames};
 use unbroken_sim::{ClientBench, ServerBench};
 
@@ -19,7 +20,9 @@ pub fn server_config() -> ServerConfigBuilder {
 }
 
 pub fn client_config() -> ClientConfigBuilder {
-    ClientConfig::builder(server_key().public()).realm(REALM).credential(&b"me"[..])
+    ClientConfig::builder(server_key().public())
+        .realm(REALM)
+        .credential(&b"me"[..])
 }
 
 /// An endpoint with one established session, whose client the test plays.
@@ -42,12 +45,39 @@ impl Hand {
         let mut bench = ServerBench::new(config);
         let mut client = RawClient::new(server_key().public(), REALM, 11);
         let (link, wire, answer) = hello(&mut bench, &mut client);
-        assert!(matches!(answer, Accepted::Ok { recv_next: 0, recv_offset: 0, delivered: 0, .. }), "{answer:?}");
+        assert!(
+            matches!(
+                answer,
+                Accepted::Ok {
+                    recv_next: 0,
+                    recv_offset: 0,
+                    delivered: 0,
+                    ..
+                }
+            ),
+            "{answer:?}"
+        );
         let id = SessionId(client.session_id);
-        let mut hand = Hand { bench, client, link, wire, id, heard: Vec::new() };
+        let mut hand = Hand {
+            bench,
+            client,
+            link,
+            wire,
+            id,
+            heard: Vec::new(),
+        };
         hand.say(&frames::auth(b"me"));
-        assert!(hand.bench.take_events().iter().any(|e| matches!(e, Event::Established { session, .. } if *session == id)));
-        assert!(matches!(hand.hear()[0], RawFrame::AuthResult { verdict: 0, .. }), "{:?}", hand.heard);
+        assert!(
+            hand.bench
+                .take_events()
+                .iter()
+                .any(|e| matches!(e, Event::Established { session, .. } if *session == id))
+        );
+        assert!(
+            matches!(hand.hear()[0], RawFrame::AuthResult { verdict: 0, .. }),
+            "{:?}",
+            hand.heard
+        );
         hand.heard.clear();
         hand
     }
@@ -80,7 +110,10 @@ impl Hand {
         assert!(self.is_cut(), "the link stays");
         assert_eq!(self.state(), Some(State::Connecting), "the session is not detached");
         let events = self.bench.take_events();
-        assert!(events.iter().any(|e| matches!(e, Event::HandoverBegin { .. })), "{events:?}");
+        assert!(
+            events.iter().any(|e| matches!(e, Event::HandoverBegin { .. })),
+            "{events:?}"
+        );
         assert!(!events.iter().any(|e| matches!(e, Event::Closed(_))), "{events:?}");
     }
 
@@ -115,6 +148,7 @@ impl Hand {
         for message in messages {
             session.send(message.to_vec().into()).unwrap();
         }
+        drop(session);
         self.bench.pump();
     }
 }
@@ -123,8 +157,8 @@ impl Hand {
 pub fn hello(bench: &mut ServerBench, client: &mut RawClient) -> (LinkId, RawLink, Accepted) {
     let (flight, pending) = client.hello();
     let (link, answer) = bench.connect(&flight);
-    let (accepted, wire, len) = client.accept(pending, &answer).expect("an ACCEPT");
-    assert_eq!(answer.len(), len, "the server speaks before it may");
+    let (accepted, mut wire, len) = client.accept(pending, &answer).expect("an ACCEPT");
+    wire.open(&answer[len..]);
     (link, wire, accepted)
 }
 
@@ -148,7 +182,12 @@ impl Guest {
         let served = server.read(&flight);
         let (answer, wire) = server.accept(served, 0, 0, 0);
         bench.input(link, &answer);
-        let mut guest = Guest { bench, server, link, wire };
+        let mut guest = Guest {
+            bench,
+            server,
+            link,
+            wire,
+        };
         let heard = guest.hear();
         assert!(heard.contains(&RawFrame::Auth(b"me".to_vec())), "U-42: {heard:?}");
         guest.say(&frames::auth_result(0, 0, b"hi"));
@@ -183,7 +222,11 @@ impl Guest {
     }
 
     pub fn assert_open(&self) {
-        assert!(!self.bench.events.iter().any(|e| matches!(e, Event::Closed(_))), "{:?}", self.bench.events);
+        assert!(
+            !self.bench.events.iter().any(|e| matches!(e, Event::Closed(_))),
+            "{:?}",
+            self.bench.events
+        );
         assert_ne!(self.bench.session.state(), State::Closed);
     }
 }

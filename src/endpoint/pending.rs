@@ -1,0 +1,57 @@
+//! Connections that are not links yet: their time-outs, and the last words to those that are turned away.
+
+use super::admission::Stage;
+use super::{Endpoint, Ready};
+use crate::event::{LinkId, Output};
+
+impl Endpoint {
+    /// Ends a connection that never became a link.
+    pub(super) fn reject(&mut self, link: LinkId) {
+        if self.pending.remove(link).is_some() {
+            self.counters.links_rejected += 1;
+            self.outputs.push_back(Output::CloseLink { link });
+        }
+    }
+
+    pub(super) fn overdue_pending(&mut self) -> Option<LinkId> {
+        let limit = self.config.limits.handshake;
+        let first = self.pending.first()?;
+        if self.now.since(first) < limit {
+            None
+        } else {
+            self.pending.oldest(first)
+        }
+    }
+
+    pub(super) fn queue_farewell(&mut self, link: LinkId) {
+        if let Some(pending) = self.pending.by_link.get_mut(&link)
+            && !pending.ready
+            && pending.has_output()
+        {
+            pending.ready = true;
+            self.ready.push_back(Ready::Link(link));
+        }
+    }
+
+    pub(super) fn farewell(&mut self, link: LinkId, buf: &mut [u8]) -> Option<Output> {
+        let pending = self.pending.by_link.get_mut(&link)?;
+        pending.ready = false;
+        if pending.stage != Stage::Leaving {
+            return None;
+        }
+        if pending.taken == pending.farewell.len() {
+            self.pending.remove(link);
+            self.counters.links_rejected += 1;
+            return Some(Output::CloseLink { link });
+        }
+        if pending.blocked {
+            return None;
+        }
+        let rest = &pending.farewell[pending.taken..];
+        let len = rest.len().min(buf.len());
+        buf[..len].copy_from_slice(&rest[..len]);
+        pending.taken += len;
+        self.queue_farewell(link);
+        Some(Output::Send { link, len })
+    }
+}

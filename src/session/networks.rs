@@ -1,0 +1,110 @@
+//! Which network the next link should use.
+//!
+//! The host reports networks; the latest reported is the wanted one. A network whose link went silent is *shunned*: the next link
+//! is asked for on another one that is up, if there is any (walking out of the Wi-Fi's reach). What fails is not insisted on: after each
+//! failure the next one has its turn.
+
+use alloc::vec::Vec;
+
+use crate::event::NetworkId;
+
+/// Networks remembered; the least wanted is forgotten.
+const MAX: usize = 8;
+
+/// See the module's head.
+#[derive(Default)]
+pub struct Networks {
+    /// Those that are up, the wanted one first.
+    up: Vec<NetworkId>,
+    shunned: Option<NetworkId>,
+    failures: usize,
+}
+
+impl Networks {
+    /// It came up, or became the default.
+    pub fn report(&mut self, network: NetworkId) {
+        self.up.retain(|known| *known != network);
+        self.up.insert(0, network);
+        self.up.truncate(MAX);
+        self.shunned = None;
+        self.failures = 0;
+    }
+
+    pub fn lost(&mut self, network: NetworkId) {
+        self.up.retain(|known| *known != network);
+        self.failures = 0;
+    }
+
+    /// The link on this network has gone silent.
+    pub fn shun(&mut self, network: Option<NetworkId>) {
+        self.shunned = network;
+        self.failures = 0;
+    }
+
+    /// A try on [`Networks::choice`] failed.
+    pub fn failed(&mut self) {
+        self.failures = self.failures.wrapping_add(1);
+    }
+
+    /// A link carries the session again.
+    pub fn carried(&mut self) {
+        self.shunned = None;
+        self.failures = 0;
+    }
+
+    /// The one to ask for now; `None` leaves it to the system.
+    pub fn choice(&self) -> Option<NetworkId> {
+        self.turn(self.failures)
+    }
+
+    /// The one to ask for beside a try on [`Networks::choice`].
+    pub fn second_choice(&self) -> Option<NetworkId> {
+        self.turn(self.failures.wrapping_add(1))
+    }
+
+    fn turn(&self, turn: usize) -> Option<NetworkId> {
+        let turn = turn.checked_rem(self.up.len())?;
+        let sound = self.up.iter().filter(|known| Some(**known) != self.shunned);
+        let shunned = self.up.iter().filter(|known| Some(**known) == self.shunned);
+        sound.chain(shunned).nth(turn).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIFI: NetworkId = NetworkId(1);
+    const CELL: NetworkId = NetworkId(2);
+
+    #[test]
+    fn the_latest_is_wanted_unless_it_is_shunned_and_failures_alternate() {
+        let mut networks = Networks::default();
+        assert_eq!(networks.choice(), None);
+        networks.report(CELL);
+        networks.report(WIFI);
+        assert_eq!(networks.choice(), Some(WIFI));
+        networks.shun(Some(WIFI));
+        assert_eq!((networks.choice(), networks.second_choice()), (Some(CELL), Some(WIFI)));
+        networks.failed();
+        assert_eq!((networks.choice(), networks.second_choice()), (Some(WIFI), Some(CELL)));
+        networks.failed();
+        assert_eq!(networks.choice(), Some(CELL));
+        networks.lost(CELL);
+        assert_eq!(
+            (networks.choice(), networks.second_choice()),
+            (Some(WIFI), Some(WIFI)),
+            "the only one is better than none"
+        );
+        networks.carried();
+        networks.lost(WIFI);
+        assert_eq!(networks.choice(), None);
+    }
+
+    #[test]
+    fn swarms_of_networks_are_bounded() {
+        let mut networks = Networks::default();
+        (0..10_000).for_each(|n| networks.report(NetworkId(n)));
+        assert_eq!((networks.up.len(), networks.choice()), (MAX, Some(NetworkId(9999))));
+    }
+}

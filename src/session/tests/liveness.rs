@@ -1,0 +1,243 @@
+//! Liveness: what silence leads to, and that its timer always asks for something.
+
+use core::time::Duration;
+
+use super::Dice;
+use crate::config::Timing;
+use crate::session::conversation::Role;
+use crate::session::liveness::{Liveness, Verdict};
+use crate::session::rtt::Rtt;
+use crate::time::Instant;
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+/// A link whose round trip has been `rtt_ms` for long.
+fn link(role: Role, rtt_ms: u64, now: Instant) -> Liveness {
+    let mut rtt = Rtt::default();
+    for tenth in 0..50 {
+        rtt.sample(MS(rtt_ms), Instant::from_millis(tenth * 100));
+    }
+    Liveness::new(role, rtt, now)
+}
+
+/// A record with messages is made; the token, if a PING rides on it.
+fn data(link: &mut Liveness, bytes: usize, now: Instant) -> Option<[u8; 8]> {
+    link.rides(now, true);
+    let token = link.ping_due().then(|| link.ping(now));
+    link.sent(bytes);
+    token
+}
+
+/// Runs the timer to its next verdict that means something, answering nothing.
+fn next(link: &mut Liveness, timing: &Timing) -> (Instant, Verdict) {
+    loop {
+        let at = link.deadline(timing);
+        let verdict = link.check(at, timing);
+        if link.ping_due() {
+            link.ping(at);
+        }
+        if verdict != Verdict::Fine {
+            return (at, verdict);
+        }
+    }
+}
+
+#[test]
+fn silence_after_data_is_late_then_suspect_then_dead() {
+    let timing = Timing::default();
+    let start = Instant::from_millis(10_000);
+    let mut link = link(Role::Client, 50, start);
+    assert!(data(&mut link, 100, start).is_some(), "the question rides along");
+    let (late, verdict) = next(&mut link, &timing);
+    assert_eq!(verdict, Verdict::Late);
+    assert!(late <= start + MS(70), "{late:?}");
+    let (suspected, verdict) = next(&mut link, &timing);
+    assert_eq!(verdict, Verdict::Suspect);
+    assert!(
+        link.suspect && suspected <= start + MS(3 * 50 + 200),
+        "within three round trips and 200 ms: {suspected:?}"
+    );
+    let (dead, verdict) = next(&mut link, &timing);
+    assert_eq!((dead, verdict), (start + timing.dead_after, Verdict::Dead));
+}
+
+#[test]
+fn the_server_asks_only_when_its_data_stays_without_an_echo() {
+    let timing = Timing::default();
+    let start = Instant::from_millis(10_000);
+    let mut link = link(Role::Server, 50, start);
+    assert!(data(&mut link, 100, start).is_none());
+    link.heard(start + MS(30), 30);
+    assert_eq!(
+        link.deadline(&timing),
+        start + MS(30) + timing.idle_probe * 3 + timing.dead_after
+    );
+    assert!(data(&mut link, 100, start + MS(40)).is_none());
+    let at = link.deadline(&timing);
+    assert_eq!((link.check(at, &timing), link.ping_due()), (Verdict::Fine, true));
+    assert!(at <= start + MS(40 + 100), "{at:?}");
+}
+
+#[test]
+fn an_answer_clears_the_suspicion_and_answers_all_questions_before() {
+    let timing = Timing::default();
+    let start = Instant::from_millis(10_000);
+    let mut link = link(Role::Client, 50, start);
+    let first = data(&mut link, 100, start).unwrap();
+    let second = data(&mut link, 100, start + MS(20)).unwrap();
+    while next(&mut link, &timing).1 != Verdict::Suspect {}
+    let now = start + MS(400);
+    link.heard(now, 30);
+    assert!(!link.suspect);
+    assert!(
+        link.silent_since().is_some(),
+        "the question is open: what came may have left before"
+    );
+    link.pong([0xff; 8], now);
+    assert!(link.silent_since().is_some(), "that is not the answer");
+    link.pong(second, now);
+    assert!(link.silent_since().is_none());
+    assert_eq!(link.deadline(&timing), now + timing.idle_probe);
+    link.pong(first, now);
+    assert_eq!(link.deadline(&timing), now + timing.idle_probe, "answered before");
+}
+
+/// The ACK of data waits for the peer's application, so data with answered PINGs is no reason to suspect a link.
+#[test]
+fn a_slow_reader_is_not_a_dead_link() {
+    let timing = Timing::default();
+    let mut now = Instant::from_millis(10_000);
+    let mut link = link(Role::Client, 50, now);
+    for _ in 0..100 {
+        let token = data(&mut link, 100, now).unwrap();
+        now += MS(50);
+        assert_eq!(link.check(now, &timing), Verdict::Fine);
+        link.heard(now, 30);
+        link.pong(token, now);
+    }
+    assert!(link.deadline(&timing) >= now + timing.idle_probe);
+}
+
+/// A question behind a megabyte is answered when the megabyte is through.
+#[test]
+fn what_is_queued_before_a_question_is_allowed_for() {
+    let timing = Timing::default();
+    let start = Instant::from_millis(10_000);
+    let mut link = link(Role::Client, 50, start);
+    data(&mut link, 1 << 20, start);
+    let token = data(&mut link, 100, start).unwrap();
+    // The first question was before all that.
+    link.heard(start + MS(50), 30);
+    let first = start.as_micros().to_be_bytes();
+    link.pong(first, start + MS(50));
+    let (late, verdict) = next(&mut link, &timing);
+    assert!(
+        verdict == Verdict::Late && late > start + Duration::from_secs(4),
+        "{verdict:?} at {late:?}"
+    );
+    link.pong(token, late);
+    assert!(!link.is_late());
+}
+
+/// After one late answer the same measure counts for a while: a fading link is not taken for a slow one.
+#[test]
+fn a_link_that_fades_is_not_got_used_to_at_once() {
+    let timing = Timing::default();
+    let mut now = Instant::from_millis(10_000);
+    let mut link = link(Role::Client, 50, now);
+    for takes in [90, 120, 150] {
+        let token = data(&mut link, 100, now).unwrap();
+        let (late, verdict) = next(&mut link, &timing);
+        assert_eq!(verdict, Verdict::Late, "{takes}");
+        assert!(late <= now + MS(75), "{takes}: {:?}", late.since(now));
+        now += MS(takes);
+        link.heard(now, 30);
+        link.pong(token, now);
+        now += MS(300);
+    }
+}
+
+#[test]
+fn an_idle_link_is_probed_by_the_client_and_expected_to_be_by_the_server() {
+    let timing = Timing::default();
+    let start = Instant::from_millis(10_000);
+    let (at, verdict) = next(&mut link(Role::Client, 50, start), &timing);
+    assert_eq!((at, verdict), (start + timing.idle_probe, Verdict::Idle));
+    let (at, verdict) = next(&mut link(Role::Server, 50, start), &timing);
+    assert_eq!(
+        (at, verdict),
+        (start + timing.idle_probe * 3 + timing.dead_after, Verdict::Dead)
+    );
+}
+
+#[test]
+fn after_sleep_the_clock_proves_nothing() {
+    let timing = Timing::default();
+    let start = Instant::from_millis(10_000);
+    let mut link = link(Role::Client, 50, start);
+    data(&mut link, 100, start);
+    let woken = start + Duration::from_secs(3600);
+    link.woken(woken);
+    assert!(link.ping_due(), "it asks at once");
+    assert_eq!(link.check(woken, &timing), Verdict::Fine);
+    link.ping(woken);
+    assert_eq!(next(&mut link, &timing).1, Verdict::Late);
+    assert_eq!(next(&mut link, &timing).1, Verdict::Suspect);
+}
+
+/// The contract of every timer: once asked at `now`, and its PING sent, it wants to be asked later than `now`; and silence after
+/// something that wants an answer always ends the link, in bounded time.
+#[test]
+fn once_asked_it_wants_to_be_asked_later() {
+    let timing = Timing::default();
+    for seed in 0..300 {
+        let mut dice = Dice::new(seed);
+        let mut now = Instant::from_millis(10_000);
+        let role = if dice.one_in(2) { Role::Client } else { Role::Server };
+        let mut link = link(role, dice.between(1, 2000), now);
+        let mut token = None;
+        for step in 0..300 {
+            match dice.between(0, 6) {
+                0 => token = data(&mut link, dice.length(), now).or(token),
+                1 => link.heard(now, dice.length()),
+                2 => link.brought_data(now),
+                3 => {
+                    if let Some(token) = token.take() {
+                        link.heard(now, 30);
+                        link.pong(token, now);
+                    }
+                }
+                4 => now = now.max(link.deadline(&timing)),
+                5 => link.moved(now),
+                _ => now += MS(dice.between(0, 3000)),
+            }
+            let verdict = link.check(now, &timing);
+            if link.ping_due() {
+                token = Some(link.ping(now));
+            }
+            if verdict == Verdict::Dead {
+                break;
+            }
+            let deadline = link.deadline(&timing);
+            assert!(
+                deadline > now,
+                "seed {seed}, step {step}: {verdict:?}, then asked for again at once"
+            );
+        }
+        data(&mut link, 100, now);
+        let mut asked = 0;
+        loop {
+            let (at, verdict) = next(&mut link, &timing);
+            asked += 1;
+            assert!(asked < 10, "seed {seed}: silence does not end it");
+            if verdict == Verdict::Dead {
+                assert!(
+                    at.since(now) < Duration::from_secs(120),
+                    "seed {seed}: {:?}",
+                    at.since(now)
+                );
+                break;
+            }
+        }
+    }
+}

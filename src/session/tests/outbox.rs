@@ -1,0 +1,257 @@
+//! The outbox against a plain list of messages: several links carry it, each through records of any size, are rewound to any place
+//! the peer could be at, and what they carried is put together again.
+
+use alloc::vec::Vec;
+
+use super::Dice;
+use crate::session::outbox::{Credit, Cursor, HEADROOM, Outbox, Piece};
+use crate::wire::frame::{self, Frame, Frames};
+use crate::wire::record::PLAINTEXT_MAX;
+
+/// What the outbox should be: all messages ever sent, and where things stand.
+struct Model {
+    messages: Vec<Vec<u8>>,
+    acked: usize,
+    /// How far the peer can be: what any link has carried.
+    carried: (usize, usize),
+    credit: Credit,
+}
+
+/// A link: the real cursor, and where the model says it is.
+struct Link {
+    cursor: Cursor,
+    at: (usize, usize),
+}
+
+impl Model {
+    fn payload(&self, range: core::ops::Range<usize>) -> u64 {
+        self.messages[range].iter().map(|message| message.len() as u64).sum()
+    }
+
+    fn allowed(&self, seq: usize) -> bool {
+        (seq as u64) < self.credit.messages && self.payload(0..seq + 1) <= self.credit.payload
+    }
+}
+
+#[test]
+fn every_link_carries_a_gapless_run_whatever_is_acked_cut_and_rewound() {
+    let carried: usize = (0..150).map(|seed| run(seed, 600)).sum();
+    assert!(
+        carried > 150 * 200,
+        "the runs carried next to nothing: {carried} messages"
+    );
+}
+
+/// Returns how many messages were carried.
+fn run(seed: u64, steps: usize) -> usize {
+    let mut dice = Dice::new(seed);
+    let mut outbox = Outbox::new();
+    let mut model = Model {
+        messages: Vec::new(),
+        acked: 0,
+        carried: (0, 0),
+        credit: Credit {
+            messages: 8,
+            payload: 20_000,
+        },
+    };
+    let mut links = Vec::from([Link {
+        cursor: outbox.rewind(),
+        at: (0, 0),
+    }]);
+    for step in 0..steps {
+        let at = alloc::format!("seed {seed}, step {step}");
+        match dice.between(0, 9) {
+            0..=3 => {
+                for _ in 0..dice.between(1, 20) {
+                    let length = dice.length();
+                    let message = dice.bytes(length);
+                    assert_eq!(outbox.push(&message), model.messages.len() as u64, "{at}");
+                    model.messages.push(message);
+                }
+            }
+            4..=6 => {
+                let index = dice.between(0, links.len() as u64 - 1) as usize;
+                carry(&mut outbox, &mut model, &mut links[index], &mut dice, &at);
+            }
+            7 => {
+                // Only what may have arrived is ACKed.
+                let acked = dice.between(model.acked as u64, model.carried.0 as u64);
+                outbox.ack(acked);
+                model.acked = acked as usize;
+                if dice.one_in(3) {
+                    outbox.shrink();
+                }
+            }
+            8 => {
+                // A new link: the peer says where it is, anywhere from what it ACKed to what was carried.
+                let (seq, offset) = place(&model, &mut dice);
+                let cursor = outbox
+                    .cursor(seq as u64, offset as u32)
+                    .unwrap_or_else(|| panic!("{at}: {seq}+{offset}"));
+                let replayed = outbox.replayed(&cursor);
+                assert_eq!(replayed.0, (model.carried.0 - seq) as u64, "{at}");
+                assert_eq!(replayed.1, model.payload(seq..model.carried.0), "{at}");
+                links.push(Link {
+                    cursor,
+                    at: (seq, offset),
+                });
+                if links.len() > 3 {
+                    links.remove(0);
+                }
+            }
+            _ => {
+                let window = (dice.between(1, 60), dice.between(60_000, 200_000));
+                let credit = outbox.credit(window.0, window.1);
+                assert_eq!(credit.messages, model.acked as u64 + window.0, "{at}");
+                assert_eq!(credit.payload, model.payload(0..model.acked) + window.1, "{at}");
+                model.credit.messages = model.credit.messages.max(credit.messages);
+                model.credit.payload = model.credit.payload.max(credit.payload);
+            }
+        }
+        assert_eq!(outbox.acked(), model.acked as u64, "{at}");
+        assert_eq!(outbox.next(), model.messages.len() as u64, "{at}");
+        assert_eq!(outbox.messages(), (model.messages.len() - model.acked) as u64, "{at}");
+        assert_eq!(
+            outbox.payload(),
+            model.payload(model.acked..model.messages.len()),
+            "{at}"
+        );
+        assert_eq!(outbox.is_empty(), model.acked == model.messages.len(), "{at}");
+    }
+    model.carried.0
+}
+
+/// Anywhere the peer can be: between the ACK and what was carried; within a message only as far as fragments of it were.
+fn place(model: &Model, dice: &mut Dice) -> (usize, usize) {
+    let seq = dice.between(model.acked as u64, model.carried.0 as u64) as usize;
+    let most = if seq == model.carried.0 {
+        model.carried.1
+    } else {
+        model.messages[seq].len().saturating_sub(1)
+    };
+    let offset = if dice.one_in(2) {
+        0
+    } else {
+        dice.between(0, most as u64) as usize
+    };
+    (seq, offset)
+}
+
+/// One record on a link: taken, sealed (here: parsed), and held against the model.
+fn carry(outbox: &mut Outbox, model: &mut Model, link: &mut Link, dice: &mut Dice, at: &str) {
+    let record = if dice.one_in(3) {
+        dice.between(240, 4000) as usize
+    } else {
+        PLAINTEXT_MAX
+    };
+    let beside = if dice.one_in(2) {
+        0
+    } else {
+        dice.between(0, 43) as usize
+    };
+    if link.at.0 < model.acked {
+        link.at = (model.acked, 0);
+    }
+    let waits = link.at.0 < model.messages.len() && (link.at.1 > 0 || model.allowed(link.at.0));
+    assert_eq!(outbox.has_more(&link.cursor, &model.credit), waits, "{at}");
+    assert_eq!(
+        outbox.all_carried(&link.cursor),
+        link.at.0 >= model.messages.len(),
+        "{at}"
+    );
+    let before = link.at;
+    let Some(piece) = outbox.take(&mut link.cursor, &model.credit, record - beside, record) else {
+        assert!(
+            !waits || beside > 0,
+            "{at}: a message waits, a whole record is free, and nothing is taken"
+        );
+        return;
+    };
+    assert!(waits, "{at}: took what may not go");
+    let mut head = [0; HEADROOM];
+    let used = match piece {
+        Piece::Run { seq, .. } => frame::data_header(&mut head, seq),
+        Piece::Part { fragment, start, end } => fragment.header(&mut head, end - start),
+    };
+    let pad = dice.between(0, 15) as usize;
+    let plaintext = outbox.with_overlay(piece, &head[..used], pad, |bytes| bytes.to_vec());
+    assert!(plaintext.len() - pad <= record - beside, "{at}: does not fit");
+    let (seq, offset) = (&mut link.at.0, &mut link.at.1);
+    for frame in Frames::new(&plaintext) {
+        match frame.unwrap_or_else(|error| panic!("{at}: {error}")) {
+            Frame::Data(run) => {
+                assert_eq!((run.seq, 0), (*seq as u64, *offset), "{at}: a gap or an overlap");
+                for message in run.iter() {
+                    assert!(model.allowed(*seq), "{at}: beyond the credit");
+                    assert!(
+                        message == model.messages[*seq],
+                        "{at}: message {seq} is not what was sent"
+                    );
+                    *seq += 1;
+                }
+            }
+            Frame::Fragment(fragment) => {
+                let whole = &model.messages[*seq];
+                assert_eq!((fragment.seq, fragment.offset as usize), (*seq as u64, *offset), "{at}");
+                assert_eq!(fragment.total as usize, whole.len(), "{at}");
+                assert!(
+                    fragment.bytes == &whole[*offset..*offset + fragment.bytes.len()],
+                    "{at}: message {seq}"
+                );
+                assert!(*offset > 0 || model.allowed(*seq), "{at}: beyond the credit");
+                *offset += fragment.bytes.len();
+                if *offset == whole.len() {
+                    (*seq, *offset) = (*seq + 1, 0);
+                }
+            }
+            other => panic!("{at}: {other:?}"),
+        }
+    }
+    assert!(link.at > before, "{at}: no progress");
+    model.carried = model.carried.max(link.at);
+}
+
+#[test]
+fn a_cursor_is_given_only_within_what_is_kept() {
+    let mut outbox = Outbox::new();
+    assert!(outbox.cursor(0, 0).is_some());
+    assert!(outbox.cursor(0, 1).is_none() && outbox.cursor(1, 0).is_none());
+    for length in [5, 0, 9] {
+        outbox.push(&alloc::vec![7; length]);
+    }
+    assert!(outbox.cursor(0, 4).is_some() && outbox.cursor(0, 5).is_none());
+    assert!(outbox.cursor(1, 0).is_some() && outbox.cursor(1, 1).is_none());
+    assert!(outbox.cursor(3, 0).is_some() && outbox.cursor(3, 1).is_none() && outbox.cursor(4, 0).is_none());
+    outbox.ack(2);
+    assert!(
+        outbox.cursor(1, 0).is_none() && outbox.cursor(2, 8).is_some() && outbox.cursor(u64::MAX, u32::MAX).is_none()
+    );
+}
+
+/// `Limits::unacked_bytes` promises at most twice the payload, with 5 bytes more for each message.
+#[test]
+fn memory_stays_within_twice_what_is_kept() {
+    for seed in 0..20 {
+        let mut dice = Dice::new(seed);
+        let mut outbox = Outbox::new();
+        let (limit, messages) = (200_000, 400);
+        for _ in 0..3000 {
+            let length = dice.length();
+            if outbox.payload() + length as u64 <= limit && outbox.messages() < messages {
+                outbox.push(&alloc::vec![1; length]);
+            } else {
+                outbox.ack(outbox.acked() + dice.between(1, outbox.messages()));
+            }
+            let bound = 2 * (limit + 5 * messages + 128) as usize;
+            assert!(
+                outbox.memory() <= bound,
+                "seed {seed}: {} bytes for {limit}",
+                outbox.memory()
+            );
+        }
+        outbox.ack(outbox.next());
+        outbox.shrink();
+        assert_eq!(outbox.memory(), 0);
+    }
+}

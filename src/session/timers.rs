@@ -1,0 +1,118 @@
+//! The timers of a conversation: which links are still alive, when to look again, and what a quiet session gives back.
+//!
+//! Each timer belongs to the mechanism it serves, and that file says when it fires, is set and is cleared: `liveness` (probe,
+//! suspect, dead, idle), `ack` (the delayed ACK), `closing` (the linger), `link` (draining and closing links). Here is only the sum.
+
+use super::conversation::Conversation;
+use super::link::Life;
+use super::liveness::Verdict;
+use crate::event::HandoverCause;
+use crate::time::Instant;
+
+/// What a look at the clock brought.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Aftermath {
+    /// A link became suspect.
+    pub suspect: bool,
+    /// An answer became late on the link that carries.
+    pub late: bool,
+    /// A link ended.
+    pub lost: bool,
+    /// A link was quiet enough for a probe.
+    quiet: bool,
+}
+
+impl Conversation {
+    /// Looks after links and closing. Returns the links that must end, with the cause, and whether one became suspect.
+    pub fn check_links(&mut self) -> Aftermath {
+        let mut aftermath = Aftermath::default();
+        let now = self.now;
+        let mut index = 0;
+        while index < self.links.len() {
+            let link = &mut self.links[index];
+            let ended = match link.life {
+                Life::Draining(until) | Life::Closing(until) => now >= until,
+                _ if self.suspended => false,
+                _ => match link.liveness.check(now, &self.settings.timing) {
+                    Verdict::Dead => {
+                        link.liveness.suspect = true;
+                        true
+                    }
+                    Verdict::Suspect => {
+                        self.stats.suspicions += 1;
+                        aftermath.suspect = true;
+                        false
+                    }
+                    Verdict::Late => {
+                        aftermath.late |= self.carrier() == Some(index);
+                        false
+                    }
+                    Verdict::Idle => {
+                        aftermath.quiet = true;
+                        false
+                    }
+                    Verdict::Fine => false,
+                },
+            };
+            if ended {
+                let link = self.close_link(index);
+                self.after_loss(&link, HandoverCause::LinkSuspect);
+                aftermath.lost = true;
+            } else {
+                index += 1;
+            }
+        }
+        if aftermath.quiet && self.outbox.is_empty() && self.inbox.is_empty() {
+            self.shrink();
+        }
+        aftermath
+    }
+
+    /// When something is to be done: now, if anything is queued.
+    pub fn next_deadline(&self) -> Instant {
+        if self.events.is_empty() && !self.has_output() {
+            self.timer_deadline()
+        } else {
+            self.now
+        }
+    }
+
+    /// When the next timer fires.
+    pub fn timer_deadline(&self) -> Instant {
+        let mut deadline = self.closing.deadline();
+        for link in &self.links {
+            deadline = deadline.min(match link.life {
+                Life::Draining(until) | Life::Closing(until) => until,
+                _ if self.suspended => Instant::FAR_FUTURE,
+                _ => link.liveness.deadline(&self.settings.timing),
+            });
+        }
+        // One that is due already is output, not a timer.
+        if let Some(ack) = self.acks.deadline().filter(|_| !self.acks.due(self.now))
+            && self.carrier().is_some_and(|carrier| !self.links[carrier].blocked)
+        {
+            deadline = deadline.min(ack);
+        }
+        deadline
+    }
+
+    /// (server) The first record after a long silence is the client's probe of an idle link: a good moment to give memory back. A client
+    /// does so when it sends the probe.
+    pub fn shrink_if_quiet(&mut self, index: usize) {
+        let quiet = self.now.since(self.links[index].liveness.quiet_since()) >= self.settings.timing.idle_probe / 2;
+        if quiet && self.outbox.is_empty() && self.inbox.is_empty() {
+            self.shrink();
+        }
+    }
+
+    /// Gives the memory back that an idle session does not need.
+    fn shrink(&mut self) {
+        self.outbox.shrink();
+        self.inbox.shrink();
+        self.unreliable.shrink();
+        self.events.shrink_to_fit();
+        for link in &mut self.links {
+            link.shrink();
+        }
+    }
+}

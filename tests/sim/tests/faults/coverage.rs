@@ -1,0 +1,71 @@
+//! Each row of the fault table is named by a test somewhere in the repository.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap()
+        .to_path_buf()
+}
+
+/// The ids in the names of functions that stand behind `#[test]`.
+fn named(source: &str, ids: &mut BTreeSet<String>) {
+    let mut test = false;
+    for line in source.lines().map(str::trim) {
+        if line.starts_with("#[") {
+            test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        } else if let Some(rest) = line.strip_prefix("async fn ").or(line.strip_prefix("fn "))
+            && core::mem::take(&mut test)
+        {
+            let name = rest.split('(').next().unwrap_or_default();
+            for part in name.split('_') {
+                let (letter, number) = part.split_at(part.len().min(1));
+                if ["f", "l"].contains(&letter) && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
+                    ids.insert(format!("{}-{number}", letter.to_uppercase()));
+                }
+            }
+        }
+    }
+}
+
+fn walk(dir: &Path, ids: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if path.is_dir() {
+            if !name.starts_with('.') && name != "target" && name != "node_modules" {
+                walk(&path, ids);
+            }
+        } else if name.ends_with(".rs") {
+            named(&std::fs::read_to_string(&path).unwrap_or_default(), ids);
+        }
+    }
+}
+
+#[test]
+fn every_row_has_a_test_that_names_it() {
+    let list = include_str!("../../rows.txt");
+    let rows: Vec<&str> = list
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default())
+        .flat_map(str::split_whitespace)
+        .collect();
+    assert!(rows.len() > 80);
+    let mut ids = BTreeSet::new();
+    walk(&root(), &mut ids);
+    let missing: Vec<&&str> = rows.iter().filter(|row| !ids.contains(**row)).collect();
+    assert!(missing.is_empty(), "no test names {missing:?}");
+}
+
+#[test]
+fn names_are_read_as_they_are_meant() {
+    let mut ids = BTreeSet::new();
+    named(
+        "#[test]\nfn f1_l22_x() {}\nfn f3_helper() {}\n #[test]\n#[should_panic]\nfn a_f100() {}\n#[test]\nfn full_f_l() {}",
+        &mut ids,
+    );
+    assert_eq!(ids.into_iter().collect::<Vec<_>>(), ["F-1", "F-100", "L-22"]);
+}
