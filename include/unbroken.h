@@ -194,8 +194,8 @@ enum unbroken_event_kind
    */
   UNBROKEN_EVENT_HANDOVER_END = 8,
   /**
-   * The session could not be carried on; see `fail` and `acked`. After `UNBROKEN_FAIL_GAVE_UP` it waits in `UNBROKEN_STATE_NONE` and
-   * `unbroken_session_retry` may be called; after anything else `UNBROKEN_EVENT_CLOSED` follows.
+   * The session could not be carried on; see `fail` and `acked`. After `UNBROKEN_FAIL_GAVE_UP` and `UNBROKEN_FAIL_VERSION_MISMATCH` it
+   * waits in `UNBROKEN_STATE_NONE` and `unbroken_session_retry` may be called; after anything else `UNBROKEN_EVENT_CLOSED` follows.
    */
   UNBROKEN_EVENT_HANDOVER_FAILED = 9,
   /**
@@ -342,7 +342,7 @@ enum unbroken_fail
    */
   UNBROKEN_FAIL_OWNER_CRASHED = 5,
   /**
-   * No protocol version in common.
+   * No protocol version in common, as the servers say in the clear. Not final: `unbroken_session_retry` tries again.
    */
   UNBROKEN_FAIL_VERSION_MISMATCH = 6,
   /**
@@ -1003,6 +1003,10 @@ typedef struct unbroken_stats {
    */
   uint64_t suspicions;
   /**
+   * (client) Connections made ahead, because an answer was late.
+   */
+  uint64_t spares;
+  /**
    * Now: messages sent and not ACKed.
    */
   uint64_t unacked_messages;
@@ -1518,7 +1522,7 @@ int32_t unbroken_session_disconnect(struct unbroken_session *session,
                                     uint32_t code);
 
 /**
- * Tries again after `UNBROKEN_FAIL_GAVE_UP`. Otherwise nothing happens.
+ * Tries again after `UNBROKEN_FAIL_GAVE_UP` or `UNBROKEN_FAIL_VERSION_MISMATCH`. Otherwise nothing happens.
  */
 UNBROKEN_API int32_t unbroken_session_retry(struct unbroken_session *session, uint64_t now_us);
 

@@ -32,7 +32,7 @@ typedef struct {
     connection links[LINKS];
     uint8_t output[BUFFER], input[BUFFER];
     uint64_t sent, received, messages, begun;
-    uint64_t own_cuts, handovers, closed;
+    uint64_t own_cuts, handovers, closed, established;
     int32_t reason;
 } host;
 
@@ -138,6 +138,8 @@ static void events(host *h) {
     while (unbroken_session_poll_event(h->session, &event) == UNBROKEN_OK) {
         if (event.kind == UNBROKEN_EVENT_HANDOVER_END) {
             h->handovers++;
+        } else if (event.kind == UNBROKEN_EVENT_ESTABLISHED) {
+            h->established = now_us();
         } else if (event.kind == UNBROKEN_EVENT_CLOSED) {
             h->closed++;
             h->reason = event.close;
@@ -154,8 +156,9 @@ static void messages(host *h) {
         CHECK(id == (int64_t)h->received && is_message(data, length, h->received, MOST));
         h->received++;
     }
-    /* One each millisecond: long enough for the proxy's faults to come. */
-    uint64_t due = (now_us() - h->begun) / 1000;
+    /* One each millisecond: long enough for the proxy's faults to come. None before the session stands: until then a server that
+     * never saw the client's keys proved may forget it, and with messages on the way the client could not start over. */
+    uint64_t due = h->established == 0 ? 0 : (now_us() - h->established) / 1000;
     while (h->sent < h->messages && h->sent < due) {
         uint8_t message[MOST];
         int32_t status = unbroken_session_send(h->session, message, fill_message(message, h->sent, MOST), NULL);

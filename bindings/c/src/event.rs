@@ -24,8 +24,8 @@ pub enum unbroken_event_kind {
     UNBROKEN_EVENT_HANDOVER_BEGIN = 7,
     /// The session runs again; see `downtime_us`, `replayed_messages`, `replayed_bytes`, `same_server`.
     UNBROKEN_EVENT_HANDOVER_END = 8,
-    /// The session could not be carried on; see `fail` and `acked`. After `UNBROKEN_FAIL_GAVE_UP` it waits in `UNBROKEN_STATE_NONE` and
-    /// `unbroken_session_retry` may be called; after anything else `UNBROKEN_EVENT_CLOSED` follows.
+    /// The session could not be carried on; see `fail` and `acked`. After `UNBROKEN_FAIL_GAVE_UP` and `UNBROKEN_FAIL_VERSION_MISMATCH` it
+    /// waits in `UNBROKEN_STATE_NONE` and `unbroken_session_retry` may be called; after anything else `UNBROKEN_EVENT_CLOSED` follows.
     UNBROKEN_EVENT_HANDOVER_FAILED = 9,
     /// The server asks to move elsewhere within `window_us`; the session does so by itself.
     UNBROKEN_EVENT_DRAINING = 10,
@@ -91,7 +91,7 @@ pub enum unbroken_fail {
     UNBROKEN_FAIL_ROLLED_BACK = 4,
     /// The owner died with the session's state.
     UNBROKEN_FAIL_OWNER_CRASHED = 5,
-    /// No protocol version in common.
+    /// No protocol version in common, as the servers say in the clear. Not final: `unbroken_session_retry` tries again.
     UNBROKEN_FAIL_VERSION_MISMATCH = 6,
     /// A bound was passed.
     UNBROKEN_FAIL_OVERFLOW = 7,

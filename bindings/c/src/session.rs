@@ -277,7 +277,7 @@ pub extern "C" fn unbroken_session_disconnect(session: *mut unbroken_session, co
     tell(session, |session| session.disconnect(code))
 }
 
-/// Tries again after `UNBROKEN_FAIL_GAVE_UP`. Otherwise nothing happens.
+/// Tries again after `UNBROKEN_FAIL_GAVE_UP` or `UNBROKEN_FAIL_VERSION_MISMATCH`. Otherwise nothing happens.
 #[unsafe(no_mangle)]
 pub extern "C" fn unbroken_session_retry(session: *mut unbroken_session, now_us: u64) -> i32 {
     tell(session, |session| session.retry(Instant::from_micros(now_us)))

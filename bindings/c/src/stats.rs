@@ -28,6 +28,8 @@ pub struct unbroken_stats {
     pub replayed_bytes: u64,
     /// How often a link became suspect.
     pub suspicions: u64,
+    /// (client) Connections made ahead, because an answer was late.
+    pub spares: u64,
     /// Now: messages sent and not ACKed.
     pub unacked_messages: u64,
     /// Now: their payload, in bytes.
@@ -38,23 +40,39 @@ pub struct unbroken_stats {
 
 impl From<Stats> for unbroken_stats {
     fn from(stats: Stats) -> Self {
+        let Stats {
+            sent_messages,
+            sent_bytes,
+            received_messages,
+            received_bytes,
+            wire_sent,
+            wire_received,
+            links,
+            handovers,
+            replayed_messages,
+            replayed_bytes,
+            suspicions,
+            spares,
+            unacked_messages,
+            unacked_bytes,
+            rtt,
+        } = stats;
         unbroken_stats {
-            sent_messages: stats.sent_messages,
-            sent_bytes: stats.sent_bytes,
-            received_messages: stats.received_messages,
-            received_bytes: stats.received_bytes,
-            wire_sent: stats.wire_sent,
-            wire_received: stats.wire_received,
-            links: stats.links,
-            handovers: stats.handovers,
-            replayed_messages: stats.replayed_messages,
-            replayed_bytes: stats.replayed_bytes,
-            suspicions: stats.suspicions,
-            unacked_messages: stats.unacked_messages,
-            unacked_bytes: stats.unacked_bytes,
-            rtt_us: stats
-                .rtt
-                .map_or(u64::MAX, |rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+            sent_messages,
+            sent_bytes,
+            received_messages,
+            received_bytes,
+            wire_sent,
+            wire_received,
+            links,
+            handovers,
+            replayed_messages,
+            replayed_bytes,
+            suspicions,
+            spares,
+            unacked_messages,
+            unacked_bytes,
+            rtt_us: rtt.map_or(u64::MAX, |rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
         }
     }
 }
