@@ -11,8 +11,9 @@ fn fixed_structs_have_their_fixed_sizes() {
     assert_eq!(size_of::<unbroken_backoff>(), 4 * 4);
     assert_eq!(size_of::<unbroken_stats>(), 15 * 8);
     assert_eq!(size_of::<unbroken_counters>(), 24 * 8);
-    assert_eq!(size_of::<unbroken_client_config>(), 8 + 8 * size_of::<usize>());
-    assert_eq!(size_of::<unbroken_server_config>(), 16 + 8 * size_of::<usize>());
+    let word = size_of::<usize>();
+    assert_eq!(size_of::<unbroken_client_config>(), 8 + 8 * word);
+    assert_eq!(size_of::<unbroken_server_config>(), 16 + 8 * word);
 }
 
 #[test]
