@@ -853,6 +853,72 @@ typedef struct unbroken_event {
 } unbroken_event;
 
 /**
+ * Counters of one session: cumulative since it began, unless it says otherwise.
+ */
+typedef struct unbroken_stats {
+  /**
+   * Reliable messages taken from the application.
+   */
+  uint64_t sent_messages;
+  /**
+   * Their payload, in bytes.
+   */
+  uint64_t sent_bytes;
+  /**
+   * Reliable messages handed to the application.
+   */
+  uint64_t received_messages;
+  /**
+   * Their payload, in bytes.
+   */
+  uint64_t received_bytes;
+  /**
+   * Bytes given to the host to write, first flights included.
+   */
+  uint64_t wire_sent;
+  /**
+   * Bytes of valid records from the host.
+   */
+  uint64_t wire_received;
+  /**
+   * Links that reached agreed keys.
+   */
+  uint64_t links;
+  /**
+   * Handovers that ended well.
+   */
+  uint64_t handovers;
+  /**
+   * Messages sent again by them.
+   */
+  uint64_t replayed_messages;
+  /**
+   * Their payload, in bytes.
+   */
+  uint64_t replayed_bytes;
+  /**
+   * How often a link became suspect.
+   */
+  uint64_t suspicions;
+  /**
+   * (client) Connections made ahead, because an answer was late.
+   */
+  uint64_t spares;
+  /**
+   * Now: messages sent and not ACKed.
+   */
+  uint64_t unacked_messages;
+  /**
+   * Now: their payload, in bytes.
+   */
+  uint64_t unacked_bytes;
+  /**
+   * Now: the smoothed round trip of the link in use, in microseconds; `UINT64_MAX` if it was not measured.
+   */
+  uint64_t rtt_us;
+} unbroken_stats;
+
+/**
  * Counters of an endpoint: cumulative since it began, unless it says otherwise.
  */
 typedef struct unbroken_counters {
@@ -954,261 +1020,29 @@ typedef struct unbroken_counters {
   uint64_t now_tombstones;
 } unbroken_counters;
 
-/**
- * Counters of one session: cumulative since it began, unless it says otherwise.
- */
-typedef struct unbroken_stats {
-  /**
-   * Reliable messages taken from the application.
-   */
-  uint64_t sent_messages;
-  /**
-   * Their payload, in bytes.
-   */
-  uint64_t sent_bytes;
-  /**
-   * Reliable messages handed to the application.
-   */
-  uint64_t received_messages;
-  /**
-   * Their payload, in bytes.
-   */
-  uint64_t received_bytes;
-  /**
-   * Bytes given to the host to write, first flights included.
-   */
-  uint64_t wire_sent;
-  /**
-   * Bytes of valid records from the host.
-   */
-  uint64_t wire_received;
-  /**
-   * Links that reached agreed keys.
-   */
-  uint64_t links;
-  /**
-   * Handovers that ended well.
-   */
-  uint64_t handovers;
-  /**
-   * Messages sent again by them.
-   */
-  uint64_t replayed_messages;
-  /**
-   * Their payload, in bytes.
-   */
-  uint64_t replayed_bytes;
-  /**
-   * How often a link became suspect.
-   */
-  uint64_t suspicions;
-  /**
-   * (client) Connections made ahead, because an answer was late.
-   */
-  uint64_t spares;
-  /**
-   * Now: messages sent and not ACKed.
-   */
-  uint64_t unacked_messages;
-  /**
-   * Now: their payload, in bytes.
-   */
-  uint64_t unacked_bytes;
-  /**
-   * Now: the smoothed round trip of the link in use, in microseconds; `UINT64_MAX` if it was not measured.
-   */
-  uint64_t rtt_us;
-} unbroken_stats;
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
 
 /**
- * Fills `limits` with the defaults. `struct_size` is `sizeof(unbroken_limits)`.
- *
- * # Safety
- * `limits` must be writable for `struct_size` bytes.
+ * A status in words: a constant string in ASCII that ends with NUL; never null.
  */
-UNBROKEN_API int32_t unbroken_limits_init(struct unbroken_limits *limits, size_t struct_size);
+UNBROKEN_API const char *unbroken_error_text(int32_t status);
 
 /**
- * Fills `timing` with the defaults. `struct_size` is `sizeof(unbroken_timing)`.
+ * What went wrong in the last call of this thread that failed: for `UNBROKEN_ERR_CONFIG` the field's name, its value and what would be
+ * right; for `UNBROKEN_ERR_PANIC` the panic's message.
+ *
+ * Writes UTF-8 that ends with NUL to `buffer`, which holds `capacity` bytes; `*length` becomes its length without the NUL, at most 512. If
+ * the buffer is too small, that is what is reported, the text stays, and `*length + 1` is the need.
  *
  * # Safety
- * `timing` must be writable for `struct_size` bytes.
- */
-UNBROKEN_API int32_t unbroken_timing_init(struct unbroken_timing *timing, size_t struct_size);
-
-/**
- * Fills `backoff` with the defaults. `struct_size` is `sizeof(unbroken_backoff)`.
- *
- * # Safety
- * `backoff` must be writable for `struct_size` bytes.
- */
-UNBROKEN_API int32_t unbroken_backoff_init(struct unbroken_backoff *backoff, size_t struct_size);
-
-/**
- * Fills `config` with the defaults; `pins` must then be set. `struct_size` is `sizeof(unbroken_client_config)`.
- *
- * # Safety
- * `config` must be writable for `struct_size` bytes.
- */
-UNBROKEN_API int32_t unbroken_client_config_init(struct unbroken_client_config *config, size_t struct_size);
-
-/**
- * Fills `config` with the defaults; `keys` and `cluster_key` must then be set. `struct_size` is `sizeof(unbroken_server_config)`.
- *
- * # Safety
- * `config` must be writable for `struct_size` bytes.
+ * `buffer` must be writable for `capacity` bytes and `length` for one `size_t`.
  */
 UNBROKEN_API
-int32_t unbroken_server_config_init(struct unbroken_server_config *config,
-                                    size_t struct_size);
-
-/**
- * Makes an endpoint without sessions. `seed` is 32 bytes fresh from `unbroken_random_seed`. The configuration is copied. On failure
- * `*endpoint` is null.
- *
- * # Safety
- * `config` must be as its struct says, `seed` readable for 32 bytes, `endpoint` writable for a pointer.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_new(const struct unbroken_server_config *config,
-                              const uint8_t *seed,
-                              uint64_t now_us,
-                              struct unbroken_endpoint **endpoint);
-
-/**
- * Frees an endpoint and its sessions, without a word to the clients. Null is fine. What was lent by it is gone.
- */
-UNBROKEN_API int32_t unbroken_endpoint_free(struct unbroken_endpoint *endpoint);
-
-/**
- * A connection was accepted. `link` is a name of the host's choice that was not used before.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_handle_link_up(struct unbroken_endpoint *endpoint,
-                                         uint64_t link,
-                                         uint64_t now_us);
-
-/**
- * Bytes came on a link. Input for a link that is gone is ignored.
- *
- * # Safety
- * `data` must be readable for `len` bytes.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_handle_input(struct unbroken_endpoint *endpoint,
-                                       uint64_t link,
-                                       const uint8_t *data,
-                                       size_t len,
-                                       uint64_t now_us);
-
-/**
- * A connection ended or broke. That never ends a session.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_handle_link_down(struct unbroken_endpoint *endpoint,
-                                           uint64_t link,
-                                           uint64_t now_us);
-
-/**
- * The link's socket takes no more: `unbroken_endpoint_poll_output` gives nothing for it until `unbroken_endpoint_handle_link_writable`.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_handle_link_blocked(struct unbroken_endpoint *endpoint,
-                                              uint64_t link);
-
-/**
- * The link's socket takes bytes again.
- */
-UNBROKEN_API int32_t unbroken_endpoint_handle_link_writable(struct unbroken_endpoint *endpoint, uint64_t link);
-
-/**
- * Time passed; call it when `unbroken_endpoint_poll_timeout` is reached, or at any time.
- */
-UNBROKEN_API int32_t unbroken_endpoint_handle_timeout(struct unbroken_endpoint *endpoint, uint64_t now_us);
-
-/**
- * Asks every client with a link to reconnect within `window_us`, each at a moment of its own, to `address` (`host:port` in UTF-8, at most
- * 255 bytes) or, if that is empty, where it is configured to. Sessions stay here until they are resumed elsewhere.
- *
- * # Safety
- * `address` must be readable for `address_len` bytes.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_drain(struct unbroken_endpoint *endpoint,
-                                uint64_t window_us,
-                                const uint8_t *address,
-                                size_t address_len);
-
-/**
- * Tells every client with a link of server keys to trust from now on: `count` public keys at `keys`, 32 bytes each, 1 to 4 of them, and
- * at `lifetimes_s` for how many seconds each is to be trusted.
- *
- * # Safety
- * `keys` must be readable for 32 bytes times `count`, `lifetimes_s` for `count` numbers.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_announce_keys(struct unbroken_endpoint *endpoint,
-                                        const uint8_t *keys,
-                                        const uint32_t *lifetimes_s,
-                                        size_t count);
-
-/**
- * The next thing for the host to do, or `UNBROKEN_EMPTY`; sessions take turns. As `unbroken_session_poll_output`, but an endpoint opens no
- * links.
- *
- * # Safety
- * `buffer` must be writable for `capacity` bytes, `output` for one struct.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_poll_output(struct unbroken_endpoint *endpoint,
-                                      uint8_t *buffer,
-                                      size_t capacity,
-                                      uint64_t now_us,
-                                      struct unbroken_output *output);
-
-/**
- * The next event, or `UNBROKEN_EMPTY`. `event->session` says whose it is.
- *
- * # Safety
- * `event` must be writable for one struct.
- */
-UNBROKEN_API int32_t unbroken_endpoint_poll_event(struct unbroken_endpoint *endpoint, struct unbroken_event *event);
-
-/**
- * Copies the data of the last event; `*len` becomes its length, and the need if the buffer is too small. It stays until the next event is
- * polled.
- *
- * # Safety
- * `buffer` must be writable for `capacity` bytes, `len` for a `size_t`.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_event_data(struct unbroken_endpoint *endpoint,
-                                     uint8_t *buffer,
-                                     size_t capacity,
-                                     size_t *len);
-
-/**
- * When `unbroken_endpoint_handle_timeout` wants to be called; `UNBROKEN_EMPTY` and `UINT64_MAX` if never.
- *
- * # Safety
- * `deadline_us` must be writable for one `uint64_t`.
- */
-UNBROKEN_API int32_t unbroken_endpoint_poll_timeout(struct unbroken_endpoint *endpoint, uint64_t *deadline_us);
-
-/**
- * Counters, and how many sessions and links there are. `struct_size` is `sizeof(unbroken_counters)`.
- *
- * # Safety
- * `counters` must be writable for `struct_size` bytes.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_counters(struct unbroken_endpoint *endpoint,
-                                   struct unbroken_counters *counters,
-                                   size_t struct_size);
+int32_t unbroken_last_error(char *buffer,
+                            size_t capacity,
+                            size_t *length);
 
 /**
  * The ABI of the loaded library. It changes when something that was there changes or goes; additions leave it.
@@ -1256,153 +1090,46 @@ int32_t unbroken_route(const uint8_t *cluster_key,
                        uint32_t *shard);
 
 /**
- * Joins a session and an endpoint. Both stay the caller's; free the loopback first or last, as it comes. An endpoint takes part in one
- * loopback at a time. On failure `*loopback` is null.
+ * Fills `limits` with the defaults. `struct_size` is `sizeof(unbroken_limits)`.
  *
  * # Safety
- * `loopback` must be writable for a pointer.
+ * `limits` must be writable for `struct_size` bytes.
  */
-UNBROKEN_API
-int32_t unbroken_loopback_new(struct unbroken_session *session,
-                              struct unbroken_endpoint *endpoint,
-                              struct unbroken_loopback **loopback);
+UNBROKEN_API int32_t unbroken_limits_init(struct unbroken_limits *limits, size_t struct_size);
 
 /**
- * Frees a loopback, not what it joined. Null is fine.
- */
-UNBROKEN_API int32_t unbroken_loopback_free(struct unbroken_loopback *loopback);
-
-/**
- * One trip: what is on the wire arrives, time passes for both ends, and what they have to say is put on the wire. `UNBROKEN_EMPTY` if nothing
- * arrived and nothing was said; then only a later `now_us` or the application can change something.
- */
-UNBROKEN_API
-int32_t unbroken_loopback_step(struct unbroken_loopback *loopback,
-                               uint64_t now_us);
-
-/**
- * The link breaks: what is on the wire is lost, both ends are told. `UNBROKEN_EMPTY` if there was no link.
- */
-UNBROKEN_API int32_t unbroken_loopback_cut(struct unbroken_loopback *loopback, uint64_t now_us);
-
-/**
- * From now on, new connections fail (`refuse` is not 0), or work again (0). Those that stand are not touched.
- */
-UNBROKEN_API int32_t unbroken_loopback_refuse(struct unbroken_loopback *loopback, int32_t refuse);
-
-/**
- * As `unbroken_session_send`, to the client of session `id`.
+ * Fills `timing` with the defaults. `struct_size` is `sizeof(unbroken_timing)`.
  *
  * # Safety
- * `id` must be readable for 16 bytes, `data` for `len`; `message` null or writable for one `uint64_t`.
+ * `timing` must be writable for `struct_size` bytes.
  */
-UNBROKEN_API
-int32_t unbroken_endpoint_session_send(struct unbroken_endpoint *endpoint,
-                                       const uint8_t *id,
-                                       const uint8_t *data,
-                                       size_t len,
-                                       uint64_t *message);
+UNBROKEN_API int32_t unbroken_timing_init(struct unbroken_timing *timing, size_t struct_size);
 
 /**
- * As `unbroken_session_send_unreliable`, to the client of session `id`.
+ * Fills `backoff` with the defaults. `struct_size` is `sizeof(unbroken_backoff)`.
  *
  * # Safety
- * `id` must be readable for 16 bytes, `data` for `len`.
+ * `backoff` must be writable for `struct_size` bytes.
  */
-UNBROKEN_API
-int32_t unbroken_endpoint_session_send_unreliable(struct unbroken_endpoint *endpoint,
-                                                  const uint8_t *id,
-                                                  const uint8_t *data,
-                                                  size_t len);
+UNBROKEN_API int32_t unbroken_backoff_init(struct unbroken_backoff *backoff, size_t struct_size);
 
 /**
- * Lends the next message of session `id`, or returns `UNBROKEN_EMPTY`; nothing comes before the client was let in. `*data` and `*len` are
- * valid until the next call with this endpoint, whatever it is. `*message` becomes the number of a reliable message, -1 for an
- * unreliable one; it may be null. What is taken will be ACKed.
+ * Fills `config` with the defaults; `pins` must then be set. `struct_size` is `sizeof(unbroken_client_config)`.
  *
  * # Safety
- * `id` must be readable for 16 bytes; `data` writable for a pointer, `len` for a `size_t`, `message` null or writable for an `int64_t`.
+ * `config` must be writable for `struct_size` bytes.
  */
-UNBROKEN_API
-int32_t unbroken_endpoint_session_recv(struct unbroken_endpoint *endpoint,
-                                       const uint8_t *id,
-                                       const uint8_t **data,
-                                       size_t *len,
-                                       int64_t *message);
+UNBROKEN_API int32_t unbroken_client_config_init(struct unbroken_client_config *config, size_t struct_size);
 
 /**
- * Answers `UNBROKEN_EVENT_AUTHORISE`. If `accept` is not 0 the client is let in; else the session ends at both ends with
- * `UNBROKEN_CLOSE_REFUSED` and `code`. `message` is told to the client, at most 1024 bytes. `UNBROKEN_EMPTY` if the client was not waiting
- * for it.
+ * Fills `config` with the defaults; `keys` and `cluster_key` must then be set. `struct_size` is `sizeof(unbroken_server_config)`.
  *
  * # Safety
- * `id` must be readable for 16 bytes, `message` for `len`.
+ * `config` must be writable for `struct_size` bytes.
  */
 UNBROKEN_API
-int32_t unbroken_endpoint_session_authorise(struct unbroken_endpoint *endpoint,
-                                            const uint8_t *id,
-                                            int32_t accept,
-                                            uint32_t code,
-                                            const uint8_t *message,
-                                            size_t len);
-
-/**
- * Answers `UNBROKEN_EVENT_RESUME_REQUEST`. If `accept` is not 0 the client may resume; else the session ends at both ends with
- * `UNBROKEN_CLOSE_REFUSED` and `code`. `UNBROKEN_EMPTY` if no resume was waiting.
- *
- * # Safety
- * `id` must be readable for 16 bytes.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_session_answer_resume(struct unbroken_endpoint *endpoint,
-                                                const uint8_t *id,
-                                                int32_t accept,
-                                                uint32_t code);
-
-/**
- * Ends session `id` for good, after what was sent. A client without a link learns it when it comes back.
- *
- * # Safety
- * `id` must be readable for 16 bytes.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_session_close(struct unbroken_endpoint *endpoint,
-                                        const uint8_t *id,
-                                        uint32_t code);
-
-/**
- * Puts the client of session `id` out: it sees `UNBROKEN_CLOSE_KICKED`.
- *
- * # Safety
- * `id` must be readable for 16 bytes.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_session_kick(struct unbroken_endpoint *endpoint,
-                                       const uint8_t *id,
-                                       uint32_t code);
-
-/**
- * Where session `id` stands: an `unbroken_state`.
- *
- * # Safety
- * `id` must be readable for 16 bytes, `state` writable for one `int32_t`.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_session_state(struct unbroken_endpoint *endpoint,
-                                        const uint8_t *id,
-                                        int32_t *state);
-
-/**
- * Counters of session `id`. `struct_size` is `sizeof(unbroken_stats)`.
- *
- * # Safety
- * `id` must be readable for 16 bytes, `stats` writable for `struct_size`.
- */
-UNBROKEN_API
-int32_t unbroken_endpoint_session_stats(struct unbroken_endpoint *endpoint,
-                                        const uint8_t *id,
-                                        struct unbroken_stats *stats,
-                                        size_t struct_size);
+int32_t unbroken_server_config_init(struct unbroken_server_config *config,
+                                    size_t struct_size);
 
 /**
  * Makes a session; it asks for its first link at once. `seed` is 32 bytes fresh from `unbroken_random_seed`: the session's keys depend on it.
@@ -1597,24 +1324,297 @@ int32_t unbroken_session_stats(struct unbroken_session *session,
                                size_t struct_size);
 
 /**
- * A status in words: a constant string in ASCII that ends with NUL; never null.
- */
-UNBROKEN_API const char *unbroken_error_text(int32_t status);
-
-/**
- * What went wrong in the last call of this thread that failed: for `UNBROKEN_ERR_CONFIG` the field's name, its value and what would be
- * right; for `UNBROKEN_ERR_PANIC` the panic's message.
- *
- * Writes UTF-8 that ends with NUL to `buffer`, which holds `capacity` bytes; `*length` becomes its length without the NUL, at most 512. If
- * the buffer is too small, that is what is reported, the text stays, and `*length + 1` is the need.
+ * Makes an endpoint without sessions. `seed` is 32 bytes fresh from `unbroken_random_seed`. The configuration is copied. On failure
+ * `*endpoint` is null.
  *
  * # Safety
- * `buffer` must be writable for `capacity` bytes and `length` for one `size_t`.
+ * `config` must be as its struct says, `seed` readable for 32 bytes, `endpoint` writable for a pointer.
  */
 UNBROKEN_API
-int32_t unbroken_last_error(char *buffer,
-                            size_t capacity,
-                            size_t *length);
+int32_t unbroken_endpoint_new(const struct unbroken_server_config *config,
+                              const uint8_t *seed,
+                              uint64_t now_us,
+                              struct unbroken_endpoint **endpoint);
+
+/**
+ * Frees an endpoint and its sessions, without a word to the clients. Null is fine. What was lent by it is gone.
+ */
+UNBROKEN_API int32_t unbroken_endpoint_free(struct unbroken_endpoint *endpoint);
+
+/**
+ * A connection was accepted. `link` is a name of the host's choice that was not used before.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_handle_link_up(struct unbroken_endpoint *endpoint,
+                                         uint64_t link,
+                                         uint64_t now_us);
+
+/**
+ * Bytes came on a link. Input for a link that is gone is ignored.
+ *
+ * # Safety
+ * `data` must be readable for `len` bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_handle_input(struct unbroken_endpoint *endpoint,
+                                       uint64_t link,
+                                       const uint8_t *data,
+                                       size_t len,
+                                       uint64_t now_us);
+
+/**
+ * A connection ended or broke. That never ends a session.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_handle_link_down(struct unbroken_endpoint *endpoint,
+                                           uint64_t link,
+                                           uint64_t now_us);
+
+/**
+ * The link's socket takes no more: `unbroken_endpoint_poll_output` gives nothing for it until `unbroken_endpoint_handle_link_writable`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_handle_link_blocked(struct unbroken_endpoint *endpoint,
+                                              uint64_t link);
+
+/**
+ * The link's socket takes bytes again.
+ */
+UNBROKEN_API int32_t unbroken_endpoint_handle_link_writable(struct unbroken_endpoint *endpoint, uint64_t link);
+
+/**
+ * Time passed; call it when `unbroken_endpoint_poll_timeout` is reached, or at any time.
+ */
+UNBROKEN_API int32_t unbroken_endpoint_handle_timeout(struct unbroken_endpoint *endpoint, uint64_t now_us);
+
+/**
+ * Asks every client with a link to reconnect within `window_us`, each at a moment of its own, to `address` (`host:port` in UTF-8, at most
+ * 255 bytes) or, if that is empty, where it is configured to. Sessions stay here until they are resumed elsewhere.
+ *
+ * # Safety
+ * `address` must be readable for `address_len` bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_drain(struct unbroken_endpoint *endpoint,
+                                uint64_t window_us,
+                                const uint8_t *address,
+                                size_t address_len);
+
+/**
+ * Tells every client with a link of server keys to trust from now on: `count` public keys at `keys`, 32 bytes each, 1 to 4 of them, and
+ * at `lifetimes_s` for how many seconds each is to be trusted.
+ *
+ * # Safety
+ * `keys` must be readable for 32 bytes times `count`, `lifetimes_s` for `count` numbers.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_announce_keys(struct unbroken_endpoint *endpoint,
+                                        const uint8_t *keys,
+                                        const uint32_t *lifetimes_s,
+                                        size_t count);
+
+/**
+ * The next thing for the host to do, or `UNBROKEN_EMPTY`; sessions take turns. As `unbroken_session_poll_output`, but an endpoint opens no
+ * links.
+ *
+ * # Safety
+ * `buffer` must be writable for `capacity` bytes, `output` for one struct.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_poll_output(struct unbroken_endpoint *endpoint,
+                                      uint8_t *buffer,
+                                      size_t capacity,
+                                      uint64_t now_us,
+                                      struct unbroken_output *output);
+
+/**
+ * The next event, or `UNBROKEN_EMPTY`. `event->session` says whose it is.
+ *
+ * # Safety
+ * `event` must be writable for one struct.
+ */
+UNBROKEN_API int32_t unbroken_endpoint_poll_event(struct unbroken_endpoint *endpoint, struct unbroken_event *event);
+
+/**
+ * Copies the data of the last event; `*len` becomes its length, and the need if the buffer is too small. It stays until the next event is
+ * polled.
+ *
+ * # Safety
+ * `buffer` must be writable for `capacity` bytes, `len` for a `size_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_event_data(struct unbroken_endpoint *endpoint,
+                                     uint8_t *buffer,
+                                     size_t capacity,
+                                     size_t *len);
+
+/**
+ * When `unbroken_endpoint_handle_timeout` wants to be called; `UNBROKEN_EMPTY` and `UINT64_MAX` if never.
+ *
+ * # Safety
+ * `deadline_us` must be writable for one `uint64_t`.
+ */
+UNBROKEN_API int32_t unbroken_endpoint_poll_timeout(struct unbroken_endpoint *endpoint, uint64_t *deadline_us);
+
+/**
+ * Counters, and how many sessions and links there are. `struct_size` is `sizeof(unbroken_counters)`.
+ *
+ * # Safety
+ * `counters` must be writable for `struct_size` bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_counters(struct unbroken_endpoint *endpoint,
+                                   struct unbroken_counters *counters,
+                                   size_t struct_size);
+
+/**
+ * As `unbroken_session_send`, to the client of session `id`.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes, `data` for `len`; `message` null or writable for one `uint64_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_send(struct unbroken_endpoint *endpoint,
+                                       const uint8_t *id,
+                                       const uint8_t *data,
+                                       size_t len,
+                                       uint64_t *message);
+
+/**
+ * As `unbroken_session_send_unreliable`, to the client of session `id`.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes, `data` for `len`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_send_unreliable(struct unbroken_endpoint *endpoint,
+                                                  const uint8_t *id,
+                                                  const uint8_t *data,
+                                                  size_t len);
+
+/**
+ * Lends the next message of session `id`, or returns `UNBROKEN_EMPTY`; nothing comes before the client was let in. `*data` and `*len` are
+ * valid until the next call with this endpoint, whatever it is. `*message` becomes the number of a reliable message, -1 for an
+ * unreliable one; it may be null. What is taken will be ACKed.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes; `data` writable for a pointer, `len` for a `size_t`, `message` null or writable for an `int64_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_recv(struct unbroken_endpoint *endpoint,
+                                       const uint8_t *id,
+                                       const uint8_t **data,
+                                       size_t *len,
+                                       int64_t *message);
+
+/**
+ * Answers `UNBROKEN_EVENT_AUTHORISE`. If `accept` is not 0 the client is let in; else the session ends at both ends with
+ * `UNBROKEN_CLOSE_REFUSED` and `code`. `message` is told to the client, at most 1024 bytes. `UNBROKEN_EMPTY` if the client was not waiting
+ * for it.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes, `message` for `len`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_authorise(struct unbroken_endpoint *endpoint,
+                                            const uint8_t *id,
+                                            int32_t accept,
+                                            uint32_t code,
+                                            const uint8_t *message,
+                                            size_t len);
+
+/**
+ * Answers `UNBROKEN_EVENT_RESUME_REQUEST`. If `accept` is not 0 the client may resume; else the session ends at both ends with
+ * `UNBROKEN_CLOSE_REFUSED` and `code`. `UNBROKEN_EMPTY` if no resume was waiting.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_answer_resume(struct unbroken_endpoint *endpoint,
+                                                const uint8_t *id,
+                                                int32_t accept,
+                                                uint32_t code);
+
+/**
+ * Ends session `id` for good, after what was sent. A client without a link learns it when it comes back.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_close(struct unbroken_endpoint *endpoint,
+                                        const uint8_t *id,
+                                        uint32_t code);
+
+/**
+ * Puts the client of session `id` out: it sees `UNBROKEN_CLOSE_KICKED`.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_kick(struct unbroken_endpoint *endpoint,
+                                       const uint8_t *id,
+                                       uint32_t code);
+
+/**
+ * Where session `id` stands: an `unbroken_state`.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes, `state` writable for one `int32_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_state(struct unbroken_endpoint *endpoint,
+                                        const uint8_t *id,
+                                        int32_t *state);
+
+/**
+ * Counters of session `id`. `struct_size` is `sizeof(unbroken_stats)`.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes, `stats` writable for `struct_size`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_stats(struct unbroken_endpoint *endpoint,
+                                        const uint8_t *id,
+                                        struct unbroken_stats *stats,
+                                        size_t struct_size);
+
+/**
+ * Joins a session and an endpoint. Both stay the caller's; free the loopback first or last, as it comes. An endpoint takes part in one
+ * loopback at a time. On failure `*loopback` is null.
+ *
+ * # Safety
+ * `loopback` must be writable for a pointer.
+ */
+UNBROKEN_API
+int32_t unbroken_loopback_new(struct unbroken_session *session,
+                              struct unbroken_endpoint *endpoint,
+                              struct unbroken_loopback **loopback);
+
+/**
+ * Frees a loopback, not what it joined. Null is fine.
+ */
+UNBROKEN_API int32_t unbroken_loopback_free(struct unbroken_loopback *loopback);
+
+/**
+ * One trip: what is on the wire arrives, time passes for both ends, and what they have to say is put on the wire. `UNBROKEN_EMPTY` if nothing
+ * arrived and nothing was said; then only a later `now_us` or the application can change something.
+ */
+UNBROKEN_API
+int32_t unbroken_loopback_step(struct unbroken_loopback *loopback,
+                               uint64_t now_us);
+
+/**
+ * The link breaks: what is on the wire is lost, both ends are told. `UNBROKEN_EMPTY` if there was no link.
+ */
+UNBROKEN_API int32_t unbroken_loopback_cut(struct unbroken_loopback *loopback, uint64_t now_us);
+
+/**
+ * From now on, new connections fail (`refuse` is not 0), or work again (0). Those that stand are not touched.
+ */
+UNBROKEN_API int32_t unbroken_loopback_refuse(struct unbroken_loopback *loopback, int32_t refuse);
 
 #if defined(UNBROKEN_TESTING)
 /**

@@ -38,18 +38,27 @@
 compile_error!("unbroken-c promises that panics are caught: build it with panic = \"unwind\"");
 
 mod call;
-mod config;
-mod endpoint;
-mod event;
-mod library;
-mod loopback;
 mod memory;
-mod output;
-mod served;
-mod session;
-mod stats;
-mod status;
 mod table;
+
+// The header has the functions in this order; blank lines keep the formatter from sorting it.
+mod status;
+
+mod library;
+
+mod config;
+
+mod session;
+
+mod endpoint;
+
+mod served;
+
+mod event;
+mod output;
+mod stats;
+
+mod loopback;
 #[cfg(feature = "testing")]
 mod testing;
 
