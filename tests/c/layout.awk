@@ -4,12 +4,12 @@ BEGIN {
 }
 /^typedef struct [a-z_]+ \{/ {
     name = $3
-    printf "    printf(\"struct %s: %%zu bytes\\n\", sizeof(%s));\n", name, name
+    printf "    printf(\"%s: %%zu bytes\\n\", sizeof(%s));\n", name, name
 }
 name && /^  [a-z].*;/ {
     field = $NF
     sub(/;/, "", field); sub(/\[.*/, "", field); sub(/^\*+/, "", field)
-    printf "    printf(\"  %s: at %%zu, %%zu bytes\\n\", offsetof(%s, %s), sizeof(((%s *)0)->%s));\n", field, name, field, name, field
+    printf "    printf(\"%s.%s: at %%zu, %%zu bytes\\n\", offsetof(%s, %s), sizeof(((%s *)0)->%s));\n", name, field, name, field, name, field
 }
 /^}/ { name = "" }
 /^#define UNBROKEN_[A-Z_]+ [0-9A-Z]/ {
