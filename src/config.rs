@@ -88,7 +88,8 @@ pub struct Timing {
     pub ack_bytes: u32,
     /// ... or this long after the first of them: 0 to 500 ms, default 20 ms.
     pub ack_delay: Duration,
-    /// An idle link is probed after this much silence: 1 s to 1 h, default 25 s. Only the client probes an idle link.
+    /// An idle link is probed after this much silence: 1 s to 1 h, default 25 s. Only the client probes an idle link; a server gives a
+    /// silent one up after three times its own value and `dead_after`, so both ends should have the same.
     pub idle_probe: Duration,
     /// A link that should answer and does not is given up after this long, whatever its round trip: 500 ms to 5 min,
     /// default 5 s. A client has opened another one long before.

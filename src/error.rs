@@ -35,6 +35,8 @@ pub enum Refusal {
     Closed,
     /// See [`SendError::NoLink`].
     NoLink,
+    /// See [`SendError::Full`].
+    Full,
 }
 
 impl Refusal {
@@ -45,12 +47,13 @@ impl Refusal {
             Refusal::TooLarge { max } => SendError::TooLarge { message, max },
             Refusal::Closed => SendError::Closed(message),
             Refusal::NoLink => SendError::NoLink(message),
+            Refusal::Full => SendError::Full(message),
         }
     }
 }
 
-/// Why a message was not taken. The session did not change.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// Why a message was not taken. The session did not change. `Debug` shows no payload.
+#[derive(Clone, PartialEq, Eq)]
 pub enum SendError {
     /// The un-ACKed limit is reached (`Limits::unacked_bytes` or `unacked_messages`). Here is the message back; try again after
     /// [`Event::Writable`](crate::Event::Writable).
@@ -66,13 +69,18 @@ pub enum SendError {
     Closed(Bytes),
     /// (unreliable only) There is no link to carry it.
     NoLink(Bytes),
+    /// (unreliable only) `Limits::unreliable_bytes` wait already. Drop it: no event tells when there is room.
+    Full(Bytes),
 }
 
 impl SendError {
     /// The message that was not taken.
     pub fn into_message(self) -> Bytes {
         match self {
-            SendError::WouldBlock(message) | SendError::Closed(message) | SendError::NoLink(message) => message,
+            SendError::WouldBlock(message)
+            | SendError::Closed(message)
+            | SendError::NoLink(message)
+            | SendError::Full(message) => message,
             SendError::TooLarge { message, .. } => message,
         }
     }
@@ -97,7 +105,14 @@ impl fmt::Display for SendError {
             }
             SendError::Closed(_) => f.write_str("the session is closed"),
             SendError::NoLink(_) => f.write_str("no link is up, and unreliable messages do not wait for one"),
+            SendError::Full(_) => f.write_str("unreliable messages wait up to their limit; drop this one"),
         }
+    }
+}
+
+impl fmt::Debug for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SendError({self})")
     }
 }
 

@@ -7,6 +7,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::error::{CloseReason, FailReason};
+use crate::session::Credential;
 
 /// The name of a session. It never changes, through any number of links and servers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,9 +75,13 @@ pub enum Output {
 }
 
 /// What the host knows about the networks below, as hints. A false hint costs a second link, never a message.
+///
+/// Report every network that is up, the one to use last: the latest reported is the wanted one, and [`Output::OpenLink`] asks for it. When a link
+/// goes silent, the next is asked for on another network that was reported, if there is one; what fails takes turns. Eight are
+/// remembered. A host that reports none leaves the choice to the system, and walking out of a Wi-Fi's reach then costs what the system needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NetworkEvent {
-    /// A network came up.
+    /// A network came up, and is the wanted one now: a second link is opened on it, unless one carries the session there already.
     Available(NetworkId),
     /// A network went away: links on it are as good as dead.
     Lost(NetworkId),
@@ -158,8 +163,15 @@ pub enum Event {
     },
     /// (server) A client asks to be let in; answer with `authorise`. Until then its messages wait.
     Authorise {
-        /// The application credential from the client, at most 8192 bytes.
-        credential: Bytes,
+        /// From the client's configuration, at most 8192 bytes.
+        credential: Credential,
+    },
+    /// (client) The server's application did not let the client in; [`Event::Closed`] follows.
+    Refused {
+        /// The application's code.
+        code: u32,
+        /// What it said; at most 1024 bytes.
+        message: Bytes,
     },
     /// (server, only with `ask_on_resume`) A client wants to resume; answer with `answer_resume` before the handshake limit. Nothing
     /// is delivered before.
@@ -192,11 +204,18 @@ pub enum Event {
     Closed(CloseReason),
 }
 
-/// A received message, borrowed from the session: copy what must stay.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A received message, borrowed from the session: copy what must stay. `Debug` tells its length only, as payloads must not end
+/// up in logs.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Message<'a> {
     /// The number of a reliable message; `None` for an unreliable one.
     pub id: Option<MessageId>,
     /// The bytes the peer's application sent.
     pub payload: &'a [u8],
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message({:?}, {} bytes)", self.id, self.payload.len())
+    }
 }

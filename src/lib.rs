@@ -106,5 +106,5 @@ pub use event::{
     Event, HandoverCause, HandoverEnd, LinkId, Message, MessageId, NetworkEvent, NetworkId, Output, SessionId, State,
     Target,
 };
-pub use session::{MIN_BUFFER, Session, Stats, Verdict};
+pub use session::{Credential, MIN_BUFFER, Session, Stats, Verdict};
 pub use time::Instant;

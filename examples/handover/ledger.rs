@@ -8,6 +8,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
+use std::time::Instant;
 
 /// Bytes before the body: client 4, direction 1, number 8, hash 8.
 const HEADER: usize = 21;
@@ -30,6 +31,7 @@ pub struct Ledger {
 struct Stream {
     sent: Vec<u64>,
     received: Vec<u32>,
+    arrivals: Vec<Instant>,
     delivered: u64,
     doubled: u64,
     reordered: u64,
@@ -99,10 +101,16 @@ impl Ledger {
             return;
         }
         stream.delivered += 1;
+        stream.arrivals.push(Instant::now());
         if stream.highest.is_some_and(|highest| number < highest) {
             stream.reordered += 1;
         }
         stream.highest = stream.highest.max(Some(number));
+    }
+
+    /// When the messages of one stream arrived, each counted once.
+    pub fn arrivals(&self, client: u32, direction: Direction) -> Vec<Instant> {
+        self.stream(client, direction).arrivals.clone()
     }
 
     /// The sums so far.

@@ -14,6 +14,7 @@
 //! - `timeline.rs`: what each client lived through
 //! - `display.rs`: the live display
 //! - `report.rs`, `report.html`: the report
+//! - `scenario/`: with `--scenario`, two networks per client and a script of daily life, compared with plain TCP
 #![forbid(unsafe_code)]
 
 mod display;
@@ -21,6 +22,7 @@ mod ledger;
 mod options;
 mod report;
 mod run;
+mod scenario;
 mod summary;
 mod timeline;
 
@@ -47,6 +49,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(scenario) = options.scenario {
+        return scenario::main(&runtime, &options, scenario);
+    }
     let outcome = match runtime.block_on(run::run(&options)) {
         Ok(outcome) => outcome,
         Err(error) => {

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
+use clap::builder::ArgPredicate;
+
+use crate::scenario::Scenario;
 
 /// A server and many clients exchange numbered messages both ways while their connections are cut, stalled and reset at random. Nothing
 /// may be lost, doubled or reordered: an independent checker counts, and the exit code tells.
@@ -13,8 +16,11 @@ pub struct Options {
     /// All faults and all traffic are drawn from it; 0 to 2^64 - 1
     #[arg(long, default_value_t = 1, value_parser = seed, allow_hyphen_values = true)]
     pub seed: u64,
-    /// Clients, each with one session and its own bad network; 1 to 2000
-    #[arg(long, default_value_t = 100, value_parser = clients, allow_hyphen_values = true)]
+    /// Daily life instead of faults at random: two networks per client, compared with plain TCP that reconnects
+    #[arg(long, value_enum, conflicts_with = "cut_every")]
+    pub scenario: Option<Scenario>,
+    /// Clients, each with one session and its own bad network; 1 to 2000 [with --scenario: 24, 1 to 500, each with its twin]
+    #[arg(long, default_value_t = 100, default_value_if("scenario", ArgPredicate::IsPresent, "24"), value_parser = clients, allow_hyphen_values = true)]
     pub clients: u32,
     /// How long messages are sent, in seconds; 1 to 3600
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = duration, allow_hyphen_values = true)]
@@ -91,5 +97,7 @@ mod tests {
     fn the_defaults_are_within_bounds() {
         let options = Options::try_parse_from(["handover"]).unwrap();
         assert_eq!((options.clients, options.duration), (100, 10));
+        let options = Options::try_parse_from(["handover", "--scenario", "walk-out"]).unwrap();
+        assert_eq!((options.clients, options.scenario), (24, Some(Scenario::WalkOut)));
     }
 }

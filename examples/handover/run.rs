@@ -21,7 +21,8 @@ use crate::timeline::Timeline;
 
 /// How long what is under way may take to arrive after sending stopped.
 const DRAIN: Duration = Duration::from_secs(30);
-const GOODBYE: Duration = Duration::from_secs(5);
+/// How long the last words may take.
+pub const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What the report is made of.
 pub struct Outcome {
@@ -41,6 +42,28 @@ pub struct World {
     seed: u64,
 }
 
+impl World {
+    /// Before the first message.
+    pub fn new(clients: u32, seed: u64) -> Arc<World> {
+        Arc::new(World {
+            ledger: Ledger::new(clients),
+            timeline: Arc::new(Timeline::new(clients)),
+            stage: watch::Sender::new(Stage::Sending),
+            seed,
+        })
+    }
+
+    /// Moves on to a stage.
+    pub fn enter(&self, stage: Stage) {
+        self.stage.send_replace(stage);
+    }
+
+    /// Waits for a stage.
+    pub async fn reached(&self, stage: Stage) {
+        let _ = self.stage.subscribe().wait_for(|now| *now == stage).await;
+    }
+}
+
 /// How far the run is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Debug)]
 pub enum Stage {
@@ -54,13 +77,8 @@ pub enum Stage {
 
 /// The whole run.
 pub async fn run(options: &Options) -> Result<Outcome, Box<dyn Error>> {
-    let timeline = Arc::new(Timeline::new(options.clients));
-    let world = Arc::new(World {
-        ledger: Ledger::new(options.clients),
-        timeline: timeline.clone(),
-        stage: watch::Sender::new(Stage::Sending),
-        seed: options.seed,
-    });
+    let world = World::new(options.clients, options.seed);
+    let timeline = world.timeline.clone();
     let key = ServerKey::from_bytes(secret(options.seed, 1))?;
     let pin = key.public();
     let cluster = ClusterKey::from_bytes(secret(options.seed, 2))?;
@@ -93,7 +111,7 @@ pub async fn run(options: &Options) -> Result<Outcome, Box<dyn Error>> {
     }
     let sending = begun.elapsed();
 
-    world.stage.send_replace(Stage::Draining);
+    world.enter(Stage::Draining);
     proxies.iter().for_each(Proxy::calm);
     let drained = async {
         let begun_draining = Instant::now();
@@ -118,7 +136,7 @@ pub async fn run(options: &Options) -> Result<Outcome, Box<dyn Error>> {
         _ = tokio::signal::ctrl_c() => {}
     }
 
-    world.stage.send_replace(Stage::Over);
+    world.enter(Stage::Over);
     let goodbyes = async { while clients.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(GOODBYE, goodbyes).await;
     server.shutdown(0, GOODBYE).await;
@@ -148,7 +166,7 @@ pub async fn run(options: &Options) -> Result<Outcome, Box<dyn Error>> {
 }
 
 /// The server: whoever names a client number is let in, and is talked to.
-async fn serve(config: ServerConfig, world: Arc<World>) -> std::io::Result<Server> {
+pub async fn serve(config: ServerConfig, world: Arc<World>) -> std::io::Result<Server> {
     Server::builder(config)
         .authorise(async |credential: Bytes| match credential.len() {
             4 => Verdict::Accept { message: Bytes::new() },
@@ -197,15 +215,14 @@ async fn live(world: Arc<World>, number: u32, address: SocketAddr, config: Arc<C
         client.send(message).await.is_ok()
     });
     let leave = async {
-        let mut stage = world.stage.subscribe();
-        let _ = stage.wait_for(|stage| *stage == Stage::Over).await;
+        world.reached(Stage::Over).await;
         client.disconnect(0).await;
     };
     tokio::join!(watch, receive, send, leave);
 }
 
 /// Sends numbered messages of all sizes in small bursts, until the stage changes.
-async fn talk<S, F>(world: &World, number: u32, direction: Direction, send: S)
+pub async fn talk<S, F>(world: &World, number: u32, direction: Direction, send: S)
 where
     S: Fn(Vec<u8>) -> F,
     F: Future<Output = bool>,
@@ -244,7 +261,8 @@ fn network(proxies: &[Proxy]) -> Counts {
         .fold(Counts::default(), |sum, counts| sum + counts)
 }
 
-fn secret(seed: u64, what: u64) -> [u8; 32] {
+/// A key for the run.
+pub fn secret(seed: u64, what: u64) -> [u8; 32] {
     let mut bytes = [0; 32];
     fastrand::Rng::with_seed(seed ^ (what << 56)).fill(&mut bytes);
     // A key of zeros is refused, and rightly.

@@ -27,6 +27,7 @@ use crate::time::Instant;
 use crate::wire::flight::{
     self, Accept, AcceptOk, Hello, LostStatus, MAC1_LEN, MAC1_OFFSET, RESUME_JUDGED, RefuseCode, Resume, Versions,
 };
+use crate::wire::frame::CloseKind;
 use crate::wire::prelude::{self, FlightKind, Prelude};
 
 /// What a REFUSE advises, in milliseconds.
@@ -129,7 +130,6 @@ impl Endpoint {
         };
         let found = self.handles.open(&header.handle).and_then(|(locator, generation)| {
             let served = self.sessions.get(&locator)?;
-            (served.confirmed || generation == 0).then_some(())?;
             let resumption = served.ratchet.find(generation)?;
             (served.talk.state != State::Closed).then_some((served, resumption))
         });
@@ -144,12 +144,7 @@ impl Endpoint {
             self.reject(link);
             return false;
         }
-        let highest = served
-            .held
-            .as_ref()
-            .map_or(0, |held| held.attempt)
-            .max(served.ratchet.attempt());
-        if header.attempt <= highest {
+        if header.attempt <= served.highest_attempt() {
             self.counters.resumes_stale += 1;
             self.reject(link);
             return false;
@@ -192,7 +187,14 @@ impl Endpoint {
         let mut id = SessionId([0; 16]);
         id.0[..8].copy_from_slice(&locator);
         self.rng.fill(&mut id.0[8..]);
-        let mut talk = Conversation::new(Role::Server, self.settings.clone(), Auth::Expected, self.now);
+        let mut talk = Conversation::new(
+            Role::Server,
+            self.settings.clone(),
+            Auth::Expected {
+                open_to_all: self.config.authorise_all,
+            },
+            self.now,
+        );
         talk.id = Some(id);
         talk.step(Input::Dial);
         talk.step(Input::LinkUp);
@@ -237,7 +239,7 @@ impl Endpoint {
             return self.reject(link);
         };
         // Another flight may have been accepted while this one was still coming in.
-        if attempt <= served.ratchet.attempt() || served.talk.state == State::Closed {
+        if attempt <= served.highest_attempt() || served.talk.state == State::Closed {
             self.counters.resumes_stale += 1;
             return self.reject(link);
         }
@@ -315,10 +317,11 @@ impl Endpoint {
         }
         if talk.receive_early(resume.early).is_err() {
             self.counters.bad_records += 1;
-            return self.reject(link);
+            self.reject(link);
+            // Early messages before the bad frame count (U-36).
+            return self.touch(locator);
         }
         talk.learn(&resume.position, &resume.window);
-        talk.begin_handover(HandoverCause::PeerMoved, None);
         let handle = self.handles.seal(locator, attempt);
         let answer = accept(
             &self.config,
@@ -332,6 +335,7 @@ impl Endpoint {
         let Some((answer, split)) = answer else {
             return self.reject(link);
         };
+        talk.begin_handover(HandoverCause::PeerMoved, None);
         talk.step(Input::LinkUp);
         let new = new_link(link, attempt, &split, answer, self.now);
         // Unconfirmed links of earlier attempts: the client has left them (U-18).
@@ -344,12 +348,21 @@ impl Endpoint {
         }
         talk.adopt(new, &resume.position);
         served.ratchet.accept(under, attempt, split.resumption);
+        if resume.window.max_message < self.config.limits.message
+            && served.talk.outbox.exceeds(resume.window.max_message)
+        {
+            // It was taken when the client still took so much, and would end each link anew.
+            let newest = served.talk.links.len() - 1;
+            served.talk.abort(newest, CloseKind::Overflow, CloseReason::Overflow);
+        }
         self.counters.resumes += 1;
         self.attach(link, locator, ahead);
     }
 
     fn query(&mut self, link: LinkId, prelude: Prelude, key: &ServerKey, flight: &[u8]) {
-        let (header, message1) = flight.split_at(MAC1_OFFSET);
+        let Some((header, message1)) = flight.split_at_checked(MAC1_OFFSET) else {
+            return self.reject(link);
+        };
         let mut payload = Vec::new();
         let Ok(responder) = Responder::nk(key, &self.config.realm, header, message1, &mut payload) else {
             return self.reject(link);
@@ -380,7 +393,7 @@ impl Endpoint {
         } else if served.ratchet.has_left(generation) {
             // Somebody else holds the successor of these secrets, and has used it.
             LostStatus::Closed {
-                kind: crate::wire::frame::CloseKind::Superseded,
+                kind: CloseKind::Superseded,
                 code: 0,
                 send_end: served.talk.outbox.next(),
             }

@@ -32,6 +32,7 @@ pub use session_mut::SessionMut;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -43,10 +44,10 @@ use self::served::Served;
 use self::tombstones::Tombstones;
 use crate::config::ServerConfig;
 use crate::crypto::{HandleCipher, PublicKey, Rng, Seed};
-use crate::error::CloseReason;
-use crate::event::{Event, HandoverCause, LinkId, Output, SessionId, State};
+use crate::error::{CloseReason, ConfigError};
+use crate::event::{Event, HandoverCause, LinkId, Output, SessionId};
 use crate::session::conversation::Settings;
-use crate::session::receive::{Notice, Notices};
+use crate::session::receive::RARE_FRAMES;
 use crate::session::transmit::MIN_BUFFER;
 use crate::time::Instant;
 use crate::wire::frame::{self, Key};
@@ -79,7 +80,6 @@ pub struct Endpoint {
     ready: VecDeque<Ready>,
     events: VecDeque<(SessionId, Event)>,
     outputs: VecDeque<Output>,
-    notices: Notices,
     counters: Counters,
 }
 
@@ -111,7 +111,6 @@ impl Endpoint {
             ready: VecDeque::new(),
             events: VecDeque::new(),
             outputs: VecDeque::new(),
-            notices: Notices::new(),
             counters: Counters::default(),
             config,
         }
@@ -156,9 +155,7 @@ impl Endpoint {
         };
         if let Some(index) = served.talk.link_index(link) {
             let gone = served.talk.links.remove(index);
-            if served.talk.state != State::Closed {
-                served.talk.after_loss(&gone, HandoverCause::LinkLost);
-            }
+            served.talk.after_loss(&gone, HandoverCause::LinkLost);
         }
         self.touch(locator);
     }
@@ -216,26 +213,41 @@ impl Endpoint {
     }
 
     /// Asks every client with a link to reconnect within `window`, each at a moment of its own, to `address` (`host:port`) or, if
-    /// that is empty, where it is configured to (U-53). Sessions stay here until they are resumed elsewhere.
-    pub fn drain(&mut self, window: Duration, address: &str) {
+    /// that is empty, where it is configured to (U-53). Sessions stay here until they are resumed elsewhere. Returns how many
+    /// were told: a link takes at most 16 such words in its life, those of [`Endpoint::announce_keys`] included.
+    ///
+    /// # Errors
+    /// An address over 255 bytes.
+    pub fn drain(&mut self, window: Duration, address: &str) -> Result<usize, ConfigError> {
+        if address.len() > frame::ADDRESS_MAX {
+            let problem = format!("length {} is over {}", address.len(), frame::ADDRESS_MAX);
+            return Err(ConfigError {
+                field: "address",
+                problem,
+            });
+        }
         let window_ms = u32::try_from(window.as_millis()).unwrap_or(u32::MAX);
-        self.tell_all(|control| frame::drain(control, window_ms, address));
+        Ok(self.tell_all(|control| frame::drain(control, window_ms, address)))
     }
 
-    /// Tells every client with a link of server keys to trust from now on, each for a time (U-54). At most 4 at once; the rest is
-    /// left out.
-    pub fn announce_keys(&mut self, keys: &[(PublicKey, Duration)]) {
+    /// Tells every client with a link of server keys to trust from now on, each for a time (U-54). Returns how many were told, as
+    /// [`Endpoint::drain`] does.
+    ///
+    /// # Errors
+    /// No key, or more than 4 at once.
+    pub fn announce_keys(&mut self, keys: &[(PublicKey, Duration)]) -> Result<usize, ConfigError> {
+        if !(1..=frame::KEYS_MAX).contains(&keys.len()) {
+            let problem = format!("{} is outside 1 to {} at once", keys.len(), frame::KEYS_MAX);
+            return Err(ConfigError { field: "keys", problem });
+        }
         let keys: Vec<Key> = keys
             .iter()
-            .take(frame::KEYS_MAX)
             .map(|(key, life)| Key {
                 public: key.0,
                 lifetime_s: u32::try_from(life.as_secs()).unwrap_or(u32::MAX),
             })
             .collect();
-        if !keys.is_empty() {
-            self.tell_all(|control| frame::keys(control, &keys));
-        }
+        Ok(self.tell_all(|control| frame::keys(control, &keys)))
     }
 
     // ---- what to do next ----
@@ -309,19 +321,26 @@ impl Endpoint {
 
     // ---- inside ----
 
-    fn tell_all(&mut self, tell: impl Fn(&mut Vec<u8>)) {
+    fn tell_all(&mut self, tell: impl Fn(&mut Vec<u8>)) -> usize {
         // In an order that does not depend on where the map happens to lie: one seed must reproduce everything.
         let mut locators: Vec<Locator> = self.sessions.keys().copied().collect();
         locators.sort_unstable();
+        let mut told = 0;
         for locator in locators {
             let Some(served) = self.sessions.get_mut(&locator) else {
                 continue;
             };
             if let Some(newest) = served.talk.newest_confirmed() {
-                tell(&mut served.talk.links[newest].control);
+                let link = &mut served.talk.links[newest];
+                if link.rare_told < RARE_FRAMES {
+                    link.rare_told += 1;
+                    told += 1;
+                    tell(&mut link.control);
+                }
             }
             self.touch(locator);
         }
+        told
     }
 
     fn tick(&mut self, now: Instant) -> Instant {
@@ -339,28 +358,18 @@ impl Endpoint {
         };
         let was_confirmed = served.talk.links[index].confirmed;
         let attempt = served.talk.links[index].attempt;
-        let mut notices = core::mem::take(&mut self.notices);
-        let result = served.talk.receive(index, bytes, &mut notices);
-        let confirmed = served.talk.links.get(index).is_some_and(|link| link.confirmed);
-        if confirmed && !was_confirmed && served.talk.state != State::Closed {
+        let result = served.talk.receive(index, bytes, &mut Vec::new());
+        if !was_confirmed && served.talk.links[index].confirmed {
             if !served.confirmed {
                 self.unconfirmed -= 1;
                 self.counters.sessions_opened += 1;
             }
-            served.confirm(attempt);
+            served.confirm(attempt, &self.config);
         }
         if result.is_err() {
             self.counters.bad_records += 1;
-            if let Some(index) = served.talk.link_index(link) {
-                served.talk.fault(index);
-            }
+            served.talk.fault(index);
         }
-        for notice in notices.drain(..) {
-            if let Notice::Credential(credential) = notice {
-                served.ask(credential, self.config.authorise_all);
-            }
-        }
-        self.notices = notices;
         self.touch(locator);
     }
 

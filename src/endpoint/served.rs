@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use bytes::Bytes;
 use core::time::Duration;
 
 use super::counters::Counters;
@@ -11,12 +10,14 @@ use super::ratchet::Ratchet;
 use crate::config::ServerConfig;
 use crate::crypto::noise::Responder;
 use crate::error::CloseReason;
-use crate::event::{Event, HandoverCause, LinkId, SessionId, State};
+use crate::event::{HandoverCause, LinkId, SessionId, State};
+use crate::session::Stats;
+use crate::session::auth::Auth;
 use crate::session::conversation::Conversation;
 use crate::session::link::{Life, Link};
-use crate::session::{Stats, Verdict};
 use crate::time::Instant;
 use crate::wire::flight::Resume;
+use crate::wire::frame::CloseKind;
 
 /// With another link alive, a new one must be confirmed this soon.
 const FALL_BACK: Duration = Duration::from_secs(1);
@@ -30,6 +31,8 @@ pub struct Served {
     pub token: u64,
     /// The client has proved its keys once; before, the session is nothing but a pending handshake.
     pub confirmed: bool,
+    /// Until when AUTH must have come: a client that never shows anything must not hold a place.
+    pub auth_by: Instant,
     /// Since when it has no confirmed link.
     pub detached: Option<Instant>,
     /// It counts among the endpoint's detached sessions.
@@ -65,6 +68,7 @@ impl Served {
             ratchet,
             token,
             confirmed: false,
+            auth_by: Instant::FAR_FUTURE,
             detached: Some(now),
             counted_detached: false,
             held: None,
@@ -83,13 +87,10 @@ impl Served {
             && self.talk.is_possible(&resume.position, resume.send_base)
     }
 
-    /// The client's credential has come.
-    pub fn ask(&mut self, credential: Bytes, authorise_all: bool) {
-        if authorise_all {
-            self.talk.judge(Verdict::Accept { message: Bytes::new() });
-        } else {
-            self.talk.events.push_back(Event::Authorise { credential });
-        }
+    /// The highest attempt that was verified, held ones included (U-13).
+    pub fn highest_attempt(&self) -> u32 {
+        let held = self.held.as_ref().map_or(0, |held| held.attempt);
+        held.max(self.ratchet.attempt())
     }
 
     /// Adds what is new in the conversation's counters to the endpoint's.
@@ -103,8 +104,11 @@ impl Served {
     }
 
     /// The client proved its keys on the link of `attempt`: the secrets before it are over (U-34).
-    pub fn confirm(&mut self, attempt: u32) {
-        self.confirmed = true;
+    pub fn confirm(&mut self, attempt: u32, config: &ServerConfig) {
+        if !self.confirmed {
+            self.confirmed = true;
+            self.auth_by = self.talk.now + config.limits.handshake;
+        }
         self.ratchet.confirm(attempt);
     }
 
@@ -118,6 +122,12 @@ impl Served {
         self.talk.check_closing();
         self.talk.check_links();
         self.drop_unconfirmed(config);
+        if self.owes_auth() && self.auth_by <= now {
+            self.talk
+                .close(CloseKind::NotAuthorised, 0, CloseReason::Refused { code: 0 });
+            // Its linger begins now, not at the next call.
+            self.talk.tick(now);
+        }
         if self.expires(config).is_some_and(|at| at <= now) {
             self.talk.finish(CloseReason::Expired);
         }
@@ -133,6 +143,10 @@ impl Served {
         self.detached.map(|since| since + life)
     }
 
+    fn owes_auth(&self) -> bool {
+        matches!(self.talk.auth, Auth::Expected { .. }) && !self.talk.closing.has_begun()
+    }
+
     /// When it wants to be asked next.
     pub fn deadline(&self, config: &ServerConfig) -> Instant {
         let mut deadline = self.talk.timer_deadline();
@@ -144,6 +158,9 @@ impl Served {
             } else {
                 deadline
             };
+        }
+        if self.owes_auth() {
+            deadline = deadline.min(self.auth_by);
         }
         deadline = deadline.min(self.expires(config).unwrap_or(Instant::FAR_FUTURE));
         let limit = self.confirm_limit(config);

@@ -17,7 +17,7 @@ use crate::crypto::{Opener, Sealer};
 use crate::error::CloseReason;
 use crate::event::Output;
 use crate::wire::flight::{EARLY_MAX, Refuse, RefuseCode, Versions};
-use crate::wire::frame::{self, Close, CloseKind};
+use crate::wire::frame::{self, CloseKind};
 
 /// How long an older link is read after a newer one took over.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -66,6 +66,8 @@ impl Session {
             }
         };
         let Some(handshake) = handshake else {
+            // The pinned key is no good.
+            self.pin += 1;
             return self.fail_try(index, true, Duration::ZERO);
         };
         let attempt = &mut self.dialler.tries[index];
@@ -157,21 +159,25 @@ impl Session {
         self.dialler.networks.carried();
         self.dialler.early_max = EARLY_MAX;
         self.dialler.failing_since = None;
+        self.dialler.draining = false;
+        self.dialler.advised = None;
+        if window.max_message < self.config.limits.message && self.talk.outbox.exceeds(window.max_message) {
+            // It was taken before the server said what it takes, and would end each link anew.
+            self.end(CloseKind::Overflow, CloseReason::Overflow);
+        }
     }
 
     /// This end is not what the server knew: the session cannot go on, and the server must hear it too.
-    fn rolled_back(&mut self, mut link: Link) {
-        let (send_end, recv_next) = (self.talk.outbox.next(), self.talk.inbox.next());
-        let close = Close {
-            kind: CloseKind::RolledBack,
-            code: 0,
-            send_end,
-            recv_next,
-        };
-        frame::close(&mut link.control, &close);
+    fn rolled_back(&mut self, link: Link) {
         self.talk.links.push(link);
+        self.end(CloseKind::RolledBack, CloseReason::RolledBack);
+    }
+
+    /// Ends the session and tells the server on the link that was just made.
+    fn end(&mut self, kind: CloseKind, reason: CloseReason) {
         self.cancel_tries();
-        self.lost(CloseReason::RolledBack);
+        self.dialler.stopped = true;
+        self.talk.abort(self.talk.links.len() - 1, kind, reason);
     }
 
     /// Nothing came of a session that this end never saw established: it starts over as a new one.
@@ -179,13 +185,18 @@ impl Session {
         self.ticket = None;
         self.attempt = 0;
         self.query = false;
-        self.talk.id = None;
+        self.talk.forget_peer();
         self.after_failed_try(Duration::ZERO);
     }
 
     /// Any answer but an ACCEPT that lets the session in.
     pub(super) fn turned_away(&mut self, answer: Option<Answer>) {
         match answer {
+            // Who answered does not have the session, but a link that answers says that somebody does.
+            Some(Answer::Lost(CloseReason::UnknownSession)) if self.carrier_is_sound() => {
+                self.query = false;
+                self.after_failed_try(Duration::ZERO);
+            }
             Some(Answer::Lost(CloseReason::UnknownSession)) if self.talk.is_untouched() => self.start_over(),
             Some(Answer::Lost(reason)) => {
                 self.cancel_tries();

@@ -4,6 +4,7 @@
 //! repeats the verdict. Nothing reaches the server's application before it.
 
 use bytes::Bytes;
+use core::fmt;
 
 use super::conversation::Conversation;
 use crate::error::CloseReason;
@@ -14,8 +15,8 @@ use crate::wire::frame::{self, CloseKind};
 pub enum Auth {
     /// (client) The verdict is out; the credential goes with each new link.
     Asking { credential: Bytes },
-    /// (server) AUTH has not come.
-    Expected,
+    /// (server) AUTH has not come. With `open_to_all` nobody is asked when it does.
+    Expected { open_to_all: bool },
     /// (server) The application is thinking.
     Judging,
     /// Let in; at the server with what it said.
@@ -39,17 +40,39 @@ impl Auth {
 impl Conversation {
     /// (server) Tells the verdict on link `index`, if there is one.
     pub fn repeat_verdict(&mut self, index: usize) {
-        if let Auth::Accepted { message } = &self.auth {
+        let room = self.links[index].control.len() < frame::AUTH_MAX;
+        if let Auth::Accepted { message } = &self.auth
+            && room
+        {
             frame::auth_result(&mut self.links[index].control, true, 0, message);
         }
     }
 
-    /// (server) The application has judged. Says whether anybody was waiting for it.
+    /// (server) The credential has come. Judged on the spot, so that what stands behind it in the same record finds it judged.
+    pub fn ask(&mut self, credential: &[u8], open_to_all: bool) {
+        self.auth = Auth::Judging;
+        if open_to_all {
+            self.judge(Verdict::Accept { message: Bytes::new() });
+        } else {
+            let credential = Credential(Bytes::copy_from_slice(credential));
+            self.events.push_back(Event::Authorise { credential });
+        }
+    }
+
+    /// (server) The application has judged. Says whether anybody was waiting for it. If the client has said what it wanted and closed
+    /// meanwhile, a good verdict still opens what it sent.
     pub fn judge(&mut self, verdict: Verdict) -> bool {
-        if !matches!(self.auth, Auth::Judging) || self.closing.has_begun() {
+        if !matches!(self.auth, Auth::Judging) {
             return false;
         }
-        let carrier = self.carrier();
+        if self.closing.has_begun() {
+            if let Verdict::Accept { message } = verdict {
+                self.auth = Auth::Accepted { message };
+            }
+            return true;
+        }
+        // Not on a link that the client may never have seen accepted; on one that it does use it asks again, and is told there.
+        let carrier = self.newest_confirmed();
         match verdict {
             Verdict::Accept { mut message } => {
                 message.truncate(frame::AUTH_RESULT_MAX);
@@ -76,6 +99,37 @@ impl Conversation {
             }
         }
         true
+    }
+}
+
+/// What a client shows to be let in. It is a secret: `Debug` tells its length only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential(Bytes);
+
+impl Credential {
+    /// The bytes.
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+}
+
+impl From<Bytes> for Credential {
+    fn from(bytes: Bytes) -> Self {
+        Credential(bytes)
+    }
+}
+
+impl core::ops::Deref for Credential {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credential({} bytes)", self.0.len())
     }
 }
 

@@ -11,6 +11,7 @@ use super::conversation::{Conversation, Role, Settings};
 use super::dial::{ANSWER_MAX, Dialler, Stage};
 use super::handshake::Ticket;
 use super::link::Link;
+use super::phase::Input;
 use super::stats::Stats;
 use super::transmit::MIN_BUFFER;
 use crate::config::ClientConfig;
@@ -125,9 +126,8 @@ impl Session {
         self.talk.tick(now);
         if let Some(index) = self.talk.link_index(link) {
             let gone = self.talk.links.remove(index);
-            if self.talk.state != State::Closed {
-                self.talk.after_loss(&gone, HandoverCause::LinkLost);
-                self.redial_if_down();
+            if self.talk.after_loss(&gone, HandoverCause::LinkLost) {
+                self.went_down();
             }
         } else if let Some(index) = self.dialler.index(link) {
             self.fail_try(index, false, Duration::ZERO);
@@ -165,7 +165,9 @@ impl Session {
                 let on_it = |link: &Link| link.network == Some(network);
                 while let Some(index) = self.talk.links.iter().position(on_it) {
                     let gone = self.talk.close_link(index);
-                    self.talk.after_loss(&gone, HandoverCause::NetworkChanged);
+                    if self.talk.after_loss(&gone, HandoverCause::NetworkChanged) {
+                        self.went_down();
+                    }
                 }
                 // Nobody said which network the link is on: it may have been this one.
                 if self
@@ -175,16 +177,16 @@ impl Session {
                 {
                     self.dial_beside(HandoverCause::NetworkChanged);
                 }
-                self.redial_if_down();
             }
             NetworkEvent::Suspend => {
                 self.talk.suspended = true;
                 self.cancel_tries();
+                if self.talk.carrier().is_none() {
+                    self.talk.step(Input::LinkLost);
+                }
             }
             NetworkEvent::Wake => {
-                if !core::mem::take(&mut self.talk.suspended) {
-                    return;
-                }
+                self.talk.suspended = false;
                 for link in &mut self.talk.links {
                     link.liveness.woken(self.talk.now);
                 }
@@ -208,7 +210,7 @@ impl Session {
         self.talk.check_closing();
         let aftermath = self.talk.check_links();
         if aftermath.lost {
-            self.redial_if_down();
+            self.went_down();
         }
         if aftermath.suspect && !self.carrier_is_sound() {
             self.dial_beside(HandoverCause::LinkSuspect);
@@ -349,6 +351,11 @@ impl Session {
         self.talk.id
     }
 
+    /// The first message that the peer has not ACKed: all before it have been delivered to its application.
+    pub fn acked(&self) -> MessageId {
+        MessageId(self.talk.outbox.acked())
+    }
+
     /// Counters.
     pub fn stats(&self) -> Stats {
         self.talk.stats_now()
@@ -365,9 +372,8 @@ impl Session {
 
     pub(super) fn receive(&mut self, index: usize, bytes: &[u8]) {
         let mut notices = Vec::new();
-        if self.talk.receive(index, bytes, &mut notices).is_err() {
-            self.talk.fault(index);
-            self.redial_if_down();
+        if self.talk.receive(index, bytes, &mut notices).is_err() && self.talk.fault(index) {
+            self.went_down();
         }
         for notice in notices {
             self.take_notice(notice);

@@ -11,7 +11,7 @@ use super::conversation::{Conversation, Role};
 use super::link::Life;
 use super::phase::Input;
 use crate::error::CloseReason;
-use crate::event::{Event, MessageId, State};
+use crate::event::{Event, LinkId, MessageId, State};
 use crate::time::Instant;
 use crate::wire::frame::{self, Close, CloseKind};
 
@@ -30,7 +30,8 @@ pub enum Closing {
         reason: CloseReason,
         /// Set by the next call that tells the time: the wish comes without one.
         since: Option<Instant>,
-        sent: bool,
+        /// The link that carries the CLOSE.
+        sent: Option<LinkId>,
     },
     Done(CloseReason),
 }
@@ -38,6 +39,18 @@ pub enum Closing {
 impl Closing {
     pub fn has_begun(&self) -> bool {
         !matches!(self, Closing::No)
+    }
+
+    /// A newer link took over: what was sent before the CLOSE, and the CLOSE itself, may have gone nowhere, and go there again.
+    pub fn moved(&mut self) {
+        if let Closing::Lingering { sent, .. } = self {
+            *sent = None;
+        }
+    }
+
+    /// Behind a CLOSE nothing may follow.
+    pub fn allows_data(&self) -> bool {
+        matches!(self, Closing::No | Closing::Lingering { sent: None, .. })
     }
 
     /// Time as the host tells it.
@@ -52,7 +65,7 @@ impl Closing {
             Closing::Lingering { since: None, .. } => Instant::ZERO,
             Closing::Lingering {
                 since: Some(since),
-                sent: false,
+                sent: None,
                 ..
             } => since + LINGER / 2,
             Closing::Lingering { since: Some(since), .. } => since + LINGER,
@@ -83,7 +96,7 @@ impl Conversation {
             code,
             reason,
             since: None,
-            sent: false,
+            sent: None,
         };
         self.close_when_carried();
     }
@@ -94,7 +107,7 @@ impl Conversation {
             kind,
             code,
             since,
-            sent: false,
+            sent: None,
             ..
         } = self.closing
         else {
@@ -102,6 +115,7 @@ impl Conversation {
         };
         let Some(index) = self.newest_confirmed() else { return };
         let link = &mut self.links[index];
+        let id = link.id;
         let half_over = since.is_some_and(|since| self.now >= since + LINGER / 2);
         if !self.outbox.all_carried(&link.cursor) && !half_over {
             return;
@@ -115,7 +129,7 @@ impl Conversation {
         frame::close(&mut link.control, &close);
         self.acks.force();
         if let Closing::Lingering { sent, .. } = &mut self.closing {
-            *sent = true;
+            *sent = Some(id);
         }
     }
 
@@ -153,6 +167,18 @@ impl Conversation {
                 truncated,
             },
         };
+        self.finish(reason);
+    }
+
+    /// Ends the session for a reason that cannot wait for anything, and tells the peer on link `index` if that can be written still.
+    pub fn abort(&mut self, index: usize, kind: CloseKind, reason: CloseReason) {
+        let close = Close {
+            kind,
+            code: 0,
+            send_end: self.outbox.next(),
+            recv_next: self.inbox.next(),
+        };
+        frame::close(&mut self.links[index].control, &close);
         self.finish(reason);
     }
 

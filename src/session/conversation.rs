@@ -153,7 +153,7 @@ impl Conversation {
         if self.carrier().is_none() {
             return Err(Refusal::NoLink);
         }
-        self.unreliable.push(message).map_err(|_full| Refusal::WouldBlock)
+        self.unreliable.push(message).map_err(|_full| Refusal::Full)
     }
 
     #[inline]
@@ -239,9 +239,22 @@ impl Conversation {
         }
     }
 
-    /// Whether the session never stood, and no message has been on a link in either direction: then nobody can miss it.
+    /// Whether the session never stood, no link is left of it, and no message has been on one in either direction: then nobody can
+    /// miss it.
     pub fn is_untouched(&self) -> bool {
-        !self.auth.accepted() && !self.outbox.was_carried() && self.inbox.next() == 0
+        !self.auth.accepted()
+            && self.links.is_empty()
+            && !self.outbox.was_carried()
+            && (self.inbox.next(), self.inbox.offset()) == (0, 0)
+    }
+
+    /// Forgets whom it spoke with; only if it [is untouched](Self::is_untouched).
+    pub fn forget_peer(&mut self) {
+        debug_assert!(self.is_untouched());
+        self.id = None;
+        self.credit = Credit::default();
+        self.acks = Acks::default();
+        self.peer_max_message = self.settings.limits.message;
     }
 
     /// What this end will receive.
@@ -311,6 +324,10 @@ impl Conversation {
         } else {
             self.step_up();
         }
+        debug_assert!(matches!(
+            self.state,
+            State::Standby | State::Established | State::Closed
+        ));
         self.carried_again(same_server);
     }
 
@@ -334,19 +351,22 @@ impl Conversation {
         }
     }
 
-    /// A link is gone (removed already). If nothing carries the session now, a handover begins.
-    pub fn after_loss(&mut self, link: &Link, cause: HandoverCause) {
-        let open = self.links.iter().any(|link| link.life == Life::Open && link.confirmed);
-        if link.life != Life::Open {
-            return;
+    /// A link is gone (removed already). If nothing carries the session now, a handover begins; says whether it was the last.
+    pub fn after_loss(&mut self, link: &Link, cause: HandoverCause) -> bool {
+        if link.life != Life::Open || self.state == State::Closed {
+            return false;
         }
-        if open {
+        if self.newest_confirmed().is_some() {
             // (server) The client's newer link came to nothing; the older one carries on. An ACK may have gone with it.
             self.acks.force();
-            return self.carried_again(true);
+            self.carried_again(true);
+            return false;
         }
         if self.closing.has_begun() {
-            return self.closing_link_lost();
+            if self.carrier().is_none() {
+                self.closing_link_lost();
+            }
+            return false;
         }
         let since = if link.liveness.suspect {
             link.liveness.silent_since()
@@ -355,6 +375,11 @@ impl Conversation {
         };
         self.begin_handover(cause, Some(since.unwrap_or(self.now)));
         self.step(Input::LinkLost);
+        if self.carrier().is_some() {
+            // (server) The client's newer link is there already and only waits for its first record.
+            self.step(Input::LinkUp);
+        }
+        true
     }
 
     // ---- what the peer says ----

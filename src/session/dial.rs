@@ -81,7 +81,9 @@ pub struct Dialler {
     pub spares: Budget,
     /// How much early data the next RESUME may carry.
     pub early_max: usize,
-    /// A DRAIN named this address for the next link.
+    /// A DRAIN asked for another link, and there is none yet.
+    pub draining: bool,
+    /// The DRAIN named this address for it.
     pub advised: Option<alloc::string::String>,
 }
 
@@ -120,6 +122,7 @@ impl Dialler {
             networks: Networks::default(),
             spares: Budget::new(now),
             early_max: EARLY_MAX,
+            draining: false,
             advised: None,
         }
     }
@@ -170,7 +173,7 @@ impl Dialler {
         let before = outputs.len();
         if self.plan.is_some_and(|plan| plan.at <= now) && self.tries.len() < 2 {
             self.plan = None;
-            let advised = self.advised.take().or_else(|| (!own.is_empty()).then(|| own.into()));
+            let advised = self.advised.clone().or_else(|| (!own.is_empty()).then(|| own.into()));
             self.hedge = Some(Hedge::behind(advised.is_some(), now));
             let target = advised.map_or(Target::Configured, Target::Advised);
             self.open(target, self.networks.choice(), now, outputs);

@@ -159,8 +159,9 @@ impl Inbox {
         if end_seq - self.delivered > self.window_messages || held > self.window_bytes {
             return Err(InboxError::Credit);
         }
-        let (start, end) = self.pull_down(buffer, start..entries.end);
+        // First, so that what is superseded does not stay in the buffer behind the messages that supersede it.
         self.partial = None;
+        let (start, end) = self.pull_down(buffer, start..entries.end);
         self.held = held;
         self.next = end_seq;
         self.stretches.push_back(Stretch {
@@ -286,7 +287,7 @@ impl Inbox {
     /// few bytes, so that small messages in large records cannot hold memory.
     fn pull_down(&self, buffer: &mut [u8], range: Range<usize>) -> (usize, usize) {
         let floor = self.stretches.back().map_or(0, |stretch| stretch.end);
-        if range.start - floor <= 48 || self.partial.is_some() {
+        if range.start - floor <= 48 {
             return (range.start, range.end);
         }
         let end = floor + range.len();

@@ -56,6 +56,8 @@ pub struct Link {
     pub deaf: bool,
     /// AUTH, DRAIN and KEYS frames seen (U-54).
     pub rare_frames: u8,
+    /// DRAIN and KEYS frames sent: the peer takes as many.
+    pub rare_told: u8,
 }
 
 impl Link {
@@ -79,6 +81,7 @@ impl Link {
             pong_due: None,
             deaf: false,
             rare_frames: 0,
+            rare_told: 0,
         }
     }
 

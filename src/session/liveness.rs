@@ -15,7 +15,7 @@
 //!
 //! Two judgements, because they cost different things. *Late* looks at answers only: it sees a dead uplink behind a live
 //! downlink. *Suspect* counts every valid record and every byte that the socket took as a sign of life: a PONG may be stuck behind
-//! megabytes. What is queued before a question is allowed for in both, at the speed that this link has shown.
+//! megabytes; and it allows for what is queued before a question, at the speed that this link has shown. Nothing is late behind bulk.
 
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -54,6 +54,8 @@ pub struct Liveness {
     /// PINGs without an answer, oldest first.
     pings: Vec<Ping>,
     last: Ping,
+    /// A PING is in the record that is being made.
+    riding: bool,
     /// Bytes of this link so far.
     sent: u64,
     received: u64,
@@ -88,12 +90,12 @@ const SUSPECT_SLACK: Duration = Duration::from_millis(150);
 const PINGS_MAX: usize = 8;
 /// An eager end asks again after a quarter of a round trip, but not sooner than this ...
 const GAP_MIN: Duration = Duration::from_millis(10);
-/// ... or after this many bytes.
+/// ... or with the next record after this many bytes.
 const GAP_BYTES: u64 = 16 << 10;
 /// Bytes per second that a link is trusted with before it was measured.
-const RATE_GUESS: u64 = 128 << 10;
-/// Fewer bytes than this say nothing about speed.
-const RATE_SAMPLE: u64 = 8 << 10;
+const RATE_GUESS: u64 = 64 << 10;
+/// So many bytes around a question are bulk. Fewer say nothing about speed.
+const BULK: u64 = 8 << 10;
 
 impl Liveness {
     pub fn new(role: Role, rtt: Rtt, now: Instant) -> Self {
@@ -111,6 +113,7 @@ impl Liveness {
                 sent: 0,
                 received: 0,
             },
+            riding: false,
             sent: 0,
             received: 0,
             proven: 0,
@@ -177,14 +180,20 @@ impl Liveness {
         if with_data {
             self.unproven.get_or_insert(now);
         }
-        if self.asks_at().is_some_and(|at| at <= now) {
+        let long = self.is_eager() && self.sent - self.last.sent >= GAP_BYTES && self.pings.len() < PINGS_MAX;
+        if (long && self.unproven.is_some()) || self.asks_at().is_some_and(|at| at <= now) {
             self.asked.get_or_insert(now);
         }
     }
 
-    /// So many bytes were made for the link.
+    /// A record of so many bytes was made. A PING in it is read when all of it has arrived.
     pub fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
+        if core::mem::take(&mut self.riding)
+            && let Some(ping) = self.pings.last_mut()
+        {
+            ping.sent = self.sent;
+        }
     }
 
     /// The token for a PING that leaves now.
@@ -198,6 +207,7 @@ impl Liveness {
             received: self.received,
         };
         self.pings.push(self.last);
+        self.riding = true;
         self.last.token.to_be_bytes()
     }
 
@@ -219,11 +229,11 @@ impl Liveness {
     /// How fast the link took what lay before this PING: from the last answer, or from when the PING would have been answered without a queue.
     fn measure(&mut self, ping: &Ping, now: Instant) {
         let bytes = ping.sent - self.proven;
-        if bytes >= RATE_SAMPLE {
+        if bytes >= BULK {
             let begun = self.answered.max(ping.left + self.rtt.least());
             let took = now.since(begun).max(Duration::from_millis(1));
             let rate = u64::try_from(u128::from(bytes) * 1_000_000 / took.as_micros()).unwrap_or(u64::MAX);
-            self.rate = (self.rate / 4 * 3).saturating_add(rate / 4).max(1024);
+            self.rate = (self.rate / 4 * 3 + rate.min(self.rate * 2) / 4).max(1024);
         }
     }
 
@@ -313,20 +323,19 @@ impl Liveness {
         if !self.is_eager() {
             return Some(since.max(self.last.left) + self.rtt.timeout() + GAP_MIN);
         }
-        if self.sent - self.last.sent >= GAP_BYTES {
-            return Some(since);
-        }
         let quarter = self.rtt.smoothed().unwrap_or_default() / 4;
         Some(since.max(self.last.left + quarter.max(GAP_MIN)))
     }
 
-    /// When the oldest question will have waited longer than usual, all that lies before its answer allowed for.
+    /// When the oldest question will have waited longer than usual. While bulk is under way nobody can say what is usual.
     fn late_at(&self) -> Option<Instant> {
         let ping = self.pings.first().filter(|_| self.is_eager())?;
-        let brought = self.time_for(self.received - ping.received);
+        if ping.sent - self.proven >= BULK || self.received - ping.received >= BULK {
+            return None;
+        }
         let bar = self.bar.filter(|(_, since)| ping.left < *since + ALERT);
         let patience = bar.map_or_else(|| self.late_after(), |(bar, _)| bar);
-        Some(ping.left + patience + self.allowance() + brought)
+        Some(ping.left + patience)
     }
 
     fn late_after(&self) -> Duration {

@@ -40,7 +40,7 @@ pub(crate) mod transmit;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use auth::Verdict;
+pub use auth::{Credential, Verdict};
 pub use client::Session;
 pub use stats::Stats;
 pub use transmit::MIN_BUFFER;

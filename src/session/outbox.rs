@@ -200,6 +200,18 @@ impl Outbox {
         )
     }
 
+    /// Whether a message waits that is larger than `max` bytes.
+    pub fn exceeds(&self, max: u32) -> bool {
+        let mut cursor = self.base;
+        while cursor.seq < self.end.seq {
+            if self.length_at(cursor).0 > u64::from(max) {
+                return true;
+            }
+            cursor = self.after(cursor);
+        }
+        false
+    }
+
     /// Whether any of it was ever given to a link.
     pub fn was_carried(&self) -> bool {
         (self.carried.seq, self.carried.offset) > (0, 0)
@@ -216,7 +228,7 @@ impl Outbox {
 
     /// Whether everything has been carried by the link with this cursor.
     pub fn all_carried(&self, cursor: &Cursor) -> bool {
-        cursor.seq >= self.end.seq
+        self.catch_up(*cursor).seq >= self.end.seq
     }
 
     /// Moves `cursor` over as much as fits into `room` bytes of plaintext (headers included) and the credit. `record` is the most that a

@@ -14,7 +14,7 @@ use super::inbox::{InboxError, RunHead};
 use super::link::Life;
 use super::outbox::Part;
 use crate::error::CloseReason;
-use crate::event::{Event, State};
+use crate::event::{Event, HandoverCause, State};
 use crate::wire::frame::{self, Ack, Close, CloseKind, Frame, FrameError, Frames};
 use crate::wire::record;
 use bytes::Bytes;
@@ -47,10 +47,8 @@ impl From<InboxError> for LinkFault {
 }
 
 /// What the caller must see to after a frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Notice {
-    /// (server) A credential to judge.
-    Credential(Bytes),
     /// (client) The server asks to move.
     Drain {
         window_ms: u32,
@@ -64,7 +62,7 @@ pub enum Notice {
 pub type Notices = Vec<Notice>;
 
 /// Most AUTH, DRAIN and KEYS frames on one link, together: each may cause memory or an event (U-54, L-20).
-const RARE_FRAMES: u8 = 16;
+pub const RARE_FRAMES: u8 = 16;
 
 impl Conversation {
     /// Takes bytes of link `index`. On an error the caller ends the link.
@@ -181,9 +179,13 @@ impl Conversation {
         };
         let until = self.now + LINGER;
         for link in self.links[..newest].iter_mut().filter(|link| link.life == Life::Open) {
-            frame::close(&mut link.control, &close);
+            // A CLOSE of the application's may stand there already; one is enough.
+            if !self.closing.has_begun() {
+                frame::close(&mut link.control, &close);
+            }
             link.life = Life::Closing(until);
         }
+        self.closing.moved();
         self.up_again(true);
     }
 
@@ -238,23 +240,29 @@ impl Conversation {
             Frame::Pong(token) => self.links[index].liveness.pong(token, now),
             Frame::Auth(credential) if !client => {
                 self.count_rare(index)?;
-                if matches!(self.auth, Auth::Expected) {
-                    self.auth = Auth::Judging;
-                    notices.push(Notice::Credential(Bytes::copy_from_slice(credential)));
-                } else {
-                    self.repeat_verdict(index);
+                match self.auth {
+                    Auth::Expected { open_to_all } => self.ask(credential, open_to_all),
+                    _ => self.repeat_verdict(index),
                 }
             }
-            Frame::AuthResult { accepted, message, .. } if client => {
-                if let (Auth::Asking { .. }, Some(session)) = (&self.auth, self.id)
-                    && accepted
-                {
-                    let message = Bytes::copy_from_slice(message);
+            Frame::AuthResult {
+                accepted,
+                code,
+                message,
+            } if client => {
+                let (Auth::Asking { .. }, Some(session)) = (&self.auth, self.id) else {
+                    return Ok(());
+                };
+                let message = Bytes::copy_from_slice(message);
+                if accepted {
                     self.auth = Auth::Accepted {
                         message: message.clone(),
                     };
                     self.step_authorised();
                     self.events.push_back(Event::Established { session, message });
+                } else {
+                    self.auth = Auth::Refused;
+                    self.events.push_back(Event::Refused { code, message });
                 }
             }
             Frame::Close(close) => {
@@ -271,10 +279,11 @@ impl Conversation {
             }
             Frame::Drain { window_ms, address } if client => {
                 self.count_rare(index)?;
-                notices.push(Notice::Drain {
-                    window_ms,
-                    address: address.into(),
-                });
+                // From an older link it concerns a server that the session has left already.
+                if self.newest_confirmed() == Some(index) {
+                    let address = address.into();
+                    notices.push(Notice::Drain { window_ms, address });
+                }
             }
             Frame::Keys(keys) if client => {
                 self.count_rare(index)?;
@@ -311,12 +320,10 @@ impl Conversation {
         Ok(())
     }
 
-    /// Ends the link after a fault of the peer's.
-    pub fn fault(&mut self, index: usize) {
+    /// Ends the link after a fault of the peer's; says whether it was the last that carried.
+    pub fn fault(&mut self, index: usize) -> bool {
         let link = self.close_link(index);
-        if self.state != State::Closed {
-            self.after_loss(&link, crate::event::HandoverCause::BadInput);
-        }
+        self.after_loss(&link, HandoverCause::BadInput)
     }
 
     /// Ends the session on a broken invariant instead of taking the process down.

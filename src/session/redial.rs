@@ -32,11 +32,11 @@ impl Session {
         }
         let now = self.talk.now;
         match notice {
-            Notice::Credential(_) => {}
             Notice::Drain { window_ms, address } => {
                 let window = Duration::from_millis(window_ms.into());
                 self.talk.events.push_back(Event::Draining { window });
                 self.dialler.advised = (!address.is_empty()).then_some(address);
+                self.dialler.draining = true;
                 // The old address is the one that goes away.
                 if let Some(ticket) = &mut self.ticket {
                     ticket.address.clear();
@@ -58,11 +58,8 @@ impl Session {
         }
     }
 
-    /// A link is gone: if nothing carries the session, dial.
-    pub(super) fn redial_if_down(&mut self) {
-        if self.talk.carrier().is_some() || self.talk.closing.has_begun() {
-            return;
-        }
+    /// The last link that carried the session is gone: dial.
+    pub(super) fn went_down(&mut self) {
         if self.dialler.handshaking().is_some() {
             // It began beside the link that is now gone.
             self.talk.step(Input::LinkUp);
@@ -170,7 +167,7 @@ impl Session {
         }
         if self.talk.carrier().is_none() {
             self.talk.step(Input::LinkLost);
-        } else if self.carrier_is_sound() {
+        } else if self.carrier_is_sound() && !self.dialler.draining {
             // The hint was false, or the old link recovered: it goes on carrying.
             self.talk.carried_again(true);
             return;

@@ -16,7 +16,7 @@ pub struct Aftermath {
     pub suspect: bool,
     /// An answer became late on the link that carries.
     pub late: bool,
-    /// A link ended.
+    /// The last link that carried ended.
     pub lost: bool,
     /// A link was quiet enough for a probe.
     quiet: bool,
@@ -56,8 +56,7 @@ impl Conversation {
             };
             if ended {
                 let link = self.close_link(index);
-                self.after_loss(&link, HandoverCause::LinkSuspect);
-                aftermath.lost = true;
+                aftermath.lost |= self.after_loss(&link, HandoverCause::LinkSuspect);
             } else {
                 index += 1;
             }

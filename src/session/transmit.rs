@@ -89,7 +89,7 @@ impl Conversation {
         self.carrier() == Some(index)
             && (self.acks.due(self.now)
                 || self.has_unreliable()
-                || (self.closing_allows_data() && self.outbox.has_more(&link.cursor, &self.credit)))
+                || (self.closing.allows_data() && self.outbox.has_more(&link.cursor, &self.credit)))
     }
 
     /// As many records as fit. A further one only if there is room for a full one: else a large record would be cut short by the
@@ -130,8 +130,10 @@ impl Conversation {
     fn seal_record(&mut self, index: usize, out: &mut [u8]) -> usize {
         let room = (out.len() - OVERHEAD).min(PLAINTEXT_MAX);
         let mut head = [0; HEADROOM];
-        let carries = self.carrier() == Some(index) && self.closing_allows_data();
-        let with_data = carries && self.outbox.has_more(&self.links[index].cursor, &self.credit);
+        let carries = self.carrier() == Some(index) && self.closing.allows_data();
+        // The first record proves the keys to the peer: it must not vanish unseen either.
+        let first = self.links[index].sealer.sealed() == 0;
+        let with_data = first || (carries && self.outbox.has_more(&self.links[index].cursor, &self.credit));
         let mut used = self.small_frames(index, &mut head, with_data);
         let link = &mut self.links[index];
         let piece = if carries {
@@ -140,6 +142,7 @@ impl Conversation {
             None
         };
         let Some(piece) = piece else {
+            link.liveness.sent(used);
             return if used == 0 { 0 } else { seal(link, &head[..used], out) };
         };
         let size = match piece {
@@ -201,7 +204,9 @@ impl Conversation {
     fn stage_record(&mut self, index: usize) {
         let mut head = [0; HEADROOM];
         let unreliable = self.carrier() == Some(index) && self.has_unreliable();
-        let used = self.small_frames(index, &mut head, unreliable);
+        // AUTH and the like want an answer, too.
+        let asks = unreliable || !self.links[index].control.is_empty();
+        let used = self.small_frames(index, &mut head, asks);
         let link = &mut self.links[index];
         let mut out = core::mem::take(&mut link.staged);
         debug_assert!(out.is_empty());
@@ -241,15 +246,7 @@ impl Conversation {
 
     /// Unreliable messages that may still go: behind a CLOSE nobody would read them.
     fn has_unreliable(&self) -> bool {
-        !self.unreliable.is_empty() && self.closing_allows_data()
-    }
-
-    /// Behind a CLOSE nothing may follow.
-    fn closing_allows_data(&self) -> bool {
-        !matches!(
-            self.closing,
-            super::closing::Closing::Lingering { sent: true, .. } | super::closing::Closing::Done(_)
-        )
+        !self.unreliable.is_empty() && self.closing.allows_data()
     }
 }
 

@@ -37,7 +37,7 @@ fn the_servers_own_address_has_a_head_start() {
 }
 
 #[test]
-fn an_advised_address_is_used_once() {
+fn an_advised_address_is_tried_until_a_link_stands() {
     let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
     dialler.advised = Some("two.example:4".into());
     dialler.open_due(Instant::ZERO, "", &mut outputs);
@@ -52,7 +52,7 @@ fn an_advised_address_is_used_once() {
     dialler.open_due(Instant::from_millis(9), "", &mut outputs);
     assert_eq!(
         opened(&mut outputs),
-        [(1, Target::Configured)],
+        [(1, Target::Advised("two.example:4".into()))],
         "and no link has the name of one before"
     );
 }

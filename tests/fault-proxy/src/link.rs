@@ -1,8 +1,10 @@
 //! One link: both directions and its faults, in one task.
 //!
 //! Each direction holds at most one piece of 16 KiB that it has read and not yet written, so a side that does not read stalls the
-//! other side, as through a real path. A *gate* says until when nothing moves; a *budget* counts down the bytes before a cut.
+//! other side, as through a real path; with a latency it holds as many as are on their way. A *gate* says until when nothing moves; a
+//! *budget* counts down the bytes before a cut.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -60,43 +62,67 @@ enum End {
 
 /// One direction's state.
 struct Half {
-    held: Vec<u8>,
+    /// Pieces on their way, each with the time of its arrival.
+    held: VecDeque<(Instant, Vec<u8>)>,
+    /// How much of the first one has arrived.
     sent: usize,
     eof: bool,
 }
 
+/// With a latency: pieces on their way at most.
+const IN_FLIGHT: usize = 64;
+
 impl Half {
     fn new() -> Self {
         Half {
-            held: Vec::with_capacity(PIECE),
+            held: VecDeque::new(),
             sent: 0,
             eof: false,
         }
     }
 
     fn empty(&self) -> bool {
-        self.sent == self.held.len()
+        self.held.is_empty()
+    }
+
+    /// Whether there is room for another piece.
+    fn hungry(&self, latency: Duration) -> bool {
+        !self.eof && self.held.len() < if latency.is_zero() { 1 } else { IN_FLIGHT }
+    }
+
+    /// When the first piece arrives.
+    fn arrival(&self) -> Option<Instant> {
+        self.held.front().map(|(arrival, _)| *arrival)
     }
 
     /// Moves what can be moved now. Returns the bytes written.
-    fn step(&mut self, from: &TcpStream, to: &TcpStream, most: usize) -> io::Result<usize> {
-        if self.empty() && !self.eof {
-            self.held.clear();
-            self.sent = 0;
-            match from.try_read_buf(&mut self.held) {
+    fn step(
+        &mut self,
+        (from, to): (&TcpStream, &TcpStream),
+        most: usize,
+        latency: Duration,
+        scratch: &mut [u8],
+    ) -> io::Result<usize> {
+        let now = Instant::now();
+        if self.hungry(latency) {
+            match from.try_read(scratch) {
                 Ok(0) => self.eof = true,
-                Ok(_) => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                Ok(n) => self.held.push_back((now + latency, scratch[..n].to_vec())),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Err(e) => return Err(e),
             }
         }
-        let piece = &self.held[self.sent..];
-        if piece.is_empty() {
+        let Some((_, piece)) = self.held.front().filter(|(arrival, _)| *arrival <= now) else {
             return Ok(0);
-        }
-        match to.try_write(&piece[..piece.len().min(most)]) {
+        };
+        let left = &piece[self.sent..];
+        match to.try_write(&left[..left.len().min(most)]) {
             Ok(n) => {
                 self.sent += n;
+                if self.sent == piece.len() {
+                    self.held.pop_front();
+                    self.sent = 0;
+                }
                 Ok(n)
             }
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(0),
@@ -108,6 +134,7 @@ impl Half {
 async fn run(near: &TcpStream, far: &TcpStream, number: u64, draw: &mut Draw, shared: &Shared) -> End {
     let tally = &shared.tally;
     let (mut up, mut down) = (Half::new(), Half::new());
+    let mut scratch = vec![0; PIECE];
     let mut orders = shared.order.subscribe();
     orders.borrow_and_update();
     let mut stalled = shared.stalled.subscribe();
@@ -122,8 +149,14 @@ async fn run(near: &TcpStream, far: &TcpStream, number: u64, draw: &mut Draw, sh
         let now = Instant::now();
         let open = now >= gate && !*stalled.borrow_and_update();
         // Readiness is waited for only where something can be done about it.
-        let hungry = |half: &Half| open && half.empty() && !half.eof;
-        let full = |half: &Half| open && !half.empty();
+        let latency = Duration::from_micros(shared.latency.load(Relaxed));
+        let hungry = |half: &Half| open && half.hungry(latency);
+        let full = |half: &Half| open && half.arrival().is_some_and(|arrival| arrival <= now);
+        let arrival = [up.arrival(), down.arrival()]
+            .into_iter()
+            .flatten()
+            .filter(|at| *at > now)
+            .min();
         tokio::select! {
             biased;
             changed = orders.changed() => match (changed, orders.borrow_and_update().1) {
@@ -170,6 +203,7 @@ async fn run(near: &TcpStream, far: &TcpStream, number: u64, draw: &mut Draw, sh
                 continue;
             }
             () = sleep_until(gate), if now < gate => continue,
+            () = sleep_until(arrival.unwrap_or(far_away)), if open && arrival.is_some() => {}
             _ = near.readable(), if hungry(&up) => {}
             _ = far.readable(), if hungry(&down) => {}
             _ = far.writable(), if full(&up) => {}
@@ -184,7 +218,7 @@ async fn run(near: &TcpStream, far: &TcpStream, number: u64, draw: &mut Draw, sh
             } else {
                 budget.unwrap_or(PIECE)
             };
-            let Ok(moved) = half.step(from, to, most) else {
+            let Ok(moved) = half.step((from, to), most, latency, &mut scratch) else {
                 return End::Broken;
             };
             tally.bytes.fetch_add(moved as u64, Relaxed);

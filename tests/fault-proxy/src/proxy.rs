@@ -81,6 +81,8 @@ pub(crate) struct Shared {
     pub(crate) plan: Plan,
     pub(crate) faults: AtomicBool,
     pub(crate) trickle: AtomicBool,
+    /// One way, in microseconds.
+    pub(crate) latency: AtomicU64,
     pub(crate) stalled: watch::Sender<bool>,
     /// Rises with each order; links started later begin with the newest.
     pub(crate) order: watch::Sender<(u64, Order)>,
@@ -117,6 +119,7 @@ impl Proxy {
             faults: AtomicBool::new(plan.every.is_some()),
             plan,
             trickle: AtomicBool::new(false),
+            latency: AtomicU64::new(0),
             stalled: watch::Sender::new(false),
             order: watch::Sender::new((0, Order::Run)),
             accepted: AtomicU64::new(0),
@@ -182,6 +185,11 @@ impl Proxy {
     /// Turns new connections away until it is called with `false`.
     pub fn refuse(&self, on: bool) {
         self.shared.refuse_all.store(on, Relaxed);
+    }
+
+    /// How long all bytes take from one side to the other. (Opening a connection is not delayed.)
+    pub fn latency(&self, one_way: Duration) {
+        self.shared.latency.store(one_way.as_micros() as u64, Relaxed);
     }
 
     /// Forwards one byte at a time.

@@ -232,12 +232,18 @@ impl World {
                 let id = *self.lives.keys().nth(index).expect("it was picked");
                 self.act(id, does);
             }
-            Step::Drain { window_ms } => self
-                .endpoint
-                .drain(Duration::from_millis((*window_ms).into()), "host:1"),
+            Step::Drain { window_ms } => {
+                let told = self
+                    .endpoint
+                    .drain(Duration::from_millis((*window_ms).into()), "host:1");
+                assert!(told.is_ok_and(|told| told <= self.endpoint.sessions()));
+            }
             Step::Keys { count } => {
                 let keys = vec![(PublicKey([7; 32]), Duration::from_secs(9)); usize::from(count % 6)];
-                self.endpoint.announce_keys(&keys);
+                assert_eq!(
+                    self.endpoint.announce_keys(&keys).is_ok(),
+                    (1..=4).contains(&keys.len())
+                );
             }
         }
     }

@@ -31,7 +31,11 @@ pub fn handshake_nk(data: &[u8]) {
     let Ok(program) = FirstConnect::arbitrary_take_rest(Unstructured::new(data)) else {
         return;
     };
-    host::trace(&program);
+    connect(&program);
+}
+
+fn connect(program: &FirstConnect) {
+    host::trace(program);
     let mut pair = Pair::new(Limits::default(), false);
     let (_, flight) = pair.flight();
     for (n, attack) in program.at_server.iter().take(ATTACKS).enumerate() {
@@ -82,7 +86,11 @@ pub fn handshake_resume(data: &[u8]) {
     let Ok(program) = Resumption::arbitrary_take_rest(Unstructured::new(data)) else {
         return;
     };
-    host::trace(&program);
+    resume(&program);
+}
+
+fn resume(program: &Resumption) {
+    host::trace(program);
     // Refusals hold the client back for minutes; the session must outlive them.
     let limits = Limits {
         detached: Duration::from_secs(3600),
@@ -106,13 +114,17 @@ pub fn handshake_resume(data: &[u8]) {
     let (_, flight) = pair.flight();
     let id = pair.id.expect("it was established");
     pair.exchange_server_events();
+    let resumes = pair.server.counters().resumes;
+    let mut accepted = false;
     for (n, (replay, attack)) in program.at_server.iter().take(ATTACKS).enumerate() {
         let bytes = attack.bytes(if *replay { &old } else { &flight });
         let before = observe(&mut pair);
         attack_server(&mut pair, n, attack, &bytes);
-        if bytes.starts_with(&flight) {
-            // An accomplice of the client's: the same flight on another link. From now on it is an old one.
-            break;
+        if !accepted && bytes.starts_with(&flight) {
+            // An accomplice of the client's: the same flight on another link. Once it was accepted it is an old one.
+            pair.exchange_server_events();
+            accepted = pair.server.counters().resumes > resumes;
+            continue;
         }
         assert_eq!(
             observe(&mut pair),
@@ -261,4 +273,41 @@ fn craft_accept(pair: &mut Pair, payload: &[u8]) {
     }
     pair.client_events();
     while pair.client.poll_output(&mut pair.buffer, pair.now).is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attack::Kind;
+
+    /// While a RESUME that was accepted is not confirmed, its generation is still good; only the attempt tells that it is old.
+    #[test]
+    fn a_flight_is_accepted_once() {
+        let same = || Attack {
+            kind: Kind::Edited(Vec::new()),
+            pieces: 0,
+        };
+        resume(&Resumption {
+            at_server: vec![(false, same()), (false, same()), (false, same())],
+            ..Resumption::default()
+        });
+    }
+
+    /// Found by the fuzzer: it led to a `HandoverFailed` that claimed to be final.
+    #[test]
+    fn refusals_in_the_clear_do_not_end_a_session() {
+        let attack = |min| Attack {
+            kind: Kind::Refused {
+                code: 1,
+                retry_ms: 30_000,
+                min,
+                max: 255,
+            },
+            pieces: 0,
+        };
+        connect(&FirstConnect {
+            at_client: vec![attack(200), attack(200), attack(200), attack(200)],
+            ..FirstConnect::default()
+        });
+    }
 }

@@ -26,6 +26,19 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The largest of all.
+    #[cfg(test)]
+    pub const fn roomy() -> Bounds {
+        Bounds {
+            message: 3,
+            window_bytes: 3,
+            window_messages: 3,
+            unacked_bytes: 3,
+            unacked_messages: 3,
+            unreliable: 3,
+        }
+    }
+
     pub fn limits(&self) -> Limits {
         let pick = |choices: [u32; 4], choice: u8| choices[usize::from(choice % 4)];
         let message = pick([1024, 2000, 17_000, 70_000], self.message);

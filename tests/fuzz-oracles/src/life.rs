@@ -19,6 +19,11 @@ impl Life {
             "{event:?} after Closed({:?}): Closed comes once, last",
             self.closed
         );
+        let last = matches!(event, Event::State(_) | Event::Closed(_));
+        assert!(
+            last || self.doomed.is_none(),
+            "{event:?} between a final HandoverFailed and Closed"
+        );
         match event {
             Event::Established { .. } => {
                 assert!(!core::mem::replace(&mut self.established, true), "Established twice");
@@ -58,11 +63,7 @@ impl Life {
                 }
                 self.closed = Some(*reason);
             }
-            Event::State(_) => {}
-            _ => assert!(
-                self.doomed.is_none(),
-                "{event:?} between a final HandoverFailed and Closed"
-            ),
+            _ => {}
         }
     }
 

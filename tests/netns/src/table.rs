@@ -32,18 +32,18 @@ pub fn print(options: &Drive, all: &[Shown]) -> bool {
         2 * DELAY_MS
     );
     println!(
-        "\n{:<66} {:>4} {:>9} {:>17} {:>7} {:>17} {:>7}",
+        "\n{:<71} {:>4} {:>9} {:>17} {:>7} {:>17} {:>7}",
         "", "", "", "session", "", "plain TCP", ""
     );
     println!(
-        "{:<66} {:>4} {:>9} {:>8} {:>8} {:>7} {:>8} {:>8} {:>7}",
+        "{:<71} {:>4} {:>9} {:>8} {:>8} {:>7} {:>8} {:>8} {:>7}",
         "downtime in ms", "runs", "handovers", "p50", "max", "l/d/r", "p50", "max", "lost"
     );
     for shown in all {
         let session = figures(shown, |run| &run.session);
         let plain = figures(shown, |run| &run.plain_tcp);
         println!(
-            "{:<66} {:>4} {:>9} {:>8} {:>8} {:>7} {:>8} {:>8} {:>7}",
+            "{:<71} {:>4} {:>9} {:>8} {:>8} {:>7} {:>8} {:>8} {:>7}",
             shown.scenario.title(),
             shown.runs.len(),
             shown.runs.iter().map(|run| run.handovers.len()).sum::<usize>(),
@@ -57,7 +57,11 @@ pub fn print(options: &Drive, all: &[Shown]) -> bool {
     }
     for shown in all {
         let noticed = sorted(shown.runs.iter().filter_map(|run| run.noticed_ms));
-        if matches!(shown.scenario, Scenario::BlackHole | Scenario::Address { hint: false }) && !noticed.is_empty() {
+        if matches!(
+            shown.scenario,
+            Scenario::BlackHole | Scenario::Idle { hint: false } | Scenario::Address { hint: false }
+        ) && !noticed.is_empty()
+        {
             println!(
                 "{}: suspect after p50 {:.0} ms, max {:.0} ms",
                 shown.scenario.name(),

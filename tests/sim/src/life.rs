@@ -28,6 +28,9 @@ impl Life {
                 "{event:?} after Closed({reason:?}): Closed comes last, and once"
             ));
         }
+        if self.doomed.is_some() && !matches!(event, Event::State(_) | Event::Closed(_) | Event::Readable) {
+            return Err(format!("{event:?} between a final HandoverFailed and Closed"));
+        }
         match event {
             Event::Established { .. } if core::mem::replace(&mut self.established, true) => {
                 return Err("Established twice".to_string());
@@ -65,9 +68,6 @@ impl Life {
                     return Err(format!("Closed({reason:?}) after HandoverFailed({doom:?})"));
                 }
                 self.closed = Some(*reason);
-            }
-            _ if self.doomed.is_some() && !matches!(event, Event::State(_)) => {
-                return Err(format!("{event:?} between a final HandoverFailed and Closed"));
             }
             _ => {}
         }

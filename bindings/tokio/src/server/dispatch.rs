@@ -23,7 +23,7 @@ impl Worker {
         match &event {
             Event::Readable => return slot.wake_readers(),
             Event::Writable => return slot.wake_writers(),
-            Event::Authorise { credential } => return self.authorise(state, &slot, credential.clone()),
+            Event::Authorise { credential } => return self.authorise(state, &slot, credential.clone().into_bytes()),
             Event::ResumeRequest => return self.judge_resume(state, id),
             Event::Established { .. } => self.handle(&slot),
             Event::Closed(reason) => {

@@ -5,6 +5,7 @@ mod events;
 mod failures;
 mod fairness;
 mod flow;
+mod networks;
 mod survival;
 
 use std::future::Future;

@@ -9,6 +9,8 @@ mod client;
 mod frames;
 mod program;
 mod server;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use arbitrary::{Arbitrary, Unstructured};

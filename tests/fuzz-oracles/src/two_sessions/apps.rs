@@ -186,7 +186,7 @@ impl World {
         match event {
             Event::Authorise { credential } => {
                 assert!(
-                    side == Side::Server && !self.let_in && credential == "ticket",
+                    side == Side::Server && !self.let_in && credential[..] == *b"ticket",
                     "{credential:?}"
                 );
                 self.asked = true;

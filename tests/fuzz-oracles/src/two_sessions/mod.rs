@@ -7,6 +7,8 @@ mod apps;
 mod heal;
 mod net;
 mod program;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -23,8 +25,12 @@ pub fn two_sessions(data: &[u8]) {
     let Ok(program) = Program::arbitrary_take_rest(Unstructured::new(data)) else {
         return;
     };
+    run(&program);
+}
+
+fn run(program: &Program) {
     host::trace(&(&program.client.limits(), &program.server.limits(), program.flags));
-    let mut world = World::new(&program);
+    let mut world = World::new(program);
     if !program.flags.cold {
         world.exchange(true);
     }

@@ -44,7 +44,7 @@ impl Side {
 /// Which of the links there are, counted from the newest.
 pub type Which = u8;
 
-#[derive(Debug, Arbitrary)]
+#[derive(Clone, Copy, Debug, Arbitrary)]
 pub enum Step {
     /// The application sends so many messages of this size.
     Send {

@@ -21,7 +21,12 @@ struct Args {
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, String> {
     let jobs = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-    let mut parsed = Args { seeds: 10_000, row: String::new(), jobs, json: false };
+    let mut parsed = Args {
+        seeds: 10_000,
+        row: String::new(),
+        jobs,
+        json: false,
+    };
     while let Some(arg) = args.next() {
         if arg == "--json" {
             parsed.json = true;
@@ -49,7 +54,9 @@ fn main() -> ExitCode {
     };
     let mut missed = 0;
     if !args.json {
-        println!("| scenario | seeds | noticed | flowing | downtime | told | suspicions / spares / handovers | goal | met |");
+        println!(
+            "| scenario | seeds | noticed | flowing | downtime | told | suspicions / spares / handovers | goal | met |"
+        );
         println!("|---|---|---|---|---|---|---|---|---|");
     }
     for row in ROWS.iter().filter(|row| row.name.contains(&args.row)) {
@@ -99,16 +106,36 @@ fn run(row: &Row, seeds: u64, jobs: u64) -> Outcome {
 }
 
 fn line(row: &Row, seeds: u64, o: &Outcome, met: bool) -> String {
-    let times = |spread: &Spread| if spread.is_empty() { "-".to_string() } else { spread.to_string() };
+    let times = |spread: &Spread| {
+        if spread.is_empty() {
+            "-".to_string()
+        } else {
+            spread.to_string()
+        }
+    };
     let counts = if o.hours > 0.0 {
-        format!("{:.0} writes, {:.0} bytes an hour", o.writes as f64 / o.hours, o.bytes as f64 / o.hours)
+        format!(
+            "{:.0} writes, {:.0} bytes an hour",
+            o.writes as f64 / o.hours,
+            o.bytes as f64 / o.hours
+        )
     } else if o.link_minutes > 0.0 {
         let each = 1000.0 / o.link_minutes;
         let rate = |n: u64| n as f64 * each;
-        format!("{:.1} / {:.0} / {:.0} in 1,000 link-minutes", rate(o.suspicions), rate(o.spares), rate(o.handovers))
+        format!(
+            "{:.1} / {:.0} / {:.0} in 1,000 link-minutes",
+            rate(o.suspicions),
+            rate(o.spares),
+            rate(o.handovers)
+        )
     } else if o.handovers > 0 {
         let each = |n: u64| n as f64 / seeds as f64;
-        format!("{:.2} / {:.2} / {:.2} a run", each(o.suspicions), each(o.spares), each(o.handovers))
+        format!(
+            "{:.2} / {:.2} / {:.2} a run",
+            each(o.suspicions),
+            each(o.spares),
+            each(o.handovers)
+        )
     } else {
         "-".to_string()
     };
@@ -127,7 +154,12 @@ fn line(row: &Row, seeds: u64, o: &Outcome, met: bool) -> String {
 fn json(row: &Row, seeds: u64, o: &Outcome, met: bool) -> String {
     let times = |spread: &Spread| {
         let ms = |time: core::time::Duration| time.as_micros() as f64 / 1000.0;
-        format!("[{}, {}, {}]", ms(spread.percentile(50.0)), ms(spread.percentile(99.0)), ms(spread.max()))
+        format!(
+            "[{}, {}, {}]",
+            ms(spread.percentile(50.0)),
+            ms(spread.percentile(99.0)),
+            ms(spread.max())
+        )
     };
     format!(
         "{{\"row\": {:?}, \"seeds\": {seeds}, \"noticed_ms\": {}, \"flowing_ms\": {}, \"downtime_ms\": {}, \"told_ms\": {}, \

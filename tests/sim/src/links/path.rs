@@ -13,7 +13,11 @@ pub enum Weather {
     /// Up to so much is added to the way.
     Fair { jitter: Duration },
     /// A radio that is slow at times: for `burst` of every `calm + burst` (on average) a segment takes up to `jitter` longer, drawn evenly.
-    Bursts { calm: Duration, burst: Duration, jitter: Duration },
+    Bursts {
+        calm: Duration,
+        burst: Duration,
+        jitter: Duration,
+    },
     /// A Wi-Fi out of whose reach somebody walks. The chance that a frame is lost grows from 0 to 1; the radio repeats it up to seven
     /// times, with doubling pauses, as 802.11 does. So delays grow first, then segments are lost, then all of them.
     Fading { from: Instant, lasts: Duration },
@@ -40,12 +44,24 @@ const RADIO_PAUSE: Duration = Duration::from_millis(1);
 
 impl Path {
     pub fn new(delay: Duration, weather: Weather) -> Self {
-        Path { delay, weather, dead: [false; 2], bandwidth: 0, line_free: [Instant::ZERO; 2], turn: (Instant::ZERO, true) }
+        Path {
+            delay,
+            weather,
+            dead: [false; 2],
+            bandwidth: 0,
+            line_free: [Instant::ZERO; 2],
+            turn: (Instant::ZERO, true),
+        }
     }
 
     /// 25 ms each way, 2 ms of jitter.
     pub fn fair() -> Self {
-        Path::new(Duration::from_millis(25), Weather::Fair { jitter: Duration::from_millis(2) })
+        Path::new(
+            Duration::from_millis(25),
+            Weather::Fair {
+                jitter: Duration::from_millis(2),
+            },
+        )
     }
 
     /// When a segment of `size` bytes that leaves now reaches `to`; `None` if it never does.

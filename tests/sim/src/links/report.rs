@@ -45,7 +45,13 @@ impl Spread {
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |time: Duration| time.as_micros() as f64 / 1000.0;
-        write!(f, "{:.0} / {:.0} / {:.0}", ms(self.percentile(50.0)), ms(self.percentile(99.0)), ms(self.max()))
+        write!(
+            f,
+            "{:.0} / {:.0} / {:.0}",
+            ms(self.percentile(50.0)),
+            ms(self.percentile(99.0)),
+            ms(self.max())
+        )
     }
 }
 
@@ -62,7 +68,11 @@ impl Road {
 
     /// In either direction.
     pub fn downtime(&self, from: Instant, normal: Duration) -> Duration {
-        Side::BOTH.into_iter().map(|side| self.worst_delay(side, from, normal)).max().unwrap_or_default()
+        Side::BOTH
+            .into_iter()
+            .map(|side| self.worst_delay(side, from, normal))
+            .max()
+            .unwrap_or_default()
     }
 
     /// What the library told the phone's application of its handovers since `from`: the largest downtime.

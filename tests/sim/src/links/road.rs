@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use unbroken::{
-    ClientConfig, ClusterKey, Endpoint, Event as CoreEvent, Instant, LinkId, NetworkEvent, NetworkId, Output, Seed, ServerConfig, ServerKey,
-    Session, SessionId, State, Target, Verdict,
+    ClientConfig, ClusterKey, Endpoint, Event as CoreEvent, Instant, LinkId, NetworkEvent, NetworkId, Output, Seed,
+    ServerConfig, ServerKey, Session, SessionId, State, Target, Verdict,
 };
 
 use super::path::Path;
@@ -31,8 +31,8 @@ pub enum Route {
     BlackHole,
     /// Connects, and never says a word.
     Mute,
-    /// Connects, and answers as a captive portal does.
-    Portal,
+    /// Connects, and answers whatever comes by this, once.
+    Says(&'static [u8]),
 }
 
 enum Event {
@@ -91,6 +91,8 @@ pub struct Setup {
     pub servers: usize,
     pub every: [Duration; 2],
     pub size: u64,
+    /// Where the balancer leads, in turn.
+    pub balancer: Vec<Route>,
 }
 
 impl Setup {
@@ -103,6 +105,7 @@ impl Setup {
             servers: 1,
             every: [Duration::from_millis(20); 2],
             size: 100,
+            balancer: vec![Route::Server(0)],
         }
     }
 }
@@ -118,11 +121,15 @@ pub fn server_key() -> ServerKey {
 }
 
 pub fn client_config() -> unbroken::config::ClientConfigBuilder {
-    ClientConfig::builder(server_key().public()).realm("road").credential("me")
+    ClientConfig::builder(server_key().public())
+        .realm("road")
+        .credential("me")
 }
 
 pub fn server_config() -> unbroken::config::ServerConfigBuilder {
-    ServerConfig::builder(server_key(), ClusterKey::from_bytes([0xc1; 32]).unwrap()).realm("road").authorise_all(true)
+    ServerConfig::builder(server_key(), ClusterKey::from_bytes([0xc1; 32]).unwrap())
+        .realm("road")
+        .authorise_all(true)
 }
 
 pub const WIFI: NetworkId = NetworkId(0);
@@ -163,9 +170,15 @@ impl Road {
         let mut keys = root.fork("keys");
         let start = Instant::from_millis(1_000_000);
         let server = Arc::new(setup.server);
-        let servers = (0..setup.servers).map(|_| Endpoint::new(server.clone(), Seed::new(keys.key()), start)).collect();
+        let servers = (0..setup.servers)
+            .map(|_| Endpoint::new(server.clone(), Seed::new(keys.key()), start))
+            .collect();
         let phone = Session::connect(Arc::new(setup.client), Seed::new(keys.key()), start);
-        let flow = |side: Side| Flow { tag: seed * 2 + side as u64, size: setup.size, rare_size: setup.size };
+        let flow = |side: Side| Flow {
+            tag: seed * 2 + side as u64,
+            size: setup.size,
+            rare_size: setup.size,
+        };
         let app = |side: Side| App {
             every: setup.every[side as usize],
             size: setup.size,
@@ -182,7 +195,7 @@ impl Road {
             rng: root.fork("road"),
             paths: setup.paths,
             default: 0,
-            balancer: vec![Route::Server(0)],
+            balancer: setup.balancer,
             addresses: BTreeMap::new(),
             phone,
             servers,
@@ -300,17 +313,28 @@ impl Road {
 
     /// The connections on a path lose their network below them, without a word; new ones work.
     pub fn strand(&mut self, path: usize) {
-        self.conns.values_mut().filter(|c| c.path == path).for_each(|c| c.stuck = true);
+        self.conns
+            .values_mut()
+            .filter(|c| c.path == path)
+            .for_each(|c| c.stuck = true);
     }
 
     /// Connections that are up on this path at the phone.
     pub fn links_on(&self, path: usize) -> usize {
-        self.conns.values().filter(|c| c.path == path && c.up[0] && !c.gone[0]).count()
+        self.conns
+            .values()
+            .filter(|c| c.path == path && c.up[0] && !c.gone[0])
+            .count()
     }
 
     /// The connections of a path break, and both ends are told (RST).
     pub fn reset(&mut self, path: usize) {
-        let ids: Vec<u64> = self.conns.iter().filter(|(_, c)| c.path == path).map(|(id, _)| *id).collect();
+        let ids: Vec<u64> = self
+            .conns
+            .iter()
+            .filter(|(_, c)| c.path == path)
+            .map(|(id, _)| *id)
+            .collect();
         for id in ids {
             self.down(id, Side::Server);
             self.down(id, Side::Client);
@@ -366,7 +390,9 @@ impl Road {
         match event {
             Event::Connected(id) => {
                 let now = self.phone_now();
-                let Some(conn) = self.conns.get_mut(&id).filter(|c| !c.gone[0]) else { return };
+                let Some(conn) = self.conns.get_mut(&id).filter(|c| !c.gone[0]) else {
+                    return;
+                };
                 conn.up[0] = true;
                 let link = conn.link;
                 self.phone.handle_link_up(link, now);
@@ -433,7 +459,16 @@ impl Road {
         self.next += 1;
         let rtt = self.paths[path].delay * 2;
         let streams = [Stream::new(rtt), Stream::new(rtt)];
-        let conn = Conn { path, link, route, up: [false; 2], gone: [false; 2], streams, stuck: false, said: false };
+        let conn = Conn {
+            path,
+            link,
+            route,
+            up: [false; 2],
+            gone: [false; 2],
+            streams,
+            stuck: false,
+            said: false,
+        };
         self.conns.insert(id, conn);
         if route == Route::BlackHole {
             return;
@@ -442,14 +477,16 @@ impl Road {
         let mut at = now;
         for wait in [1, 2, 4, 8, 16] {
             let there = self.paths[path].cross(Side::Server, 40, at, &mut self.rng);
-            let back = there.and_then(|there| Some((there, self.paths[path].cross(Side::Client, 40, there, &mut self.rng)?)));
+            let back =
+                there.and_then(|there| Some((there, self.paths[path].cross(Side::Client, 40, there, &mut self.rng)?)));
             if let Some((_, back)) = back {
                 if route == Route::Refused {
                     self.queue.at(back, Event::ConnectFailed(id));
                 } else {
                     self.queue.at(back, Event::Connected(id));
                     let accepted = self.paths[path].cross(Side::Server, 40, back, &mut self.rng);
-                    self.queue.at(accepted.unwrap_or(back + Duration::from_secs(1)), Event::Accepted(id));
+                    self.queue
+                        .at(accepted.unwrap_or(back + Duration::from_secs(1)), Event::Accepted(id));
                 }
                 return;
             }
@@ -475,7 +512,9 @@ impl Road {
         if to == Side::Server {
             self.accept(id);
         }
-        let Some(conn) = self.conns.get_mut(&id).filter(|c| !c.stuck) else { return };
+        let Some(conn) = self.conns.get_mut(&id).filter(|c| !c.stuck) else {
+            return;
+        };
         let path = conn.path;
         let start = departure.start;
         let (bytes, fin, upto) = conn.streams[to as usize].arrives(departure);
@@ -491,7 +530,9 @@ impl Road {
     }
 
     fn input(&mut self, id: u64, to: Side, bytes: &[u8]) {
-        let Some(conn) = self.conns.get_mut(&id).filter(|c| !c.gone[to as usize]) else { return };
+        let Some(conn) = self.conns.get_mut(&id).filter(|c| !c.gone[to as usize]) else {
+            return;
+        };
         match (to, conn.route) {
             (Side::Client, _) if self.asleep => self.missed.push((id, Some(bytes.to_vec()))),
             (Side::Client, _) => {
@@ -505,9 +546,9 @@ impl Road {
                 self.servers[j].handle_input(LinkId(id), bytes, now);
                 self.settle(Who::Server(j));
             }
-            (Side::Server, Route::Portal) if !conn.said => {
+            (Side::Server, Route::Says(words)) if !conn.said => {
                 conn.said = true;
-                conn.streams[0].write(b"HTTP/1.1 302 Found\r\nLocation: http://portal.example/\r\n\r\n");
+                conn.streams[0].write(words);
                 self.flush(id, Side::Client);
             }
             (Side::Server, _) => {}
@@ -558,7 +599,9 @@ impl Road {
     // ---- the way ----
 
     fn write(&mut self, id: u64, from: Side, bytes: &[u8]) -> bool {
-        let Some(conn) = self.conns.get_mut(&id).filter(|c| !c.gone[from as usize]) else { return false };
+        let Some(conn) = self.conns.get_mut(&id).filter(|c| !c.gone[from as usize]) else {
+            return false;
+        };
         let full = conn.streams[from.other() as usize].write(bytes);
         self.flush(id, from.other());
         full
@@ -578,7 +621,9 @@ impl Road {
 
     fn flush(&mut self, id: u64, to: Side) {
         let now = self.now();
-        let Some(conn) = self.conns.get_mut(&id).filter(|c| c.up[to.other() as usize]) else { return };
+        let Some(conn) = self.conns.get_mut(&id).filter(|c| c.up[to.other() as usize]) else {
+            return;
+        };
         let departures = conn.streams[to as usize].departures(now);
         self.depart(id, to, departures);
         self.arm_timer(id, to);
@@ -586,7 +631,9 @@ impl Road {
 
     fn depart(&mut self, id: u64, to: Side, departures: Vec<Departure>) {
         let now = self.now();
-        let Some((path, stuck)) = self.conns.get(&id).map(|c| (c.path, c.stuck)) else { return };
+        let Some((path, stuck)) = self.conns.get(&id).map(|c| (c.path, c.stuck)) else {
+            return;
+        };
         for departure in departures {
             let arrival = self.paths[path].cross(to, departure.bytes.len() + 40, now, &mut self.rng);
             if let Some(at) = arrival.filter(|_| !stuck) {
@@ -596,7 +643,9 @@ impl Road {
     }
 
     fn arm_timer(&mut self, id: u64, to: Side) {
-        let Some(stream) = self.conns.get_mut(&id).map(|c| &mut c.streams[to as usize]) else { return };
+        let Some(stream) = self.conns.get_mut(&id).map(|c| &mut c.streams[to as usize]) else {
+            return;
+        };
         // One event at a time: if it comes too early, it sets the next.
         if let Some(at) = stream.timer()
             && !core::mem::replace(&mut stream.armed, true)
@@ -630,7 +679,10 @@ impl Road {
         for round in 0.. {
             assert!(round < 100_000, "a drain of {who:?} does not end");
             let (event, output) = match who {
-                Who::Phone => (self.phone.poll_event().map(|e| (None, e)), self.phone.poll_output(&mut buffer, own)),
+                Who::Phone => (
+                    self.phone.poll_event().map(|e| (None, e)),
+                    self.phone.poll_output(&mut buffer, own),
+                ),
                 Who::Server(j) => {
                     let event = self.servers[j].poll_event().map(|(id, e)| (Some(id), e));
                     (event, self.servers[j].poll_output(&mut buffer, own))
@@ -658,13 +710,17 @@ impl Road {
             Who::Phone => self.phone.poll_timeout(),
             Who::Server(j) => self.servers[j].poll_timeout(),
         };
-        assert!(next.is_none_or(|next| next > own), "contract: {who:?} is drained, and poll_timeout is not later than now");
+        assert!(
+            next.is_none_or(|next| next > own),
+            "contract: {who:?} is drained, and poll_timeout is not later than now"
+        );
         let slot = self.slot(who);
         let at = next.map(|next| next + lag);
         if self.wakes[slot].0 != at {
             self.wakes[slot] = (at, self.wakes[slot].1 + 1);
             let serial = self.wakes[slot].1;
-            at.into_iter().for_each(|at| self.queue.at(at, Event::Wake(who, serial)));
+            at.into_iter()
+                .for_each(|at| self.queue.at(at, Event::Wake(who, serial)));
         }
     }
 
@@ -739,13 +795,22 @@ impl Road {
 
     /// Links that a host still has open: the phone's, the servers'.
     pub fn open_links(&self) -> (usize, usize) {
-        let open = |side: Side| self.conns.values().filter(|c| c.up[side as usize] && !c.gone[side as usize]).count();
+        let open = |side: Side| {
+            self.conns
+                .values()
+                .filter(|c| c.up[side as usize] && !c.gone[side as usize])
+                .count()
+        };
         (open(Side::Client), open(Side::Server))
     }
 
     /// The networks of the links asked for since `from`.
     pub fn networks_asked(&self, from: Instant) -> BTreeSet<Option<NetworkId>> {
-        self.asked.iter().filter(|(at, ..)| *at >= from).map(|(_, _, network)| *network).collect()
+        self.asked
+            .iter()
+            .filter(|(at, ..)| *at >= from)
+            .map(|(_, _, network)| *network)
+            .collect()
     }
 }
 

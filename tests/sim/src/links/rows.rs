@@ -87,7 +87,16 @@ pub const ROWS: &[Row] = &[
         name: "... the connection alone, one network (NAT forgot it)",
         goal: "suspect <= 350 ms, flowing <= 1 s",
         share: 10,
-        run: |seed| black_hole(seed, Setup { paths: vec![Path::fair()], ..Setup::new() }, |r| r.strand(0)),
+        run: |seed| {
+            black_hole(
+                seed,
+                Setup {
+                    paths: vec![Path::fair()],
+                    ..Setup::new()
+                },
+                |r| r.strand(0),
+            )
+        },
         met: black_hole_goal,
     },
     Row {
@@ -108,7 +117,16 @@ pub const ROWS: &[Row] = &[
         name: "... the phone only receives",
         goal: "suspect <= 350 ms, flowing <= 1 s",
         share: 10,
-        run: |seed| black_hole(seed, Setup { every: [Duration::ZERO, 20 * MS], ..Setup::new() }, |r| r.paths[0].dead = [true; 2]),
+        run: |seed| {
+            black_hole(
+                seed,
+                Setup {
+                    every: [Duration::ZERO, 20 * MS],
+                    ..Setup::new()
+                },
+                |r| r.paths[0].dead = [true; 2],
+            )
+        },
         met: black_hole_goal,
     },
     Row {
@@ -171,14 +189,32 @@ pub const ROWS: &[Row] = &[
         name: "... in bursts of 2 s, calm for 10 s",
         goal: "< 1 suspicion in 1,000 link-minutes",
         share: 50,
-        run: |seed| slow(seed, Weather::Bursts { calm: 10 * SECOND, burst: 2 * SECOND, jitter: 75 * MS }),
+        run: |seed| {
+            slow(
+                seed,
+                Weather::Bursts {
+                    calm: 10 * SECOND,
+                    burst: 2 * SECOND,
+                    jitter: 75 * MS,
+                },
+            )
+        },
         met: rarely_suspect,
     },
     Row {
         name: "... in bursts of 300 ms, calm for 3 s",
         goal: "< 1 suspicion in 1,000 link-minutes",
         share: 50,
-        run: |seed| slow(seed, Weather::Bursts { calm: 3 * SECOND, burst: 300 * MS, jitter: 75 * MS }),
+        run: |seed| {
+            slow(
+                seed,
+                Weather::Bursts {
+                    calm: 3 * SECOND,
+                    burst: 300 * MS,
+                    jitter: 75 * MS,
+                },
+            )
+        },
         met: rarely_suspect,
     },
     Row {
@@ -206,7 +242,11 @@ fn black_hole(seed: u64, setup: Setup, fault: impl Fn(&mut Road)) -> Outcome {
     let mut rng = Rng::new(seed).fork("row");
     let one_network = setup.paths.len() == 1;
     let mut road = Road::new(setup, seed);
-    if one_network { road.establish_blind() } else { road.establish() }
+    if one_network {
+        road.establish_blind()
+    } else {
+        road.establish()
+    }
     road.run_for(rng.duration(Duration::ZERO..=2 * SECOND));
     let from = road.now();
     fault(&mut road);
@@ -218,14 +258,18 @@ fn measure(road: &mut Road, from: unbroken::Instant) -> Outcome {
     let mut out = Outcome::default();
     let handovers = road.phone.stats().handovers;
     let suspicions = road.phone.stats().suspicions;
-    road.run_to("noticed", 60 * SECOND, |r| r.apps[0].life.in_handover || r.phone.stats().suspicions > suspicions || r.phone.stats().handovers > handovers);
+    road.run_to("noticed", 60 * SECOND, |r| {
+        r.apps[0].life.in_handover || r.phone.stats().suspicions > suspicions || r.phone.stats().handovers > handovers
+    });
     out.noticed.add(road.now().since(from));
     let arrived = |r: &Road, side: Side| {
         let (sender, receiver) = (&r.apps[side.other() as usize], &r.apps[side as usize]);
         let first = sender.sent_at.partition_point(|at| *at < from);
         sender.every.is_zero() || receiver.received_at.len() > first
     };
-    road.run_to("flowing", 60 * SECOND, |r| Side::BOTH.iter().all(|side| arrived(r, *side)));
+    road.run_to("flowing", 60 * SECOND, |r| {
+        Side::BOTH.iter().all(|side| arrived(r, *side))
+    });
     out.flowing.add(road.now().since(from));
     road.run_for(SECOND);
     road.finish();
@@ -235,10 +279,19 @@ fn measure(road: &mut Road, from: unbroken::Instant) -> Outcome {
 }
 
 fn sparse_sender(seed: u64) -> Outcome {
-    let mut road = Road::new(Setup { every: [SECOND, Duration::ZERO], ..Setup::new() }, seed);
+    let mut road = Road::new(
+        Setup {
+            every: [SECOND, Duration::ZERO],
+            ..Setup::new()
+        },
+        seed,
+    );
     let mut rng = Rng::new(seed).fork("row");
     road.establish();
-    road.run_for(rng.duration(3 * SECOND..=5 * SECOND));
+    road.run_for(3 * SECOND);
+    let sent = road.apps[0].sent_at.len();
+    road.run_to("a message", 2 * SECOND, |r| r.apps[0].sent_at.len() > sent);
+    road.run_for(rng.duration(300 * MS..=900 * MS));
     road.paths[0].dead = [true; 2];
     let sent = road.apps[0].sent_at.len();
     road.run_to("the next message", 2 * SECOND, |r| r.apps[0].sent_at.len() > sent);
@@ -247,7 +300,13 @@ fn sparse_sender(seed: u64) -> Outcome {
 }
 
 fn quiet(seed: u64) -> (Road, Rng) {
-    let mut road = Road::new(Setup { every: [Duration::ZERO; 2], ..Setup::new() }, seed);
+    let mut road = Road::new(
+        Setup {
+            every: [Duration::ZERO; 2],
+            ..Setup::new()
+        },
+        seed,
+    );
     let mut rng = Rng::new(seed).fork("row");
     road.establish();
     road.run_for(rng.duration(3 * SECOND..=20 * SECOND));
@@ -304,7 +363,10 @@ fn fading(seed: u64, weather: fn(unbroken::Instant, Duration) -> Weather) -> Out
     road.run_for(lasts + SECOND);
     road.finish();
     let mut out = Outcome::default();
-    let begun = road.apps[0].events.iter().find(|(at, e)| *at >= from && matches!(e, unbroken::Event::HandoverBegin { .. }));
+    let begun = road.apps[0]
+        .events
+        .iter()
+        .find(|(at, e)| *at >= from && matches!(e, unbroken::Event::HandoverBegin { .. }));
     out.noticed.add(begun.map_or(lasts, |(at, _)| at.since(from)));
     out.downtime.add(road.downtime(from, NORMAL));
     out.told.add(road.told_downtime(from));
@@ -316,8 +378,15 @@ fn fading(seed: u64, weather: fn(unbroken::Instant, Duration) -> Weather) -> Out
 /// Ten minutes on a link that is slow, or one of a second or so: half of the seeds under traffic, half with a message a second.
 fn slow(seed: u64, weather: Weather) -> Outcome {
     let path = || Path::new(25 * MS, weather);
-    let every = if seed % 2 == 0 { 20 * MS } else { SECOND };
-    let mut road = Road::new(Setup { paths: vec![path(), path()], every: [every; 2], ..Setup::new() }, seed);
+    let every = if seed.is_multiple_of(2) { 20 * MS } else { SECOND };
+    let mut road = Road::new(
+        Setup {
+            paths: vec![path(), path()],
+            every: [every; 2],
+            ..Setup::new()
+        },
+        seed,
+    );
     road.establish();
     let minutes = 10;
     road.run_for(minutes * 60 * SECOND);
@@ -333,7 +402,13 @@ fn slow(seed: u64, weather: Weather) -> Outcome {
 }
 
 fn idle(seed: u64, suspended: bool) -> Outcome {
-    let mut road = Road::new(Setup { every: [Duration::ZERO; 2], ..Setup::new() }, seed);
+    let mut road = Road::new(
+        Setup {
+            every: [Duration::ZERO; 2],
+            ..Setup::new()
+        },
+        seed,
+    );
     road.establish();
     road.run_for(5 * SECOND);
     if suspended {
@@ -341,5 +416,10 @@ fn idle(seed: u64, suspended: bool) -> Outcome {
     }
     let (writes, bytes) = (road.phone_writes, road.phone_bytes);
     road.run_for(3600 * SECOND);
-    Outcome { writes: road.phone_writes - writes, bytes: road.phone_bytes - bytes, hours: 1.0, ..Outcome::default() }
+    Outcome {
+        writes: road.phone_writes - writes,
+        bytes: road.phone_bytes - bytes,
+        hours: 1.0,
+        ..Outcome::default()
+    }
 }

@@ -107,7 +107,13 @@ impl Stream {
             }
             let start = self.next;
             self.next += bytes.len().max(1) as u64;
-            self.flight.push_back(Segment { start, bytes: bytes.clone(), left: now, arrived: false, repeated: false });
+            self.flight.push_back(Segment {
+                start,
+                bytes: bytes.clone(),
+                left: now,
+                arrived: false,
+                repeated: false,
+            });
             out.push(Departure { start, bytes });
         }
         if !out.is_empty() && self.backoff == 0 {
@@ -145,10 +151,17 @@ impl Stream {
         }
         let patience = self.srtt.unwrap_or_default() / 4;
         let mut out = Vec::new();
-        for segment in self.flight.iter_mut().filter(|s| !s.arrived && s.left + patience <= newest) {
+        for segment in self
+            .flight
+            .iter_mut()
+            .filter(|s| !s.arrived && s.left + patience <= newest)
+        {
             segment.left = now;
             segment.repeated = true;
-            out.push(Departure { start: segment.start, bytes: segment.bytes.clone() });
+            out.push(Departure {
+                start: segment.start,
+                bytes: segment.bytes.clone(),
+            });
         }
         if !out.is_empty() {
             self.window = (self.window / 2).max(4);
@@ -168,14 +181,21 @@ impl Stream {
     /// The timer fired: the tail is sent again as a probe, then, with growing pauses, the first.
     pub fn expired(&mut self, now: Instant) -> Option<Departure> {
         let open = |s: &&mut Segment| !s.arrived;
-        let segment = if self.probed { self.flight.iter_mut().find(open) } else { self.flight.iter_mut().rfind(open) };
+        let segment = if self.probed {
+            self.flight.iter_mut().find(open)
+        } else {
+            self.flight.iter_mut().rfind(open)
+        };
         let Some(segment) = segment else {
             self.timer = None;
             return None;
         };
         segment.left = now;
         segment.repeated = true;
-        let out = Departure { start: segment.start, bytes: segment.bytes.clone() };
+        let out = Departure {
+            start: segment.start,
+            bytes: segment.bytes.clone(),
+        };
         if self.probed {
             self.backoff = (self.backoff + 1).min(10);
             self.window = 2;
@@ -186,7 +206,8 @@ impl Stream {
     }
 
     fn probe_after(&self) -> Duration {
-        self.srtt.map_or(Duration::from_secs(1), |srtt| srtt * 2 + Duration::from_millis(2))
+        self.srtt
+            .map_or(Duration::from_secs(1), |srtt| srtt * 2 + Duration::from_millis(2))
     }
 
     fn timeout(&self) -> Duration {

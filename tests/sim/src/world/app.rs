@@ -127,7 +127,7 @@ impl World {
         }
         match event {
             CoreEvent::Authorise { credential } => {
-                if *credential != format!("client {i}") {
+                if **credential != *format!("client {i}").as_bytes() {
                     self.fail(format_args!("identity: session {id} of client {i} says {credential:?}"));
                 }
                 if core::mem::replace(&mut self.seats[i].asked, true) {
@@ -317,7 +317,8 @@ impl World {
             }
         };
         match result {
-            Ok(()) | Err(SendError::NoLink(_) | SendError::WouldBlock(_) | SendError::Closed(_)) => {}
+            Ok(())
+            | Err(SendError::NoLink(_) | SendError::Full(_) | SendError::WouldBlock(_) | SendError::Closed(_)) => {}
             Err(error @ SendError::TooLarge { .. }) => {
                 let least = self
                     .options
@@ -511,6 +512,7 @@ fn name(event: &CoreEvent) -> &'static str {
         CoreEvent::State(_) => "State",
         CoreEvent::Established { .. } => "Established",
         CoreEvent::Authorise { .. } => "Authorise",
+        CoreEvent::Refused { .. } => "Refused",
         CoreEvent::ResumeRequest => "ResumeRequest",
         CoreEvent::Readable => "Readable",
         CoreEvent::Writable => "Writable",

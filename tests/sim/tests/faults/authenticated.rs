@@ -104,7 +104,7 @@ fn f33_an_unknown_frame_that_may_be_skipped_is_skipped_and_others_end_the_link()
 }
 
 #[test]
-fn f34_a_frame_past_the_end_of_the_record_ends_the_link_and_nothing_of_it_counts() {
+fn f34_a_frame_past_the_end_of_the_record_ends_the_link() {
     let good = [frames::data(1, &[b"good"]), vec![0]].concat();
     let ack = frames::ack(0, 1000, 100_000);
     for bad in [
@@ -122,7 +122,23 @@ fn f34_a_frame_past_the_end_of_the_record_ends_the_link_and_nothing_of_it_counts
         &[12, 2, 10, 0, 0],
         &[3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
     ] {
-        assert_ends_link(&[&good, bad].concat());
+        assert_ends_link(bad);
+        // What stood before it in the record may have counted; then the ACCEPT says so.
+        let mut hand = Hand::new();
+        hand.say(&frames::data(0, &[b"before"]));
+        hand.say(&[&good, bad].concat());
+        hand.assert_detached();
+        let accepted = hand.resume(&at(0, 2));
+        let Accepted::Ok { recv_next, .. } = accepted else {
+            panic!("{accepted:?}");
+        };
+        assert_eq!(hand.delivered().len() as u64, recv_next);
+        assert!((1..=2).contains(&recv_next));
+        hand.say(&frames::data(1, &[b"good", b"after"]));
+        assert_eq!(
+            hand.delivered(),
+            [&b"before"[..], b"good", b"after"].map(<[u8]>::to_vec)
+        );
     }
 }
 

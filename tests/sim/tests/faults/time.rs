@@ -40,7 +40,7 @@ fn f70_a_clock_that_goes_backwards_is_clamped() {
         guest.bench.session.handle_timeout(wrong);
         guest.bench.pump();
         guest.bench.now = good;
-        guest.bench.pass(100 * MS);
+        guest.live(100 * MS);
     }
     assert_eq!(hand.delivered().len(), 50);
     assert_eq!(guest.bench.received.len(), 50);

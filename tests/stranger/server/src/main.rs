@@ -175,7 +175,7 @@ impl Server {
     fn event(&mut self, id: SessionId, event: Event) {
         match event {
             Event::Authorise { credential } => {
-                let verdict = match credential == "ticket of the stranger" {
+                let verdict = match credential[..] == *b"ticket of the stranger" {
                     true => Verdict::Accept {
                         message: "welcome".into(),
                     },
@@ -294,10 +294,13 @@ impl Server {
             // To everybody with a link.
             "drain" => self
                 .endpoint
-                .drain(Duration::from_millis(number(1)), words.get(2).unwrap_or(&"")),
+                .drain(Duration::from_millis(number(1)), words.get(2).unwrap_or(&""))
+                .map_or_else(|error| eprintln!("{error}"), |_told| ()),
             "keys" => {
                 let key = PublicKey([number(1) as u8; 32]);
-                self.endpoint.announce_keys(&[(key, Duration::from_secs(number(2)))]);
+                if let Err(error) = self.endpoint.announce_keys(&[(key, Duration::from_secs(number(2)))]) {
+                    eprintln!("{error}");
+                }
             }
             // A new process: same keys, no memory.
             "restart" => {

@@ -1,0 +1,85 @@
+//! Links and the networks that they go out on. Two proxies are two networks; real ones are in tests/netns.
+
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use unbroken_fault_proxy::Proxy;
+use unbroken_tokio::{Binding, Client, Dial, Dialer, NetworkEvent, NetworkId, Server};
+
+use crate::{LOCAL, eager, echo, handover_end, open_server, ping, proxy, soon, until};
+
+const WIFI: NetworkId = NetworkId(1);
+const CELLULAR: NetworkId = NetworkId(2);
+
+/// Whatever address is asked for, the way there is this proxy.
+fn through(proxy: &Proxy) -> Binding {
+    let address = proxy.local_addr();
+    let dialer: Dialer = Arc::new(move |_: Dial| Box::pin(TcpStream::connect(address)));
+    Binding::Dialer(dialer)
+}
+
+/// A server, a client, and its two networks.
+async fn two_networks() -> (Server, Client, [Proxy; 2]) {
+    let server = open_server().workers(2).serve(LOCAL, echo).await.unwrap();
+    let (wifi, cellular) = (proxy(server.local_addr()).await, proxy(server.local_addr()).await);
+    let client = Client::builder(server.local_addr(), eager())
+        .network(WIFI, through(&wifi))
+        .network(CELLULAR, through(&cellular))
+        .connect()
+        .await
+        .unwrap();
+    ping(&client, 1).await;
+    assert_eq!(
+        [wifi.counts().links, cellular.counts().links],
+        [1, 0],
+        "the first registered is preferred"
+    );
+    (server, client, [wifi, cellular])
+}
+
+/// Nobody said a word: the network that went silent is not asked again, the other one is.
+#[tokio::test]
+async fn a_silent_network_is_left_without_a_hint() {
+    let (_server, client, [wifi, cellular]) = two_networks().await;
+    let mut events = client.events();
+    wifi.stall(true);
+    ping(&client, 2).await;
+    until(&mut events, handover_end).await;
+    assert!(wifi.counts().links == 1 && cellular.counts().links > 0);
+}
+
+/// The core did not ask for this network by name, so it cannot know that its link is on it; the binding does.
+#[tokio::test]
+async fn a_lost_network_takes_its_links_along() {
+    let (_server, client, [wifi, cellular]) = two_networks().await;
+    let mut events = client.events();
+    client.network(NetworkEvent::Lost(WIFI));
+    until(&mut events, handover_end).await;
+    ping(&client, 2).await;
+    // How often it tries is the core's affair; where, is what counts here.
+    assert!(wifi.counts().links == 1 && cellular.counts().links > 0);
+    // Back again, and preferred by the system.
+    client.network(NetworkEvent::Changed(WIFI));
+    soon(async {
+        while wifi.counts().links < 2 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    ping(&client, 3).await;
+}
+
+/// What cannot be bound is passed over.
+#[tokio::test]
+async fn a_network_without_its_address_gives_way() {
+    let server = open_server().serve(LOCAL, echo).await.unwrap();
+    let gone = "192.0.2.1".parse().unwrap();
+    let here = "127.0.0.1".parse().unwrap();
+    let client = Client::builder(server.local_addr(), eager())
+        .network(WIFI, Binding::Source(gone))
+        .network(CELLULAR, Binding::Source(here))
+        .connect()
+        .await
+        .unwrap();
+    ping(&client, 1).await;
+}
