@@ -142,6 +142,10 @@ enum unbroken_status
    * More handles are alive than the library can name.
    */
   UNBROKEN_ERR_TOO_MANY = -18,
+  /**
+   * (unreliable only) As many unreliable messages wait as may. It was not taken: drop it, no event tells when there is room.
+   */
+  UNBROKEN_ERR_FULL = -19,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -206,6 +210,11 @@ enum unbroken_event_kind
    * The session ended; see `close`, `code`, `truncated`.
    */
   UNBROKEN_EVENT_CLOSED = 11,
+  /**
+   * (client) The server's application did not let the client in; see `code`, and the data is what it said, at most 1024 bytes.
+   * `UNBROKEN_EVENT_CLOSED` follows.
+   */
+  UNBROKEN_EVENT_REFUSED = 12,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -463,7 +472,8 @@ typedef int32_t unbroken_output_kind;
 #endif // __cplusplus
 
 /**
- * What the host may say of its networks. Hints: a false one costs a second link, never a message.
+ * What the host may say of its networks. Hints: a false one costs a second link, never a message. Report every network that is up, the one
+ * to use last: the latest reported is the wanted one. A host that reports none leaves the choice to the system.
  */
 enum unbroken_network_event
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -471,7 +481,7 @@ enum unbroken_network_event
 #endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
  {
   /**
-   * The network came up.
+   * The network came up, and is the wanted one now: a second link is opened on it, unless one carries the session there already.
    */
   UNBROKEN_NETWORK_AVAILABLE = 1,
   /**
@@ -609,7 +619,8 @@ typedef struct unbroken_timing {
    */
   uint32_t ack_delay_ms;
   /**
-   * An idle link is probed by the client after this much silence: 1 s to 1 h, default 25 s.
+   * An idle link is probed by the client after this much silence: 1 s to 1 h, default 25 s. A server gives a silent one up after three
+   * times its own value and `dead_after_ms`, so both ends should have the same.
    */
   uint32_t idle_probe_ms;
   /**
@@ -807,7 +818,7 @@ typedef struct unbroken_event {
    */
   int32_t close;
   /**
-   * `CLOSED`: the application's code, for the reasons that have one.
+   * `REFUSED`, `CLOSED`: the application's code, for the reasons that have one.
    */
   uint32_t code;
   /**
@@ -835,7 +846,7 @@ typedef struct unbroken_event {
    */
   uint64_t window_us;
   /**
-   * `ESTABLISHED`, `AUTHORISE`: how many bytes `unbroken_session_event_data` or `unbroken_endpoint_event_data` has.
+   * `ESTABLISHED`, `AUTHORISE`, `REFUSED`: how many bytes `unbroken_session_event_data` or `unbroken_endpoint_event_data` has.
    */
   uint64_t data_len;
   /**
@@ -1311,6 +1322,14 @@ UNBROKEN_API int32_t unbroken_session_state(struct unbroken_session *session, in
  * `id` must be writable for 16 bytes.
  */
 UNBROKEN_API int32_t unbroken_session_id(struct unbroken_session *session, uint8_t *id);
+
+/**
+ * The number of the first message that the peer has not ACKed: all before it have been delivered to its application.
+ *
+ * # Safety
+ * `message` must be writable for one `uint64_t`.
+ */
+UNBROKEN_API int32_t unbroken_session_acked(struct unbroken_session *session, uint64_t *message);
 
 /**
  * Counters. `struct_size` is `sizeof(unbroken_stats)`.

@@ -17,7 +17,7 @@ typedef struct {
     unbroken_loopback *loopback;
     uint64_t now;
     uint8_t id[16];
-    int established, handovers_begun, handovers_ended, failed, closed, server_closed, readable, writable, resumes, draining;
+    int established, handovers_begun, handovers_ended, failed, closed, server_closed, turned_away, readable, writable, resumes, draining;
     int32_t reason, server_reason;
     uint32_t code, server_code;
     uint64_t at_client, at_server;
@@ -38,6 +38,14 @@ static void session_events(world *w) {
             OK(unbroken_session_id(w->session, id));
             CHECK(memcmp(id, event.session, 16) == 0);
             w->established++;
+            break;
+        }
+        case UNBROKEN_EVENT_REFUSED: {
+            uint8_t data[16];
+            size_t length = 0;
+            OK(unbroken_session_event_data(w->session, data, sizeof data, &length));
+            CHECK(event.code == 77 && length == 7 && memcmp(data, "welcome", 7) == 0);
+            w->turned_away++;
             break;
         }
         case UNBROKEN_EVENT_HANDOVER_BEGIN: w->handovers_begun++; break;
@@ -213,6 +221,10 @@ static void through_cuts(void) {
     OK(unbroken_endpoint_counters(w.endpoint, &counters, sizeof counters));
     CHECK(counters.now_sessions == 1 && counters.now_links == 1 && counters.resumes >= 20 && counters.bad_records == 0);
 
+    uint64_t acked = 0;
+    OK(unbroken_session_acked(w.session, &acked));
+    CHECK(acked == MESSAGES);
+
     OK(unbroken_session_send_unreliable(w.session, (const uint8_t *)"pong", 4));
     OK(unbroken_endpoint_session_send_unreliable(w.endpoint, w.id, (const uint8_t *)"ping", 4));
     go(&w, 5);
@@ -324,6 +336,7 @@ static void refused(void) {
     world w;
     options asked = {NULL, 0, 1, NULL};
     begin(&w, asked);
+    CHECK(w.turned_away == 1);
     CHECK(w.closed == 1 && w.reason == UNBROKEN_CLOSE_REFUSED && w.code == 77);
     CHECK(w.server_closed == 1 && w.server_reason == UNBROKEN_CLOSE_REFUSED && w.server_code == 77);
     end(&w);

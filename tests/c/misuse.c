@@ -46,6 +46,7 @@ static void f50_null_pointers(void) {
     STATUS(unbroken_session_poll_timeout(session, NULL), UNBROKEN_ERR_NULL);
     STATUS(unbroken_session_state(session, NULL), UNBROKEN_ERR_NULL);
     STATUS(unbroken_session_id(session, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_session_acked(session, NULL), UNBROKEN_ERR_NULL);
     STATUS(unbroken_session_stats(session, NULL, sizeof stats), UNBROKEN_ERR_NULL);
     STATUS(unbroken_session_stats(session, NULL, 0), UNBROKEN_ERR_NULL);
     STATUS(unbroken_session_state(NULL, &state), UNBROKEN_ERR_NULL);
@@ -381,10 +382,10 @@ static void f61_configuration(void) {
 }
 
 static void texts(void) {
-    for (int32_t status = -18; status <= 1; status++) {
+    for (int32_t status = -19; status <= 1; status++) {
         CHECK(strcmp(unbroken_error_text(status), "unknown status") != 0);
     }
-    CHECK(strcmp(unbroken_error_text(-19), "unknown status") == 0);
+    CHECK(strcmp(unbroken_error_text(-20), "unknown status") == 0);
     CHECK(strcmp(unbroken_error_text(INT32_MIN), "unknown status") == 0);
 }
 

@@ -56,7 +56,8 @@ pub struct unbroken_timing {
     pub ack_bytes: u32,
     /// ... or this long after the first of them: 0 to 500 ms, default 20 ms.
     pub ack_delay_ms: u32,
-    /// An idle link is probed by the client after this much silence: 1 s to 1 h, default 25 s.
+    /// An idle link is probed by the client after this much silence: 1 s to 1 h, default 25 s. A server gives a silent one up after three
+    /// times its own value and `dead_after_ms`, so both ends should have the same.
     pub idle_probe_ms: u32,
     /// A link that should answer and does not is given up after this long: 500 ms to 5 min, default 5 s.
     pub dead_after_ms: u32,

@@ -168,7 +168,8 @@ pub unsafe extern "C" fn unbroken_endpoint_drain(
         let address = core::str::from_utf8(address)
             .map_err(|_| Failure::new(UNBROKEN_ERR_ARGUMENT, "the address is not UTF-8"))?;
         with(endpoint, |state: &mut EndpointState| {
-            state.endpoint.drain(Duration::from_micros(window_us), address);
+            let drained = state.endpoint.drain(Duration::from_micros(window_us), address);
+            drained.map_err(|error| Failure::new(UNBROKEN_ERR_ARGUMENT, error.to_string()))?;
             Ok(Reply::Done)
         })
     })
@@ -205,7 +206,8 @@ pub unsafe extern "C" fn unbroken_endpoint_announce_keys(
             })
             .collect();
         with(endpoint, |state: &mut EndpointState| {
-            state.endpoint.announce_keys(&announced);
+            let told = state.endpoint.announce_keys(&announced);
+            told.map_err(|error| Failure::new(UNBROKEN_ERR_ARGUMENT, error.to_string()))?;
             Ok(Reply::Done)
         })
     })

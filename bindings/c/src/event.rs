@@ -31,6 +31,9 @@ pub enum unbroken_event_kind {
     UNBROKEN_EVENT_DRAINING = 10,
     /// The session ended; see `close`, `code`, `truncated`.
     UNBROKEN_EVENT_CLOSED = 11,
+    /// (client) The server's application did not let the client in; see `code`, and the data is what it said, at most 1024 bytes.
+    /// `UNBROKEN_EVENT_CLOSED` follows.
+    UNBROKEN_EVENT_REFUSED = 12,
 }
 
 /// Where a session stands.
@@ -145,7 +148,7 @@ pub struct unbroken_event {
     pub fail: i32,
     /// `CLOSED`: an `unbroken_close`.
     pub close: i32,
-    /// `CLOSED`: the application's code, for the reasons that have one.
+    /// `REFUSED`, `CLOSED`: the application's code, for the reasons that have one.
     pub code: u32,
     /// From an endpoint: whose event it is. From a session: `ESTABLISHED`.
     pub session: [u8; 16],
@@ -159,7 +162,7 @@ pub struct unbroken_event {
     pub acked: u64,
     /// `DRAINING`: the time over which clients spread.
     pub window_us: u64,
-    /// `ESTABLISHED`, `AUTHORISE`: how many bytes `unbroken_session_event_data` or `unbroken_endpoint_event_data` has.
+    /// `ESTABLISHED`, `AUTHORISE`, `REFUSED`: how many bytes `unbroken_session_event_data` or `unbroken_endpoint_event_data` has.
     pub data_len: u64,
     /// `HANDOVER_END`: 1 if the same server process answered.
     pub same_server: u8,
@@ -191,8 +194,13 @@ impl unbroken_event {
                 UNBROKEN_EVENT_ESTABLISHED
             }
             Event::Authorise { credential } => {
-                *data = credential;
+                *data = credential.into_bytes();
                 UNBROKEN_EVENT_AUTHORISE
+            }
+            Event::Refused { code, message } => {
+                flat.code = code;
+                *data = message;
+                UNBROKEN_EVENT_REFUSED
             }
             Event::ResumeRequest => UNBROKEN_EVENT_RESUME_REQUEST,
             Event::Readable => UNBROKEN_EVENT_READABLE,

@@ -51,11 +51,12 @@ impl Kind for SessionState {
     }
 }
 
-/// What the host may say of its networks. Hints: a false one costs a second link, never a message.
+/// What the host may say of its networks. Hints: a false one costs a second link, never a message. Report every network that is up, the one
+/// to use last: the latest reported is the wanted one. A host that reports none leaves the choice to the system.
 #[repr(i32)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum unbroken_network_event {
-    /// The network came up.
+    /// The network came up, and is the wanted one now: a second link is opened on it, unless one carries the session there already.
     UNBROKEN_NETWORK_AVAILABLE = 1,
     /// The network went away: links on it are as good as dead.
     UNBROKEN_NETWORK_LOST = 2,
@@ -402,6 +403,22 @@ pub unsafe extern "C" fn unbroken_session_id(session: *mut unbroken_session, id:
     })
 }
 
+/// The number of the first message that the peer has not ACKed: all before it have been delivered to its application.
+///
+/// # Safety
+/// `message` must be writable for one `uint64_t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unbroken_session_acked(session: *mut unbroken_session, message: *mut u64) -> i32 {
+    call(|| {
+        // SAFETY: the caller promises a writable `uint64_t`.
+        let mut out = unsafe { Out::new(message) }?;
+        with(session, |state: &mut SessionState| {
+            out.set(state.session.acked().0);
+            Ok(Reply::Done)
+        })
+    })
+}
+
 /// Counters. `struct_size` is `sizeof(unbroken_stats)`.
 ///
 /// # Safety
@@ -449,6 +466,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Failure {
         ),
         Refusal::Closed => UNBROKEN_ERR_CLOSED.into(),
         Refusal::NoLink => UNBROKEN_ERR_NO_LINK.into(),
+        Refusal::Full => UNBROKEN_ERR_FULL.into(),
     }
 }
 
@@ -460,6 +478,7 @@ pub(crate) fn unsent(error: &SendError) -> Failure {
         SendError::TooLarge { max, .. } => Refusal::TooLarge { max: *max },
         SendError::Closed(_) => Refusal::Closed,
         SendError::NoLink(_) => Refusal::NoLink,
+        SendError::Full(_) => Refusal::Full,
     })
 }
 

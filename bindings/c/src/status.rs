@@ -52,6 +52,8 @@ pub enum unbroken_status {
     UNBROKEN_ERR_UNKNOWN_SESSION = -17,
     /// More handles are alive than the library can name.
     UNBROKEN_ERR_TOO_MANY = -18,
+    /// (unreliable only) As many unreliable messages wait as may. It was not taken: drop it, no event tells when there is room.
+    UNBROKEN_ERR_FULL = -19,
 }
 
 use unbroken_status::*;
@@ -164,6 +166,7 @@ fn text_of(status: i32) -> &'static CStr {
         ),
         (UNBROKEN_ERR_UNKNOWN_SESSION, c"the endpoint holds no such session"),
         (UNBROKEN_ERR_TOO_MANY, c"too many handles"),
+        (UNBROKEN_ERR_FULL, c"unreliable messages wait up to their limit; drop this one"),
     ];
     TEXTS
         .iter()
