@@ -241,9 +241,7 @@ impl Conversation {
 
     /// Whether the session never stood and no message has been on a link in either direction: then nobody can miss it.
     pub fn is_untouched(&self) -> bool {
-        !self.auth.accepted()
-            && !self.outbox.was_carried()
-            && (self.inbox.next(), self.inbox.offset()) == (0, 0)
+        !self.auth.accepted() && !self.outbox.was_carried() && (self.inbox.next(), self.inbox.offset()) == (0, 0)
     }
 
     /// Forgets whom it spoke with; only if it [is untouched](Self::is_untouched).
