@@ -195,10 +195,9 @@ fn a_forged_refuse_cannot_bring_the_version_down() {
         assert!(road.phone.state() != State::Established);
         road.balancer = vec![Route::Server(0)];
         established(&mut road, 10 * SECOND);
-        assert_eq!(
-            road.servers[0].counters().hellos,
-            1,
-            "the one below the highest was turned away"
-        );
+        let counters = road.servers[0].counters();
+        assert_eq!(counters.hellos, 1);
+        // With 1 allowed, the lie is followed once; the server sees the offer inside and turns it away.
+        assert_eq!(counters.links_rejected > 0, low == 1, "{counters:?}");
     }
 }
