@@ -27,6 +27,7 @@ use crate::time::Instant;
 use crate::wire::flight::{
     self, Accept, AcceptOk, Hello, LostStatus, MAC1_LEN, MAC1_OFFSET, RESUME_JUDGED, RefuseCode, Resume, Versions,
 };
+use crate::wire::frame::CloseKind;
 use crate::wire::prelude::{self, FlightKind, Prelude};
 
 /// What a REFUSE advises, in milliseconds.
@@ -347,6 +348,13 @@ impl Endpoint {
         }
         talk.adopt(new, &resume.position);
         served.ratchet.accept(under, attempt, split.resumption);
+        if resume.window.max_message < self.config.limits.message
+            && served.talk.outbox.exceeds(resume.window.max_message)
+        {
+            // It was taken when the client still took so much, and would end each link anew.
+            let newest = served.talk.links.len() - 1;
+            served.talk.abort(newest, CloseKind::Overflow, CloseReason::Overflow);
+        }
         self.counters.resumes += 1;
         self.attach(link, locator, ahead);
     }
@@ -385,7 +393,7 @@ impl Endpoint {
         } else if served.ratchet.has_left(generation) {
             // Somebody else holds the successor of these secrets, and has used it.
             LostStatus::Closed {
-                kind: crate::wire::frame::CloseKind::Superseded,
+                kind: CloseKind::Superseded,
                 code: 0,
                 send_end: served.talk.outbox.next(),
             }

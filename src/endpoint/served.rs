@@ -125,6 +125,8 @@ impl Served {
         if self.owes_auth() && self.auth_by <= now {
             self.talk
                 .close(CloseKind::NotAuthorised, 0, CloseReason::Refused { code: 0 });
+            // Its linger begins now, not at the next call.
+            self.talk.tick(now);
         }
         if self.expires(config).is_some_and(|at| at <= now) {
             self.talk.finish(CloseReason::Expired);

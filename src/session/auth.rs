@@ -113,6 +113,12 @@ impl Credential {
     }
 }
 
+impl From<Bytes> for Credential {
+    fn from(bytes: Bytes) -> Self {
+        Credential(bytes)
+    }
+}
+
 impl core::ops::Deref for Credential {
     type Target = [u8];
 

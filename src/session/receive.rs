@@ -179,7 +179,10 @@ impl Conversation {
         };
         let until = self.now + LINGER;
         for link in self.links[..newest].iter_mut().filter(|link| link.life == Life::Open) {
-            frame::close(&mut link.control, &close);
+            // A CLOSE of the application's may stand there already; one is enough.
+            if !self.closing.has_begun() {
+                frame::close(&mut link.control, &close);
+            }
             link.life = Life::Closing(until);
         }
         self.closing.moved();

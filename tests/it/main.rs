@@ -4,6 +4,7 @@ mod config_bounds;
 mod documents;
 mod golden;
 mod guarantees;
+mod logs;
 mod purity;
 
 use std::path::{Path, PathBuf};

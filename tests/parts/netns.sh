@@ -4,4 +4,4 @@ need_rust
 need ip iproute2
 
 step build cargo build --release -p unbroken-netns || exit
-step "two paths, nine scenarios" tests/netns/run
+step "two paths, ten scenarios" tests/netns/run

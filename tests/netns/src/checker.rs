@@ -13,7 +13,7 @@ pub struct Run {
     pub plain_tcp: Side,
     /// Handovers that the client's application saw end, with the downtime that the library reported, in milliseconds.
     pub handovers: Vec<(String, f64)>,
-    /// From the fault to the first `HandoverBegin` after it, in milliseconds.
+    /// From the fault, or from the mark if it was later, to the first `HandoverBegin` after the fault, in milliseconds.
     pub noticed_ms: Option<f64>,
     /// The client kept its session id, and the server saw one session.
     pub same_session: bool,
@@ -67,7 +67,10 @@ pub fn check(scenario: Scenario, record: &Record) -> Run {
         handovers: ended
             .map(|(handover, (_, downtime))| (handover.cause.clone(), ms(downtime)))
             .collect(),
-        noticed_ms: noticed.map(|handover| ms(handover.begun - record.times.fault)),
+        noticed_ms: noticed.map(|handover| {
+            let Times { fault, mark, .. } = record.times;
+            ms(handover.begun - if handover.begun >= mark { mark } else { fault })
+        }),
         same_session: client.names.len() == 2 && client.names.iter().all(|name| record.server.names == [name.clone()]),
         ended: client.ended.clone(),
     }
@@ -180,14 +183,14 @@ mod tests {
         let (from, to) = books(&[(0, 200_000), (1, 990_000), (2, 1_600_000), (3, 2_950_000)]);
         let side = way(Scenario::BlackHole, &TIMES, &from, &to);
         assert_eq!((side.downtime_ms, side.back, side.exact()), (1340.0, true, true));
-        let side = way(Scenario::Idle, &TIMES, &from, &to);
+        let side = way(Scenario::Idle { hint: true }, &TIMES, &from, &to);
         assert_eq!((side.downtime_ms, side.back), (100.0, true));
     }
 
     #[test]
     fn who_never_comes_back_is_seen() {
         let (from, to) = books(&[(0, 990_000), (1, 1_010_000)]);
-        for scenario in [Scenario::BlackHole, Scenario::Idle] {
+        for scenario in [Scenario::BlackHole, Scenario::Idle { hint: true }] {
             assert!(!way(scenario, &TIMES, &from, &to).back);
         }
     }

@@ -19,7 +19,7 @@ const SYSTEM: Duration = Duration::from_secs(3);
 pub enum Scenario {
     Address { hint: bool },
     Fade { hint: bool },
-    Idle,
+    Idle { hint: bool },
     BlackHole,
     Reset,
     Outage { hint: bool },
@@ -56,14 +56,15 @@ pub struct Record {
 
 impl Scenario {
     /// In the order of the table.
-    pub fn all() -> [Scenario; 9] {
+    pub fn all() -> [Scenario; 10] {
         use Scenario::*;
         [
             Address { hint: true },
             Address { hint: false },
             Fade { hint: true },
             Fade { hint: false },
-            Idle,
+            Idle { hint: true },
+            Idle { hint: false },
             BlackHole,
             Reset,
             Outage { hint: true },
@@ -78,7 +79,8 @@ impl Scenario {
             Scenario::Address { hint: false } => "address",
             Scenario::Fade { hint: true } => "fade-hint",
             Scenario::Fade { hint: false } => "fade",
-            Scenario::Idle => "idle-hint",
+            Scenario::Idle { hint: true } => "idle-hint",
+            Scenario::Idle { hint: false } => "idle",
             Scenario::BlackHole => "blackhole",
             Scenario::Reset => "reset",
             Scenario::Outage { hint: true } => "outage-hint",
@@ -93,7 +95,8 @@ impl Scenario {
             Scenario::Address { hint: false } => "Wi-Fi address replaced in mid-transfer, no hint",
             Scenario::Fade { hint: true } => "Wi-Fi loses 5 to 60 %, then swallows all; OS hint at 30 %",
             Scenario::Fade { hint: false } => "Wi-Fi loses 5 to 60 %, then swallows all; no hint",
-            Scenario::Idle => "black hole while idle, OS hint (from the hint)",
+            Scenario::Idle { hint: true } => "black hole while idle, OS hint (from the hint)",
+            Scenario::Idle { hint: false } => "black hole while idle, no hint (from the first send)",
             Scenario::BlackHole => "black hole under traffic, no hint",
             Scenario::Reset => "connection reset (RST at the server)",
             Scenario::Outage { hint: true } => "both paths dead for 10 to 13 s, one returns, OS hint (from its return)",
@@ -113,7 +116,7 @@ impl Scenario {
 
     pub fn figure(self) -> Figure {
         match self {
-            Scenario::Idle | Scenario::Outage { .. } => Figure::SinceMark,
+            Scenario::Idle { .. } | Scenario::Outage { .. } => Figure::SinceMark,
             _ => Figure::Gap,
         }
     }
@@ -122,8 +125,8 @@ impl Scenario {
     /// this is twice as much: schedulers of machines that do other things have a say too.
     pub fn limit(self) -> Duration {
         Duration::from_millis(match self {
-            Scenario::Idle => 2 * 150,
-            Scenario::BlackHole => 2 * 1000,
+            Scenario::Idle { hint: true } => 2 * 150,
+            Scenario::Idle { hint: false } | Scenario::BlackHole => 2 * 1000,
             Scenario::Address { hint: true } | Scenario::Fade { hint: true } => 600,
             Scenario::Address { hint: false } | Scenario::Fade { hint: false } => 2000,
             Scenario::Reset | Scenario::Outage { hint: true } => 600,
@@ -174,15 +177,23 @@ impl Scenario {
                     world.prefer(Path::Cellular).await?;
                 }
             }
-            Scenario::Idle => {
+            Scenario::Idle { hint } => {
                 cast.talk(false).await?;
                 sleep(Duration::from_millis(400)).await;
                 world.shape(Path::Wifi, 1.0).await?;
                 sleep(Duration::from_millis(300)).await;
-                world.prefer(Path::Cellular).await?;
+                if hint {
+                    world.prefer(Path::Cellular).await?;
+                }
                 mark = book::now();
-                cast.client.order("hint changed 2").await?;
+                if hint {
+                    cast.client.order("hint changed 2").await?;
+                }
                 cast.talk(true).await?;
+                if !hint {
+                    sleep(SYSTEM).await;
+                    world.prefer(Path::Cellular).await?;
+                }
             }
             Scenario::BlackHole => {
                 world.shape(Path::Wifi, 1.0).await?;
@@ -205,7 +216,7 @@ impl Scenario {
             }
         }
         sleep(match self {
-            Scenario::Fade { hint: false } | Scenario::BlackHole => WATCH - SYSTEM,
+            Scenario::Fade { hint: false } | Scenario::Idle { hint: false } | Scenario::BlackHole => WATCH - SYSTEM,
             Scenario::Reset => Duration::from_millis(1500),
             _ => WATCH,
         })

@@ -57,7 +57,11 @@ pub fn print(options: &Drive, all: &[Shown]) -> bool {
     }
     for shown in all {
         let noticed = sorted(shown.runs.iter().filter_map(|run| run.noticed_ms));
-        if matches!(shown.scenario, Scenario::BlackHole | Scenario::Address { hint: false }) && !noticed.is_empty() {
+        if matches!(
+            shown.scenario,
+            Scenario::BlackHole | Scenario::Idle { hint: false } | Scenario::Address { hint: false }
+        ) && !noticed.is_empty()
+        {
             println!(
                 "{}: suspect after p50 {:.0} ms, max {:.0} ms",
                 shown.scenario.name(),

@@ -36,6 +36,7 @@ pub enum RawFrame {
         window_ms: u32,
         address: Vec<u8>,
     },
+    Keys(Vec<([u8; 32], u32)>),
     Fragment {
         seq: u64,
         total: u64,
@@ -98,6 +99,10 @@ pub fn parse(plaintext: &[u8]) -> Vec<RawFrame> {
                 window_ms: take.u32(),
                 address: sized(&mut take),
             },
+            11 => {
+                let count = take.u8();
+                RawFrame::Keys((0..count).map(|_| (take.array(), take.u32())).collect())
+            }
             12 => RawFrame::Fragment {
                 seq: take.varint(),
                 total: take.varint(),

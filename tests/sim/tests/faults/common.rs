@@ -190,7 +190,7 @@ impl Guest {
         };
         let heard = guest.hear();
         assert!(heard.contains(&RawFrame::Auth(b"me".to_vec())), "U-42: {heard:?}");
-        guest.say(&frames::auth_result(0, 0, b"hi"));
+        guest.say(&[frames::auth_result(0, 0, b"hi"), pongs(&heard)].concat());
         assert_eq!(guest.bench.session.state(), State::Established);
         guest
     }
@@ -203,6 +203,16 @@ impl Guest {
     pub fn hear(&mut self) -> Vec<RawFrame> {
         let bytes = self.bench.links.take(self.link);
         self.wire.open(&bytes)
+    }
+
+    /// Hears, and answers what is a PING.
+    pub fn answer(&mut self) -> Vec<RawFrame> {
+        let heard = self.hear();
+        let answers = pongs(&heard);
+        if !answers.is_empty() {
+            self.say(&answers);
+        }
+        heard
     }
 
     pub fn is_cut(&self) -> bool {
@@ -242,6 +252,15 @@ impl Guest {
         );
         assert_ne!(self.bench.session.state(), State::Closed);
     }
+}
+
+/// The answers to the PINGs among these frames.
+pub fn pongs(frames: &[RawFrame]) -> Vec<u8> {
+    let pong = |frame: &RawFrame| match frame {
+        RawFrame::Ping(token) => frames::pong(*token),
+        _ => Vec::new(),
+    };
+    frames.iter().flat_map(pong).collect()
 }
 
 /// The frames that carry messages, taken apart: number and bytes.

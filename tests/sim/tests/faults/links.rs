@@ -387,9 +387,12 @@ fn drained(n: u64) -> Duration {
     let served = server.read(&flight);
     let (answer, mut wire) = server.accept(served, 0, 0, 0);
     bench.input(link, &answer);
-    wire.open(&bench.links.take(link));
+    let answers = pongs(&wire.open(&bench.links.take(link)));
     let drain = frames::drain(window.as_millis() as u32, "b.example:1");
-    bench.input(link, &wire.seal(&[frames::auth_result(0, 0, b""), drain].concat()));
+    bench.input(
+        link,
+        &wire.seal(&[frames::auth_result(0, 0, b""), drain, answers].concat()),
+    );
     assert!(bench.events.contains(&unbroken::Event::Draining { window }));
     assert_eq!(
         bench.session.state(),

@@ -4,11 +4,16 @@ mod common;
 
 mod api;
 mod authenticated;
+mod beginnings;
 mod coverage;
 mod lessons;
 mod links;
+mod quantity;
+mod replaced;
 mod restore;
 mod round_trips;
 mod seeds;
 mod time;
 mod unauthenticated;
+mod verdict;
+mod watched;
