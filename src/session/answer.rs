@@ -182,6 +182,11 @@ impl Session {
 
     /// Nothing came of a session that this end never saw established: it starts over as a new one.
     fn start_over(&mut self) {
+        // What links there are, are silent, and of the old session.
+        while !self.talk.links.is_empty() {
+            self.talk.close_link(0);
+        }
+        self.dialler.failing_since.get_or_insert(self.talk.now);
         self.ticket = None;
         self.attempt = 0;
         self.query = false;
@@ -192,8 +197,8 @@ impl Session {
     /// Any answer but an ACCEPT that lets the session in.
     pub(super) fn turned_away(&mut self, answer: Option<Answer>) {
         match answer {
-            // Who answered does not have the session, but a link says that somebody does.
-            Some(Answer::Lost(CloseReason::UnknownSession)) if self.talk.carrier().is_some() => {
+            // Who answered does not have the session, but a link that answers says that somebody does.
+            Some(Answer::Lost(CloseReason::UnknownSession)) if self.carrier_is_sound() => {
                 self.query = false;
                 self.after_failed_try(Duration::ZERO);
             }

@@ -239,13 +239,9 @@ impl Conversation {
         }
     }
 
-    /// Whether the session never stood, no link is left of it, and no message has been on one in either direction: then nobody can
-    /// miss it.
+    /// Whether the session never stood and no message has been on a link in either direction: then nobody can miss it.
     pub fn is_untouched(&self) -> bool {
-        !self.auth.accepted()
-            && self.links.is_empty()
-            && !self.outbox.was_carried()
-            && (self.inbox.next(), self.inbox.offset()) == (0, 0)
+        !self.auth.accepted() && !self.outbox.was_carried() && (self.inbox.next(), self.inbox.offset()) == (0, 0)
     }
 
     /// Forgets whom it spoke with; only if it [is untouched](Self::is_untouched).

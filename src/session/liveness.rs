@@ -45,7 +45,7 @@ pub struct Liveness {
     role: Role,
     /// The last valid record, or the link's beginning.
     heard: Instant,
-    /// When the socket took bytes again after it had been full.
+    /// When bytes moved that prove nothing: the socket took some again after it had been full, or part of a record came.
     moved: Instant,
     /// Since when something was carried that no PING covers.
     unproven: Option<Instant>,
@@ -56,6 +56,9 @@ pub struct Liveness {
     last: Ping,
     /// A PING is in the record that is being made.
     riding: bool,
+    /// Bytes of the stretch of time that began then, and when there last was bulk.
+    stretch: (Instant, u64),
+    bulk: Instant,
     /// Bytes of this link so far.
     sent: u64,
     received: u64,
@@ -94,6 +97,9 @@ const GAP_MIN: Duration = Duration::from_millis(10);
 const GAP_BYTES: u64 = 16 << 10;
 /// Bytes per second that a link is trusted with before it was measured.
 const RATE_GUESS: u64 = 64 << 10;
+/// So many bytes in such a time fill a line that may be thin: nothing is late for as long after.
+const BULK_BYTES: u64 = 32 << 10;
+const BULK_STRETCH: Duration = Duration::from_secs(1);
 /// So many bytes around a question are bulk. Fewer say nothing about speed.
 const BULK: u64 = 8 << 10;
 
@@ -114,6 +120,8 @@ impl Liveness {
                 received: 0,
             },
             riding: false,
+            stretch: (now, 0),
+            bulk: Instant::ZERO,
             sent: 0,
             received: 0,
             proven: 0,
@@ -152,10 +160,16 @@ impl Liveness {
 
     // ---- what happened ----
 
-    /// A valid record of so many bytes came.
-    pub fn heard(&mut self, now: Instant, bytes: usize) {
-        self.heard = now;
+    /// Bytes came; of what, nobody knows yet.
+    pub fn received(&mut self, bytes: usize, now: Instant) {
         self.received += bytes as u64;
+        self.moved = now;
+        self.note_bulk(bytes, now);
+    }
+
+    /// A valid record came.
+    pub fn heard(&mut self, now: Instant) {
+        self.heard = now;
         self.suspect = false;
         if self.role == Role::Server {
             // Any echo will do.
@@ -170,7 +184,7 @@ impl Liveness {
         }
     }
 
-    /// Bytes moved that prove no answer: the socket takes some again, or part of a record came.
+    /// The socket takes bytes again: those before them have moved.
     pub fn moved(&mut self, now: Instant) {
         self.moved = now;
     }
@@ -187,12 +201,24 @@ impl Liveness {
     }
 
     /// A record of so many bytes was made. A PING in it is read when all of it has arrived.
-    pub fn sent(&mut self, bytes: usize) {
+    pub fn sent(&mut self, bytes: usize, now: Instant) {
         self.sent += bytes as u64;
+        self.note_bulk(bytes, now);
         if core::mem::take(&mut self.riding)
             && let Some(ping) = self.pings.last_mut()
         {
             ping.sent = self.sent;
+        }
+    }
+
+    fn note_bulk(&mut self, bytes: usize, now: Instant) {
+        if now >= self.stretch.0 + BULK_STRETCH {
+            self.stretch = (now, 0);
+        }
+        self.stretch.1 += bytes as u64;
+        if self.stretch.1 >= BULK_BYTES {
+            self.bulk = now;
+            self.late = false;
         }
     }
 
@@ -335,7 +361,7 @@ impl Liveness {
         }
         let bar = self.bar.filter(|(_, since)| ping.left < *since + ALERT);
         let patience = bar.map_or_else(|| self.late_after(), |(bar, _)| bar);
-        Some(ping.left + patience)
+        Some((ping.left + patience).max(self.bulk + BULK_STRETCH))
     }
 
     fn late_after(&self) -> Duration {

@@ -68,6 +68,8 @@ impl Conversation {
     /// Takes bytes of link `index`. On an error the caller ends the link.
     pub fn receive(&mut self, index: usize, mut bytes: &[u8], notices: &mut Notices) -> Result<(), LinkFault> {
         self.shrink_if_quiet(index);
+        // Half a record is a sign of life, too, if not one of the peer's.
+        self.links[index].liveness.received(bytes.len(), self.now);
         let mut partial = core::mem::take(&mut self.links[index].partial);
         let result = loop {
             // Behind a CLOSE, and when all is over, nothing counts any more (U-50).
@@ -82,8 +84,6 @@ impl Conversation {
                 partial.extend_from_slice(&bytes[..size]);
                 bytes = &bytes[size..];
                 if partial.len() < wanted {
-                    // Half a record is a sign of life, too, if not one of the peer's.
-                    self.links[index].liveness.moved(self.now);
                     break Ok(());
                 }
                 if partial.len() > record::LENGTH_LEN {
@@ -148,7 +148,7 @@ impl Conversation {
         let result = match self.links[index].opener.open(sealed, &mut buffer[start..]) {
             Ok(()) => {
                 self.stats.wire_received += (record::LENGTH_LEN + sealed.len()) as u64;
-                self.heard(index, sealed.len());
+                self.heard(index);
                 self.take_frames(index, &mut buffer, start, notices)
             }
             Err(_) => Err(LinkFault::Record),
@@ -158,9 +158,9 @@ impl Conversation {
     }
 
     /// A valid record: the link lives, and the peer has its keys.
-    fn heard(&mut self, index: usize, bytes: usize) {
+    fn heard(&mut self, index: usize) {
         let link = &mut self.links[index];
-        link.liveness.heard(self.now, bytes);
+        link.liveness.heard(self.now);
         if link.life == Life::Open {
             self.handover.alive_again();
         }

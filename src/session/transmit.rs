@@ -142,7 +142,7 @@ impl Conversation {
             None
         };
         let Some(piece) = piece else {
-            link.liveness.sent(used);
+            link.liveness.sent(used, self.now);
             return if used == 0 { 0 } else { seal(link, &head[..used], out) };
         };
         let size = match piece {
@@ -161,7 +161,7 @@ impl Conversation {
         } else {
             0
         };
-        link.liveness.sent(plain);
+        link.liveness.sent(plain, self.now);
         let sealer = &mut link.sealer;
         let sealed = self.outbox.with_overlay(piece, &head[..used], pad, |plaintext| {
             out[..LENGTH_LEN].copy_from_slice(&((plaintext.len() + TAG) as u16).to_be_bytes());
@@ -228,7 +228,7 @@ impl Conversation {
         out[..LENGTH_LEN].copy_from_slice(&((plain + TAG) as u16).to_be_bytes());
         out.resize(LENGTH_LEN + plain + TAG, 0);
         let link = &mut self.links[index];
-        link.liveness.sent(plain);
+        link.liveness.sent(plain, self.now);
         let sealed = link.sealer.seal_in_place(&mut out[LENGTH_LEN..]).map(|()| 0);
         link.staged = out;
         link.staged_from = 0;

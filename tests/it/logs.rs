@@ -13,21 +13,24 @@ fn assert_discreet(value: &dyn std::fmt::Debug) {
         // As numbers, decimal or hex.
         assert!(!bare.contains("104,117,110"), "{text}");
         assert!(!bare.to_lowercase().contains("68756e74"), "{text}");
-        assert!(bare.contains(&SECRET.len().to_string()), "no length in {text}");
     }
 }
 
 #[test]
 fn an_event_does_not_show_a_credential() {
-    assert_discreet(&Event::Authorise {
+    let event = Event::Authorise {
         credential: Bytes::from_static(SECRET).into(),
-    });
+    };
+    assert_discreet(&event);
+    assert!(format!("{event:?}").contains("23"), "{event:?} tells no length");
 }
 
 #[test]
 fn a_message_does_not_show_its_payload() {
     for id in [Some(MessageId(7)), None] {
-        assert_discreet(&Message { id, payload: SECRET });
+        let message = Message { id, payload: SECRET };
+        assert_discreet(&message);
+        assert!(format!("{message:?}").contains("23"), "{message:?} tells no length");
     }
 }
 

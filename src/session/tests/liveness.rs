@@ -24,7 +24,7 @@ fn link(role: Role, rtt_ms: u64, now: Instant) -> Liveness {
 fn data(link: &mut Liveness, bytes: usize, now: Instant) -> Option<[u8; 8]> {
     link.rides(now, true);
     let token = link.ping_due().then(|| link.ping(now));
-    link.sent(bytes);
+    link.sent(bytes, now);
     token
 }
 
@@ -67,7 +67,7 @@ fn the_server_asks_only_when_its_data_stays_without_an_echo() {
     let start = Instant::from_millis(10_000);
     let mut link = link(Role::Server, 50, start);
     assert!(data(&mut link, 100, start).is_none());
-    link.heard(start + MS(30), 30);
+    link.heard(start + MS(30));
     assert_eq!(
         link.deadline(&timing),
         start + MS(30) + timing.idle_probe * 3 + timing.dead_after
@@ -87,7 +87,7 @@ fn an_answer_clears_the_suspicion_and_answers_all_questions_before() {
     let second = data(&mut link, 100, start + MS(20)).unwrap();
     while next(&mut link, &timing).1 != Verdict::Suspect {}
     let now = start + MS(400);
-    link.heard(now, 30);
+    link.heard(now);
     assert!(!link.suspect);
     assert!(
         link.silent_since().is_some(),
@@ -112,7 +112,7 @@ fn a_slow_reader_is_not_a_dead_link() {
         let token = data(&mut link, 100, now).unwrap();
         now += MS(50);
         assert_eq!(link.check(now, &timing), Verdict::Fine);
-        link.heard(now, 30);
+        link.heard(now);
         link.pong(token, now);
     }
     assert!(link.deadline(&timing) >= now + timing.idle_probe);
@@ -124,10 +124,11 @@ fn what_is_queued_before_a_question_is_allowed_for() {
     let timing = Timing::default();
     let start = Instant::from_millis(10_000);
     let mut link = link(Role::Client, 50, start);
-    data(&mut link, 1 << 20, start);
+    data(&mut link, 100, start);
+    link.sent(1 << 20, start);
     let token = data(&mut link, 100, start).unwrap();
     // The first question was before all that.
-    link.heard(start + MS(50), 30);
+    link.heard(start + MS(50));
     let first = start.as_micros().to_be_bytes();
     link.pong(first, start + MS(50));
     let (at, verdict) = next(&mut link, &timing);
@@ -135,7 +136,7 @@ fn what_is_queued_before_a_question_is_allowed_for() {
         verdict == Verdict::Suspect && at > start + Duration::from_secs(4),
         "{verdict:?} at {at:?}"
     );
-    link.heard(at, 30);
+    link.heard(at);
     link.pong(token, at);
     assert!(!link.is_late());
 }
@@ -152,7 +153,7 @@ fn a_link_that_fades_is_not_got_used_to_at_once() {
         assert_eq!(verdict, Verdict::Late, "{takes}");
         assert!(late <= now + MS(75), "{takes}: {:?}", late.since(now));
         now += MS(takes);
-        link.heard(now, 30);
+        link.heard(now);
         link.pong(token, now);
         now += MS(300);
     }
@@ -200,11 +201,14 @@ fn once_asked_it_wants_to_be_asked_later() {
         for step in 0..300 {
             match dice.between(0, 6) {
                 0 => token = data(&mut link, dice.length(), now).or(token),
-                1 => link.heard(now, dice.length()),
+                1 => {
+                    link.received(dice.length(), now);
+                    link.heard(now);
+                }
                 2 => link.brought_data(now),
                 3 => {
                     if let Some(token) = token.take() {
-                        link.heard(now, 30);
+                        link.heard(now);
                         link.pong(token, now);
                     }
                 }

@@ -69,8 +69,11 @@ impl Path {
         let mut departs = now;
         if let Some(micros) = (size as u64 * 1_000_000).checked_div(self.bandwidth) {
             let free = &mut self.line_free[to as usize];
-            *free = (*free).max(now) + Duration::from_micros(micros);
-            departs = *free;
+            departs = (*free).max(now) + Duration::from_micros(micros);
+            // What takes no room may be asked about ahead of time.
+            if size > 0 {
+                *free = departs;
+            }
         }
         let extra = self.extra(now, rng)?;
         (!self.dead[to as usize]).then(|| departs + self.delay + extra)

@@ -476,15 +476,15 @@ impl Road {
         // SYN and its answer, repeated after 1, 3, 7 ... seconds.
         let mut at = now;
         for wait in [1, 2, 4, 8, 16] {
-            let there = self.paths[path].cross(Side::Server, 40, at, &mut self.rng);
+            let there = self.paths[path].cross(Side::Server, 0, at, &mut self.rng);
             let back =
-                there.and_then(|there| Some((there, self.paths[path].cross(Side::Client, 40, there, &mut self.rng)?)));
+                there.and_then(|there| Some((there, self.paths[path].cross(Side::Client, 0, there, &mut self.rng)?)));
             if let Some((_, back)) = back {
                 if route == Route::Refused {
                     self.queue.at(back, Event::ConnectFailed(id));
                 } else {
                     self.queue.at(back, Event::Connected(id));
-                    let accepted = self.paths[path].cross(Side::Server, 40, back, &mut self.rng);
+                    let accepted = self.paths[path].cross(Side::Server, 0, back, &mut self.rng);
                     self.queue
                         .at(accepted.unwrap_or(back + Duration::from_secs(1)), Event::Accepted(id));
                 }

@@ -198,7 +198,8 @@ impl Stream {
         };
         if self.probed {
             self.backoff = (self.backoff + 1).min(10);
-            self.window = 2;
+            // Not to one: like a stack that undoes a time-out which turns out to be spurious.
+            self.window = (self.window / 2).max(4);
         }
         self.probed = true;
         self.timer = Some(now + self.timeout());

@@ -1,0 +1,175 @@
+//! Structs that begin with their own size: which they are, their defaults, and how one of any age is read and filled.
+
+use std::time::Duration;
+
+use unbroken::{Backoff, Limits, Timing};
+
+use super::{unbroken_backoff, unbroken_client_config, unbroken_limits, unbroken_server_config, unbroken_timing};
+use crate::call::call;
+use crate::memory::{array, slice, write_sized};
+use crate::status::{Failure, Reply, unbroken_status::*};
+
+/// A struct whose first field is its size in bytes, a `u32`.
+///
+/// # Safety
+/// `repr(C)`, begins with a `u32`, has no padding, and any bytes make a value of it.
+pub unsafe trait Sized32: Copy {
+    const NAME: &'static str;
+    /// How large it was when it was new; nobody ever had a smaller one.
+    const FIRST: usize;
+
+    fn defaults() -> Self;
+}
+
+/// A pointer, a `size_t`.
+const WORD: usize = size_of::<usize>();
+
+/// Zero is null, empty, none: the default of every pointer and count.
+macro_rules! zeroed {
+    ($type:ty) => {
+        // SAFETY: integers and raw pointers only, for which zero bytes are a value.
+        unsafe { core::mem::zeroed::<$type>() }
+    };
+}
+
+// SAFETY: `repr(C)`, thirteen `u32`.
+unsafe impl Sized32 for unbroken_limits {
+    const NAME: &'static str = "unbroken_limits";
+    const FIRST: usize = 52;
+
+    fn defaults() -> Self {
+        let limits = Limits::default();
+        unbroken_limits {
+            struct_size: size_of::<Self>() as u32,
+            message: limits.message,
+            unacked_bytes: limits.unacked_bytes,
+            unacked_messages: limits.unacked_messages,
+            window_bytes: limits.window_bytes,
+            window_messages: limits.window_messages,
+            unreliable_bytes: limits.unreliable_bytes,
+            handshake_ms: millis(limits.handshake),
+            pending_handshakes: limits.pending_handshakes,
+            sessions: limits.sessions,
+            detached_ms: millis(limits.detached),
+            tombstone_ms: millis(limits.tombstone),
+            tombstones: limits.tombstones,
+        }
+    }
+}
+
+// SAFETY: `repr(C)`, six `u32`.
+unsafe impl Sized32 for unbroken_timing {
+    const NAME: &'static str = "unbroken_timing";
+    const FIRST: usize = 24;
+
+    fn defaults() -> Self {
+        let timing = Timing::default();
+        unbroken_timing {
+            struct_size: size_of::<Self>() as u32,
+            ack_messages: timing.ack_messages,
+            ack_bytes: timing.ack_bytes,
+            ack_delay_ms: millis(timing.ack_delay),
+            idle_probe_ms: millis(timing.idle_probe),
+            dead_after_ms: millis(timing.dead_after),
+        }
+    }
+}
+
+// SAFETY: `repr(C)`, four `u32`.
+unsafe impl Sized32 for unbroken_backoff {
+    const NAME: &'static str = "unbroken_backoff";
+    const FIRST: usize = 16;
+
+    fn defaults() -> Self {
+        let backoff = Backoff::default();
+        unbroken_backoff {
+            struct_size: size_of::<Self>() as u32,
+            base_ms: millis(backoff.base),
+            cap_ms: millis(backoff.cap),
+            give_up_after_ms: millis(backoff.give_up_after),
+        }
+    }
+}
+
+// SAFETY: `repr(C)`, two `u32`, then words.
+unsafe impl Sized32 for unbroken_client_config {
+    const NAME: &'static str = "unbroken_client_config";
+    const FIRST: usize = 2 * size_of::<u32>() + 8 * WORD;
+
+    fn defaults() -> Self {
+        unbroken_client_config {
+            struct_size: size_of::<Self>() as u32,
+            ..zeroed!(Self)
+        }
+    }
+}
+
+// SAFETY: `repr(C)`, two `u32`, then words, then eight bytes without a gap.
+unsafe impl Sized32 for unbroken_server_config {
+    const NAME: &'static str = "unbroken_server_config";
+    const FIRST: usize = 4 * size_of::<u32>() + 8 * WORD;
+
+    fn defaults() -> Self {
+        unbroken_server_config {
+            struct_size: size_of::<Self>() as u32,
+            shard_count: 1,
+            ..zeroed!(Self)
+        }
+    }
+}
+
+/// Reads a struct of any age.
+///
+/// # Safety
+/// If `place` is not null it must be readable for the bytes that its first field says.
+pub unsafe fn read<T: Sized32>(place: *const T) -> Result<T, Failure> {
+    // SAFETY: `struct_size` is at least its own four bytes, or the caller's promise is broken.
+    let size = u32::from_ne_bytes(unsafe { array(place.cast::<u8>()) }?) as usize;
+    if size < T::FIRST {
+        return Err(wrong_size::<T>(size));
+    }
+    // SAFETY: readable for `size` bytes, as the caller promises.
+    let bytes = unsafe { slice(place.cast::<u8>(), size) }?;
+    let known = size.min(size_of::<T>());
+    if bytes[known..].iter().any(|byte| *byte != 0) {
+        return Err(wrong_size::<T>(size));
+    }
+    let mut value = T::defaults();
+    // SAFETY: `value` is writable for its size, which is at least `known`, as is `bytes`; any bytes make a `T` (`Sized32`).
+    unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), core::ptr::from_mut(&mut value).cast::<u8>(), known) };
+    Ok(value)
+}
+
+fn wrong_size<T: Sized32>(size: usize) -> Failure {
+    Failure::new(
+        UNBROKEN_ERR_STRUCT_SIZE,
+        format!(
+            "{}.struct_size is {size}; this library knows {} to {} bytes, and of more only zeros",
+            T::NAME,
+            T::FIRST,
+            size_of::<T>()
+        ),
+    )
+}
+
+/// Fills a struct of any age with the defaults.
+///
+/// # Safety
+/// If `place` is not null it must be writable for `size` bytes.
+pub unsafe fn init<T: Sized32>(place: *mut T, size: usize, sized: impl FnOnce(&mut T, u32)) -> i32 {
+    call(|| {
+        let told = u32::try_from(size).map_err(|_| wrong_size::<T>(size))?;
+        if size < T::FIRST {
+            return Err(wrong_size::<T>(size));
+        }
+        let mut value = T::defaults();
+        sized(&mut value, told);
+        // SAFETY: passed on.
+        unsafe { write_sized(place, size, &value) }?;
+        Ok(Reply::Done)
+    })
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}
