@@ -20,13 +20,27 @@ fn named(source: &str, ids: &mut BTreeSet<String>) {
         } else if let Some(rest) = line.strip_prefix("async fn ").or(line.strip_prefix("fn "))
             && core::mem::take(&mut test)
         {
-            let name = rest.split('(').next().unwrap_or_default();
-            for part in name.split('_') {
-                let (letter, number) = part.split_at(part.len().min(1));
-                if ["f", "l"].contains(&letter) && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
-                    ids.insert(format!("{}-{number}", letter.to_uppercase()));
-                }
-            }
+            ids_in(rest.split('(').next().unwrap_or_default(), ids);
+        }
+    }
+}
+
+/// The ids in the names of functions of a C program that are not only written, but called.
+fn called(source: &str, ids: &mut BTreeSet<String>) {
+    for line in source.lines() {
+        if let Some((name, _)) = line.strip_prefix("static void ").and_then(|rest| rest.split_once('('))
+            && source.contains(&format!("\n    {name}();"))
+        {
+            ids_in(name, ids);
+        }
+    }
+}
+
+fn ids_in(name: &str, ids: &mut BTreeSet<String>) {
+    for part in name.split('_') {
+        let (letter, number) = part.split_at(part.len().min(1));
+        if ["f", "l"].contains(&letter) && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
+            ids.insert(format!("{}-{number}", letter.to_uppercase()));
         }
     }
 }
@@ -41,6 +55,8 @@ fn walk(dir: &Path, ids: &mut BTreeSet<String>) {
             }
         } else if name.ends_with(".rs") {
             named(&std::fs::read_to_string(&path).unwrap_or_default(), ids);
+        } else if name.ends_with(".c") {
+            called(&std::fs::read_to_string(&path).unwrap_or_default(), ids);
         }
     }
 }
@@ -67,5 +83,9 @@ fn names_are_read_as_they_are_meant() {
         "#[test]\nfn f1_l22_x() {}\nfn f3_helper() {}\n #[test]\n#[should_panic]\nfn a_f100() {}\n#[test]\nfn full_f_l() {}",
         &mut ids,
     );
-    assert_eq!(ids.into_iter().collect::<Vec<_>>(), ["F-1", "F-100", "L-22"]);
+    called(
+        "static void f50_x(void) {}\nstatic void f51_y(void) {}\nint main(void) {\n    f50_x();\n}",
+        &mut ids,
+    );
+    assert_eq!(ids.into_iter().collect::<Vec<_>>(), ["F-1", "F-100", "F-50", "L-22"]);
 }

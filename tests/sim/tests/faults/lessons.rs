@@ -584,3 +584,23 @@ fn l10_a_full_outbox_blocks_and_drops_nothing() {
     pair.deliver();
     pair.settle(Node::Client(0));
 }
+
+#[test]
+fn l4_an_ack_that_went_with_a_link_is_repeated_on_the_one_that_stays() {
+    let mut hand = Hand::new();
+    hand.hear();
+    // A second link is accepted, never confirmed, and goes: what the server said there was heard by nobody.
+    let (flight, _) = hand.client.resume(&Resume::default());
+    let (second, _) = hand.bench.connect(&flight);
+    hand.say(&frames::data(0, &[b"x"]));
+    hand.bench.pass(100 * MS);
+    let heard = hand.hear();
+    hand.bench.down(second);
+    hand.bench.pass(100 * MS);
+    let heard = [heard, hand.hear()].concat();
+    assert!(
+        heard.iter().any(|f| matches!(f, RawFrame::Ack { recv_next: 1, .. })),
+        "{heard:?}"
+    );
+    assert!(!hand.is_cut());
+}
