@@ -147,7 +147,11 @@ fn line(row: &Row, seeds: u64, o: &Outcome, met: bool) -> String {
         times(&o.downtime),
         times(&o.told),
         row.goal,
-        if met { "yes" } else { "NO" }
+        match (row.goal.starts_with("none"), met) {
+            (true, _) => "-",
+            (_, true) => "yes",
+            (_, false) => "NO",
+        }
     )
 }
 
