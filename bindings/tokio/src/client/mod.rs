@@ -97,7 +97,7 @@ impl Client {
     /// Sends a message that may be lost: it is neither kept nor sent again.
     ///
     /// # Errors
-    /// [`SendError::NoLink`] while no link is up, [`SendError::WouldBlock`] over `Limits::unreliable_bytes`,
+    /// [`SendError::NoLink`] while no link is up, [`SendError::Full`] over `Limits::unreliable_bytes`,
     /// [`SendError::TooLarge`], [`SendError::Closed`].
     pub fn send_unreliable(&self, message: impl Into<Bytes>) -> Result<(), SendError> {
         let message = message.into();

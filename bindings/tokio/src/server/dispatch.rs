@@ -1,5 +1,6 @@
 //! Events of the endpoint on their way to those whom they concern: the authorise and resume hooks, the session's handler, the logs.
 
+use std::iter::from_fn;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -57,13 +58,24 @@ impl Worker {
             return;
         };
         // A panic in the hook is a refusal.
-        let answer = Answer::new(self.clone(), move |worker: &Worker, verdict: Option<Verdict>| {
+        let slot = slot.clone();
+        let answer = Answer::new(self.clone(), move |worker: &Rc<Worker>, verdict: Option<Verdict>| {
             let verdict = verdict.unwrap_or(Verdict::Refuse {
                 code: HANDLER_PANICKED,
                 message: Bytes::new(),
             });
+            let welcome = matches!(verdict, Verdict::Accept { .. });
+            let mut left = Vec::new();
             if let Some(mut session) = worker.state.borrow_mut().endpoint.session(id) {
                 session.authorise(verdict);
+                if session.state() == unbroken::State::Closed {
+                    left.extend(from_fn(|| session.recv().map(Message::from)));
+                }
+            }
+            // The client has spoken and left meanwhile: what it said is still the handler's.
+            if let (Some(reason), true) = (slot.closed(), welcome) {
+                slot.close(reason, left);
+                worker.handle(&slot);
             }
         });
         self.spawn(async move { answer.set(hook(credential).await) });
@@ -79,7 +91,7 @@ impl Worker {
         };
         let answer = Answer::new(
             self.clone(),
-            move |worker: &Worker, verdict: Option<Result<(), u32>>| {
+            move |worker: &Rc<Worker>, verdict: Option<Result<(), u32>>| {
                 if let Some(mut session) = worker.state.borrow_mut().endpoint.session(id) {
                     session.answer_resume(verdict.unwrap_or(Err(HANDLER_PANICKED)));
                 }
@@ -108,13 +120,13 @@ impl Worker {
 }
 
 /// A hook's answer, given when its task ends, however it ends.
-struct Answer<T, F: FnOnce(&Worker, Option<T>)> {
+struct Answer<T, F: FnOnce(&Rc<Worker>, Option<T>)> {
     worker: Rc<Worker>,
     value: Option<T>,
     give: Option<F>,
 }
 
-impl<T, F: FnOnce(&Worker, Option<T>)> Answer<T, F> {
+impl<T, F: FnOnce(&Rc<Worker>, Option<T>)> Answer<T, F> {
     fn new(worker: Rc<Worker>, give: F) -> Self {
         Answer {
             worker,
@@ -128,7 +140,7 @@ impl<T, F: FnOnce(&Worker, Option<T>)> Answer<T, F> {
     }
 }
 
-impl<T, F: FnOnce(&Worker, Option<T>)> Drop for Answer<T, F> {
+impl<T, F: FnOnce(&Rc<Worker>, Option<T>)> Drop for Answer<T, F> {
     fn drop(&mut self) {
         if let Some(give) = self.give.take() {
             give(&self.worker, self.value.take());

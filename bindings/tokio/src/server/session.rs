@@ -115,7 +115,7 @@ impl ServerSession {
     /// Sends a message that may be lost: it is neither kept nor sent again.
     ///
     /// # Errors
-    /// [`SendError::NoLink`] while the client is away, [`SendError::WouldBlock`] over `Limits::unreliable_bytes`,
+    /// [`SendError::NoLink`] while the client is away, [`SendError::Full`] over `Limits::unreliable_bytes`,
     /// [`SendError::TooLarge`], [`SendError::Closed`].
     pub fn send_unreliable(&self, message: impl Into<Bytes>) -> Result<(), SendError> {
         let message = message.into();

@@ -1,5 +1,6 @@
 //! How sessions end: by either side, by force, by refusal, by a panic, with the server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -44,6 +45,49 @@ async fn the_client_leaves_and_the_handler_learns_why() {
     assert_eq!(client.state(), State::Closed);
     assert!(matches!(client.send("late").await, Err(SendError::Closed(message)) if message == "late"));
     assert_eq!(soon(client.recv()).await, None);
+}
+
+/// A short visit: the client has spoken and left before the application made up its mind. What it said still counts.
+#[tokio::test]
+async fn a_client_that_is_gone_before_the_verdict_is_heard_after_it() {
+    let judge = Arc::new(tokio::sync::Notify::new());
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let waiting = judge.clone();
+    let server = Server::builder(ServerConfig::builder(key(), cluster()).build().unwrap())
+        .authorise(move |_credential: Bytes| {
+            let waiting = waiting.clone();
+            async move {
+                waiting.notified().await;
+                Verdict::Accept { message: Bytes::new() }
+            }
+        })
+        .serve(LOCAL, move |session: ServerSession| {
+            let told = told.clone();
+            async move {
+                let mut got = Vec::new();
+                while let Some(message) = session.recv().await {
+                    got.push(message.payload);
+                }
+                told.send((got, session.closed().await)).unwrap();
+            }
+        })
+        .await
+        .unwrap();
+    let client = Client::builder(server.local_addr(), eager()).start().unwrap();
+    let mut events = client.events();
+    until(&mut events, |event| {
+        (*event == Event::State(State::Standby)).then_some(())
+    })
+    .await;
+    for text in ["in", "and out"] {
+        client.send(text).await.unwrap();
+    }
+    assert_eq!(soon(client.disconnect(3)).await, CloseReason::Local { code: 3 });
+    judge.notify_one();
+    let (got, why) = soon(heard.recv()).await.unwrap();
+    assert_eq!(got, ["in", "and out"]);
+    let truncated = false;
+    assert_eq!(why, CloseReason::Peer { code: 3, truncated });
 }
 
 #[tokio::test]
