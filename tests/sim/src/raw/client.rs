@@ -92,6 +92,21 @@ impl RawClient {
         (flight, Pending { initiator, attempt: 0 })
     }
 
+    /// Another device with the same secrets, as from a restored backup.
+    pub fn copy(&self) -> Self {
+        RawClient {
+            server: self.server,
+            realm: self.realm.clone(),
+            window: self.window,
+            resumption: self
+                .resumption
+                .as_ref()
+                .map(|resumption| Resumption::from_bytes(*resumption.secret())),
+            rng: Rng::new(99),
+            ..*self
+        }
+    }
+
     /// Section 2.2, with the next attempt.
     pub fn resume(&mut self, at: &Resume) -> (Vec<u8>, Pending) {
         self.attempt += 1;

@@ -6,6 +6,7 @@ mod api;
 mod authenticated;
 mod beginnings;
 mod coverage;
+mod devices;
 mod lessons;
 mod links;
 mod quantity;
