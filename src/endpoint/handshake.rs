@@ -8,24 +8,22 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::admission::{Stage, Step, refuse};
+use super::answer::{accept, answer, new_link};
 use super::ratchet::Ratchet;
 use super::router::shard_of;
 use super::served::{Held, Served};
 use super::{Endpoint, Locator};
 use crate::config::ServerConfig;
+use crate::crypto::ServerKey;
 use crate::crypto::noise::Responder;
-use crate::crypto::{Opener, Rng, Sealer, ServerKey, Split};
 use crate::error::CloseReason;
 use crate::event::{Event, HandoverCause, LinkId, SessionId, State};
 use crate::session::auth::Auth;
 use crate::session::conversation::{Conversation, Role};
-use crate::session::link::{Life, Link};
-use crate::session::liveness::Liveness;
+use crate::session::link::Life;
 use crate::session::phase::Input;
-use crate::session::rtt::Rtt;
-use crate::time::Instant;
 use crate::wire::flight::{
-    self, Accept, AcceptOk, Hello, LostStatus, MAC1_LEN, MAC1_OFFSET, RESUME_JUDGED, RefuseCode, Resume, Versions,
+    self, Accept, Hello, LostStatus, MAC1_LEN, MAC1_OFFSET, RESUME_JUDGED, RefuseCode, Resume, Versions,
 };
 use crate::wire::frame::CloseKind;
 use crate::wire::prelude::{self, FlightKind, Prelude};
@@ -453,57 +451,4 @@ impl Endpoint {
 fn is_downgrade(config: &ServerConfig, used: u8, offered: &Versions) -> bool {
     let best = offered.max.min(*config.versions.end());
     used < best || used < offered.min || used > offered.max
-}
-
-fn new_link(id: LinkId, attempt: u32, split: &Split, answer: Vec<u8>, now: Instant) -> Link {
-    let (sealer, opener) = (Sealer::new(&split.server), Opener::new(&split.client));
-    let mut link = Link::new(
-        id,
-        attempt,
-        sealer,
-        opener,
-        Liveness::new(Role::Server, Rtt::default(), now),
-    );
-    link.staged = answer;
-    link
-}
-
-/// ACCEPT Ok.
-fn accept(
-    config: &ServerConfig,
-    rng: &mut Rng,
-    prelude: Prelude,
-    responder: Responder,
-    handle: [u8; 16],
-    talk: &Conversation,
-    token: u64,
-) -> Option<(Vec<u8>, Split)> {
-    let ok = AcceptOk {
-        handle,
-        session_id: talk.id?.0,
-        token,
-        position: talk.position(),
-        window: talk.window(),
-        detached_ms: u32::try_from(config.limits.detached.as_millis()).unwrap_or(u32::MAX),
-        address: &config.address,
-        send_base: talk.outbox.acked(),
-    };
-    answer(rng, prelude, responder, &Accept::Ok(ok))
-}
-
-/// An ACCEPT of either kind: prelude and message 2.
-fn answer(rng: &mut Rng, prelude: Prelude, responder: Responder, accept: &Accept<'_>) -> Option<(Vec<u8>, Split)> {
-    let length = accept.encoded_len() + flight::NOISE_OVERHEAD;
-    let outer = Prelude {
-        kind: FlightKind::Accept,
-        length: length as u16,
-        ..prelude
-    }
-    .encode();
-    let mut payload = Vec::with_capacity(accept.encoded_len());
-    accept.encode(&outer, &mut payload);
-    let mut out = Vec::with_capacity(prelude::LEN + length);
-    out.extend_from_slice(&outer);
-    let split = responder.finish(rng.key(), &payload, &mut out).ok()?;
-    Some((out, split))
 }

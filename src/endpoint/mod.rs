@@ -3,7 +3,7 @@
 //! | file | mechanism |
 //! |---|---|
 //! | `admission` | first flights, judged step by step |
-//! | `handshake` | from a whole flight to a session or a resumed one |
+//! | `handshake`, `answer` | from a whole flight to a session or a resumed one, and what is said to it |
 //! | `pending` | connections that never become links |
 //! | `served` | one session: conversation, ratchet, detached life |
 //! | `ratchet` | two generations of secrets, and attempts |
@@ -13,6 +13,7 @@
 //! | `session_mut` | the application's hold on one session |
 
 mod admission;
+mod answer;
 mod counters;
 mod deadlines;
 mod handshake;
