@@ -112,6 +112,13 @@ cases() {
 
 count() { printf '%s\t%d\t%d\t%d\t%d\n' "$@" >>"$logs/counts"; }
 
+# A part that broke off without a failed step was broken itself.
+ended_early() {
+  awk -F'\t' -v part="$part" '$1 == part { failed += $4 } END { exit !failed }' "$logs/counts" 2>/dev/null && return
+  printf '  %sthe part ended early%s\n' "$red" "$plain"
+  count "$part" 0 0 1 0
+}
+
 run_part() {
   local part=$1
   printf '%s%s%s\n' "$bold" "$part" "$plain"
@@ -121,7 +128,7 @@ run_part() {
   fi
   # A subshell, so that a part's settings and its end are its own. A part that ends early without having said why has failed.
   # shellcheck source=/dev/null
-  (. "tests/parts/$part.sh")
+  (. "tests/parts/$part.sh") || ended_early
   grep -q "^$part"$'\t' "$logs/counts" 2>/dev/null || { printf '  %sno step ran%s\n' "$red" "$plain"; count "$part" 0 0 1 0; }
 }
 
