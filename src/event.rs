@@ -188,7 +188,8 @@ pub enum Event {
     /// The session runs again.
     HandoverEnd(HandoverEnd),
     /// The session could not be carried on. After a reason for which [`FailReason::is_final`] holds, [`Event::Closed`] follows. Else the session
-    /// waits in [`State::None`] and the application may call `retry`.
+    /// waits in [`State::None`] and the application may call `retry`. A first connect that is given up ends so, too, without a
+    /// [`Event::HandoverBegin`] before it.
     HandoverFailed {
         /// Why.
         reason: FailReason,

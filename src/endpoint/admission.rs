@@ -17,7 +17,7 @@ use hashbrown::HashMap;
 use crate::event::LinkId;
 use crate::time::Instant;
 use crate::wire::flight::{self, RESUME_JUDGED, Refuse, RefuseCode, ResumeHeader};
-use crate::wire::prelude::{self, FlightKind, Prelude, PreludeError};
+use crate::wire::prelude::{self, FlightKind, Prelude};
 
 /// A connection on its way to become a link.
 pub struct Pending {
@@ -99,10 +99,8 @@ impl Pending {
                     let Some(head) = self.input.first_chunk::<{ prelude::LEN }>() else {
                         return Step::Reject;
                     };
-                    let prelude = match Prelude::parse(head) {
-                        Ok(prelude) => prelude,
-                        Err(PreludeError::Length { .. } | PreludeError::Magic) => return Step::Reject,
-                        Err(_) => return Step::Reject,
+                    let Ok(prelude) = Prelude::parse(head) else {
+                        return Step::Reject;
                     };
                     if !versions.contains(&prelude.version) {
                         return Step::Version(prelude.version, prelude.key_id);

@@ -68,7 +68,7 @@ pub struct Dialler {
     next_link: u64,
     pub backoff: Backoff,
     /// When to open the next connection.
-    plan: Option<Plan>,
+    plan: Option<Instant>,
     pub tries: Vec<Try>,
     /// When to open another one beside those under way.
     hedge: Option<Hedge>,
@@ -104,17 +104,12 @@ impl Hedge {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Plan {
-    at: Instant,
-}
-
 impl Dialler {
     pub fn new(now: Instant) -> Self {
         Dialler {
             next_link: 0,
             backoff: Backoff::new(now),
-            plan: Some(Plan { at: now }),
+            plan: Some(now),
             tries: Vec::new(),
             hedge: None,
             failing_since: Some(now),
@@ -130,8 +125,7 @@ impl Dialler {
     /// Plans a connection, unless an earlier one is planned.
     pub fn plan(&mut self, at: Instant) {
         if !self.stopped {
-            let at = self.plan.map_or(at, |plan| plan.at.min(at));
-            self.plan = Some(Plan { at });
+            self.plan = Some(self.plan.map_or(at, |plan| plan.min(at)));
         }
     }
 
@@ -171,7 +165,7 @@ impl Dialler {
     /// Opens what is due; says whether it opened anything.
     pub fn open_due(&mut self, now: Instant, own: &str, outputs: &mut VecDeque<Output>) -> bool {
         let before = outputs.len();
-        if self.plan.is_some_and(|plan| plan.at <= now) && self.tries.len() < 2 {
+        if self.plan.is_some_and(|plan| plan <= now) && self.tries.len() < 2 {
             self.plan = None;
             let advised = self.advised.clone().or_else(|| (!own.is_empty()).then(|| own.into()));
             self.hedge = Some(Hedge::behind(advised.is_some(), now));
@@ -287,7 +281,7 @@ impl Dialler {
     }
 
     pub fn deadline(&self, limit: Duration) -> Instant {
-        let mut deadline = self.plan.map_or(Instant::FAR_FUTURE, |plan| plan.at);
+        let mut deadline = self.plan.unwrap_or(Instant::FAR_FUTURE);
         if self.tries.len() >= 2 {
             // A plan waits for a place.
             deadline = Instant::FAR_FUTURE;
