@@ -49,6 +49,11 @@
 #define UNBROKEN_ROUTE_NEEDED 28
 
 /**
+ * The code of `UNBROKEN_CLOSE_KICKED` when the session's user was bound to another session.
+ */
+#define UNBROKEN_USER_MOVED 4294967294
+
+/**
  * The smallest buffer that `poll_output` functions take, in bytes; 65536 make the most of batching.
  */
 #define UNBROKEN_MIN_BUFFER 256
@@ -146,6 +151,14 @@ enum unbroken_status
    * (unreliable only) As many unreliable messages wait as may. It was not taken: drop it, no event tells when there is room.
    */
   UNBROKEN_ERR_FULL = -19,
+  /**
+   * The snapshot would be larger than `limits.snapshot`. If the session was to be swapped out, it stays here.
+   */
+  UNBROKEN_ERR_SNAPSHOT = -20,
+  /**
+   * The endpoint has no store: its `durability` is `UNBROKEN_DURABILITY_MEMORY`.
+   */
+  UNBROKEN_ERR_NO_STORE = -21,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -156,7 +169,7 @@ typedef int32_t unbroken_status;
 #endif // __cplusplus
 
 /**
- * What the application should know. `UNBROKEN_EVENT_CLOSED` comes once, last.
+ * What the application should know. `UNBROKEN_EVENT_CLOSED` comes once, last; or `UNBROKEN_EVENT_SWAPPED_OUT` instead.
  */
 enum unbroken_event_kind
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -215,6 +228,26 @@ enum unbroken_event_kind
    * `UNBROKEN_EVENT_CLOSED` follows.
    */
   UNBROKEN_EVENT_REFUSED = 12,
+  /**
+   * (server, with a store) The session came from another process, or from this one before it was restarted: the first event of it here.
+   * If `has_app` is not 0, the data is the application's state, as it was given with the last snapshot; if `has_user` is not 0,
+   * `unbroken_endpoint_event_user` has the user that it is bound to. Its client was let in there, so `UNBROKEN_EVENT_ESTABLISHED` does
+   * not come again.
+   */
+  UNBROKEN_EVENT_RESTORED = 13,
+  /**
+   * (server, with a store) The session has left this process: the store has it, or another process. The last event of it here;
+   * `UNBROKEN_EVENT_CLOSED` does not come.
+   */
+  UNBROKEN_EVENT_SWAPPED_OUT = 14,
+  /**
+   * (server, with a store) The store did not take the session that was to be swapped out. It goes on here.
+   */
+  UNBROKEN_EVENT_SWAP_OUT_FAILED = 15,
+  /**
+   * (server, with a store) Messages from servers wait. Comes once until `unbroken_endpoint_session_recv_mail` returned `UNBROKEN_EMPTY`.
+   */
+  UNBROKEN_EVENT_MAIL = 16,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -510,6 +543,187 @@ typedef int32_t unbroken_network_event;
 #endif // __cplusplus
 
 /**
+ * What becomes of sessions when their server process ends.
+ */
+enum unbroken_durability
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * They end with it. No store is needed.
+   */
+  UNBROKEN_DURABILITY_MEMORY = 0,
+  /**
+   * A planned end loses nothing: sessions are swapped out to the store, and go on elsewhere. A crash ends them, and the clients are told so.
+   */
+  UNBROKEN_DURABILITY_SWAP_OUT = 1,
+  /**
+   * Nothing is lost, whatever happens to the process: no ACK, no message and no answer to a resume leaves it before the store holds a
+   * snapshot that covers it. Costs a store write for each round of messages, and its time.
+   */
+  UNBROKEN_DURABILITY_DURABLE = 2,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum unbroken_durability unbroken_durability;
+#else
+typedef int32_t unbroken_durability;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * What can be asked of the store. Requests about one key are carried out in the order in which they were given out; `PEEK`, `PUT`,
+ * `APPEND`, `READ` and `TRIM` are about a key.
+ */
+enum unbroken_store_op
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Read the record of `key`. Answer: `PEEKED`.
+   */
+  UNBROKEN_STORE_PEEK = 1,
+  /**
+   * Write the record of `key`, kind `record`, with `token`, `owner` and the data, if the one there is as expected: of kind `expect` with
+   * `expect_token` and, if `LIVE`, `expect_owner`. Its life is `life_us` from now by the store's clock; a `PARKED` one is expired after that and
+   * kept for `linger_us` more, others are gone. What is expired or gone counts as `NONE` to a `PUT`. Answer: `DONE` or `CONFLICT`.
+   */
+  UNBROKEN_STORE_PUT = 2,
+  /**
+   * Say that `owner` is alive for `life_us`, by the store's clock; 0 gives the lease up, and the mailbox with it. Answer: `DONE`.
+   */
+  UNBROKEN_STORE_LEASE = 3,
+  /**
+   * Put the data, at most 512 bytes, into the mailbox of `owner`. Notes may be lost or come twice. Answer: `DONE`, or `CONFLICT` if that
+   * owner has no lease.
+   */
+  UNBROKEN_STORE_SEND = 4,
+  /**
+   * Wait for notes to `owner`. Answer: `NOTES`, at once if there are any, else when there are, or none after some seconds. An endpoint has
+   * at most one of these out, and it must not hold up other requests.
+   */
+  UNBROKEN_STORE_RECEIVE = 5,
+  /**
+   * Append the data to the queue of `key`, to be kept for `life_us`. The first message stands at 1, the next at 2, and so on. Answer:
+   * `APPENDED`, or `NO_SESSION` if the record is absent, expired or a `TOMB`, or `CONFLICT` if the queue is full.
+   */
+  UNBROKEN_STORE_APPEND = 6,
+  /**
+   * Read at most `max` messages of `key` behind `cursor`, in order. Answer: `MESSAGES`.
+   */
+  UNBROKEN_STORE_READ = 7,
+  /**
+   * Forget messages of `key` up to `cursor`, that one included. Answer: `DONE`.
+   */
+  UNBROKEN_STORE_TRIM = 8,
+  /**
+   * Say that the session of `user` is `key` now, for `life_us`. Answer: `BOUND`, with the one before it, also when the same is asked again; or
+   * `CONFLICT`, and nothing changes, if it was his before and another is by now. At least the last 8 sessions of a user are remembered.
+   */
+  UNBROKEN_STORE_BIND = 9,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum unbroken_store_op unbroken_store_op;
+#else
+typedef int32_t unbroken_store_op;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Kinds of records.
+ */
+enum unbroken_record
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * There is none.
+   */
+  UNBROKEN_RECORD_NONE = 0,
+  /**
+   * An endpoint has the session, `owner`. The data is a sealed snapshot, or empty.
+   */
+  UNBROKEN_RECORD_LIVE = 1,
+  /**
+   * Nobody has it: the data is a sealed snapshot that waits for the client.
+   */
+  UNBROKEN_RECORD_PARKED = 2,
+  /**
+   * It has ended. The data says how, in the endpoints' own encoding.
+   */
+  UNBROKEN_RECORD_TOMB = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum unbroken_record unbroken_record;
+#else
+typedef int32_t unbroken_record;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Outcomes of requests.
+ */
+enum unbroken_store_reply_kind
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Done.
+   */
+  UNBROKEN_REPLY_DONE = 1,
+  /**
+   * It was not as expected; nothing changed.
+   */
+  UNBROKEN_REPLY_CONFLICT = 2,
+  /**
+   * What `PEEK` found: kind `record` (`NONE` if there is none, or it is gone), `token`, `owner` if `LIVE`, the data; `expired`, `owner_alive`.
+   */
+  UNBROKEN_REPLY_PEEKED = 3,
+  /**
+   * Notes, oldest first, at `items`; may be none.
+   */
+  UNBROKEN_REPLY_NOTES = 4,
+  /**
+   * The message stands at `cursor`; `owner` has the session if it is `LIVE`, else zeros.
+   */
+  UNBROKEN_REPLY_APPENDED = 5,
+  /**
+   * There is no such session.
+   */
+  UNBROKEN_REPLY_NO_SESSION = 6,
+  /**
+   * Messages with their places, in order, at `items`; fewer than asked for if there are no more.
+   */
+  UNBROKEN_REPLY_MESSAGES = 7,
+  /**
+   * The user's session before is `key`, if it was another; `has_key` says whether.
+   */
+  UNBROKEN_REPLY_BOUND = 8,
+  /**
+   * It was certainly not done: the store could not be reached, or refused it.
+   */
+  UNBROKEN_REPLY_UNAVAILABLE = 9,
+  /**
+   * The store did not answer in time, or the connection broke: whether it was done, or will be yet, is not known. A host must give this
+   * for every request that it has no answer to after a few seconds.
+   */
+  UNBROKEN_REPLY_FAILED = 10,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum unbroken_store_reply_kind unbroken_store_reply_kind;
+#else
+typedef int32_t unbroken_store_reply_kind;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * A server's sessions. Made by `unbroken_endpoint_new`, freed by `unbroken_endpoint_free`. The pointer is a name; it leads nowhere.
  *
  * It is driven like a session. The host names the links it accepts, and never uses a name twice. Several endpoints can share the
@@ -596,6 +810,11 @@ typedef struct unbroken_limits {
    * (server) Ended sessions remembered: 0 to 16,777,216, default 65,536.
    */
   uint32_t tombstones;
+  /**
+   * (server, with a store) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the un-ACKed messages and the
+   * application's bytes.
+   */
+  uint32_t snapshot;
 } unbroken_limits;
 
 /**
@@ -627,6 +846,11 @@ typedef struct unbroken_timing {
    * A link that should answer and does not is given up after this long: 500 ms to 5 min, default 5 s.
    */
   uint32_t dead_after_ms;
+  /**
+   * (server, with a store) How long an owner counts as alive after it last said so: 1 s to 5 min, default 6 s. It says so three times as
+   * often.
+   */
+  uint32_t lease_ms;
 } unbroken_timing;
 
 /**
@@ -761,6 +985,20 @@ typedef struct unbroken_server_config {
    * Zero.
    */
   uint16_t reserved;
+  /**
+   * An `unbroken_durability`. Default `UNBROKEN_DURABILITY_MEMORY`. With another, the host must carry out what
+   * `unbroken_endpoint_poll_store` and `unbroken_endpoint_poll_snapshot` give.
+   */
+  int32_t durability;
+  /**
+   * How many keys there are at `older_cluster_keys`: 0 to 7.
+   */
+  uint32_t older_cluster_count;
+  /**
+   * Cluster keys that are understood besides `cluster_key`, 32 bytes each, one behind the other: what was made under them is still
+   * opened. Tell all servers of the next key this way before any of them uses it as `cluster_key`.
+   */
+  const uint8_t *older_cluster_keys;
 } unbroken_server_config;
 
 /**
@@ -846,7 +1084,7 @@ typedef struct unbroken_event {
    */
   uint64_t window_us;
   /**
-   * `ESTABLISHED`, `AUTHORISE`, `REFUSED`: how many bytes `unbroken_session_event_data` or `unbroken_endpoint_event_data` has.
+   * `ESTABLISHED`, `AUTHORISE`, `REFUSED`, `RESTORED`: how many bytes `unbroken_session_event_data` or `unbroken_endpoint_event_data` has.
    */
   uint64_t data_len;
   /**
@@ -858,9 +1096,21 @@ typedef struct unbroken_event {
    */
   uint8_t truncated;
   /**
+   * `RESTORED`: 1 if the application has a state, be it of 0 bytes.
+   */
+  uint8_t has_app;
+  /**
+   * `RESTORED`: 1 if the session is bound to a user.
+   */
+  uint8_t has_user;
+  /**
+   * `RESTORED`: how many bytes `unbroken_endpoint_event_user` has, at most 1024.
+   */
+  uint16_t user_len;
+  /**
    * Zero.
    */
-  uint8_t reserved[14];
+  uint8_t reserved[10];
 } unbroken_event;
 
 /**
@@ -1029,7 +1279,177 @@ typedef struct unbroken_counters {
    * Now: ended sessions remembered.
    */
   uint64_t now_tombstones;
+  /**
+   * (with a store) Sessions taken over: from another server, or from one that was.
+   */
+  uint64_t takeovers;
+  /**
+   * (with a store) Sessions that left this process and live on.
+   */
+  uint64_t swapped_out;
+  /**
+   * (with a store) Of these, those that another server had taken already.
+   */
+  uint64_t fenced;
+  /**
+   * (with a store) Requests that the store did not carry out, or not in time.
+   */
+  uint64_t store_failures;
 } unbroken_counters;
+
+/**
+ * One request. Fields that its `op` does not mention are zero.
+ */
+typedef struct unbroken_store_request {
+  /**
+   * To be given back with the reply.
+   */
+  uint64_t id;
+  /**
+   * An `unbroken_store_op`.
+   */
+  int32_t op;
+  /**
+   * `PUT`: the kind of record that must be there, an `unbroken_record`: `NONE`, `LIVE` or `PARKED`.
+   */
+  int32_t expect;
+  /**
+   * `PUT`: the kind of record that shall be there.
+   */
+  int32_t record;
+  /**
+   * `READ`: how many messages at most.
+   */
+  uint32_t max;
+  /**
+   * Which session: the first 8 bytes of its id.
+   */
+  uint8_t key[8];
+  /**
+   * `PUT`: the token that must be there.
+   */
+  uint64_t expect_token;
+  /**
+   * `PUT`: the owner that must be there, if `expect` is `LIVE`.
+   */
+  uint8_t expect_owner[16];
+  /**
+   * `PUT`: the new record's token.
+   */
+  uint64_t token;
+  /**
+   * `PUT` of a `LIVE` record: who has it. `LEASE`, `SEND`, `RECEIVE`: whose.
+   */
+  uint8_t owner[16];
+  /**
+   * `BIND`: a digest of the user.
+   */
+  uint8_t user[32];
+  /**
+   * `PUT`, `LEASE`, `APPEND`, `BIND`: how long it counts.
+   */
+  uint64_t life_us;
+  /**
+   * `PUT`: how long an expired `PARKED` record is kept beyond.
+   */
+  uint64_t linger_us;
+  /**
+   * `READ`, `TRIM`: a place in the queue.
+   */
+  uint64_t cursor;
+  /**
+   * `PUT`, `SEND`, `APPEND`: how many bytes `unbroken_endpoint_store_data` has.
+   */
+  uint64_t data_len;
+  /**
+   * Zero.
+   */
+  uint64_t reserved[2];
+} unbroken_store_request;
+
+/**
+ * A note, or a message with its place.
+ */
+typedef struct unbroken_store_item {
+  /**
+   * `MESSAGES`: where it stands.
+   */
+  uint64_t cursor;
+  /**
+   * Its bytes.
+   */
+  const uint8_t *data;
+  /**
+   * How many.
+   */
+  size_t len;
+} unbroken_store_item;
+
+/**
+ * The outcome of a request. Fill it by `unbroken_store_reply_init`, then set `kind` and what that mentions. What the pointers lead to is copied.
+ */
+typedef struct unbroken_store_reply {
+  /**
+   * `sizeof(unbroken_store_reply)`.
+   */
+  uint32_t struct_size;
+  /**
+   * An `unbroken_store_reply_kind`.
+   */
+  int32_t kind;
+  /**
+   * `PEEKED`: an `unbroken_record`.
+   */
+  int32_t record;
+  /**
+   * `PEEKED` of a `PARKED` record: not 0 if its life is over.
+   */
+  uint8_t expired;
+  /**
+   * `PEEKED` of a `LIVE` record: not 0 if its owner's lease stands.
+   */
+  uint8_t owner_alive;
+  /**
+   * `BOUND`: not 0 if the user had another session before this one, `key`.
+   */
+  uint8_t has_key;
+  /**
+   * Zero.
+   */
+  uint8_t reserved;
+  /**
+   * `PEEKED`: the record's token.
+   */
+  uint64_t token;
+  /**
+   * `APPENDED`: where the message stands.
+   */
+  uint64_t cursor;
+  /**
+   * `PEEKED` of a `LIVE` record: who has it. `APPENDED`: the same, or zeros.
+   */
+  uint8_t owner[16];
+  /**
+   * `BOUND`: the user's session before.
+   */
+  uint8_t key[8];
+  /**
+   * `PEEKED`: the record's data.
+   */
+  const uint8_t *data;
+  /**
+   * Its length.
+   */
+  size_t len;
+  /**
+   * `NOTES`, `MESSAGES`: the first of them.
+   */
+  const struct unbroken_store_item *items;
+  /**
+   * How many there are.
+   */
+  size_t item_count;
+} unbroken_store_reply;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1099,6 +1519,21 @@ int32_t unbroken_route(const uint8_t *cluster_key,
                        const uint8_t *first,
                        size_t len,
                        uint32_t *shard);
+
+/**
+ * As `unbroken_route`, for endpoints that understand older cluster keys too: `key_count` of them at `cluster_keys`, 1 to 8, 32 bytes each, one
+ * behind the other, the one in use first.
+ *
+ * # Safety
+ * `cluster_keys` must be readable for 32 bytes times `key_count`, `first` for `len`, `shard` writable for one `uint32_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_route_among(const uint8_t *cluster_keys,
+                             uint32_t key_count,
+                             uint16_t count,
+                             const uint8_t *first,
+                             size_t len,
+                             uint32_t *shard);
 
 /**
  * Fills `limits` with the defaults. `struct_size` is `sizeof(unbroken_limits)`.
@@ -1468,6 +1903,18 @@ int32_t unbroken_endpoint_event_data(struct unbroken_endpoint *endpoint,
                                      size_t *len);
 
 /**
+ * Copies the user that belongs to the last event, `UNBROKEN_EVENT_RESTORED`, as `unbroken_endpoint_event_data` does the data.
+ *
+ * # Safety
+ * `buffer` must be writable for `capacity` bytes, `len` for a `size_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_event_user(struct unbroken_endpoint *endpoint,
+                                     uint8_t *buffer,
+                                     size_t capacity,
+                                     size_t *len);
+
+/**
  * When `unbroken_endpoint_handle_timeout` wants to be called; `UNBROKEN_EMPTY` and `UINT64_MAX` if never.
  *
  * # Safety
@@ -1543,6 +1990,24 @@ int32_t unbroken_endpoint_session_authorise(struct unbroken_endpoint *endpoint,
                                             size_t len);
 
 /**
+ * As `unbroken_endpoint_session_authorise`, with the application's state before it has taken anything: `app_len` bytes at `app`, which
+ * `UNBROKEN_EVENT_RESTORED` brings if this process ends before the first `unbroken_endpoint_save`. Matters with
+ * `UNBROKEN_DURABILITY_DURABLE`.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes, `message` for `len`, `app` for `app_len`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_authorise_with(struct unbroken_endpoint *endpoint,
+                                                 const uint8_t *id,
+                                                 int32_t accept,
+                                                 uint32_t code,
+                                                 const uint8_t *message,
+                                                 size_t len,
+                                                 const uint8_t *app,
+                                                 size_t app_len);
+
+/**
  * Answers `UNBROKEN_EVENT_RESUME_REQUEST`. If `accept` is not 0 the client may resume; else the session ends at both ends with
  * `UNBROKEN_CLOSE_REFUSED` and `code`. `UNBROKEN_EMPTY` if no resume was waiting.
  *
@@ -1589,6 +2054,77 @@ int32_t unbroken_endpoint_session_state(struct unbroken_endpoint *endpoint,
                                         int32_t *state);
 
 /**
+ * `*room` becomes 1 if a quarter of the un-ACKed limits is free, else 0. If not, or while the session is being swapped out,
+ * `UNBROKEN_EVENT_WRITABLE` comes when it is. An application that asks this before it takes a message has room for the answer.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes, `room` writable for one `int32_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_has_room(struct unbroken_endpoint *endpoint,
+                                           const uint8_t *id,
+                                           int32_t *room);
+
+/**
+ * Lends the next message from a server to session `id`, in order, or returns `UNBROKEN_EMPTY`. `*data` and `*len` are valid until the next
+ * call with this endpoint, whatever it is. It counts as taken with the next snapshot.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes; `data` writable for a pointer, `len` for a `size_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_recv_mail(struct unbroken_endpoint *endpoint,
+                                            const uint8_t *id,
+                                            const uint8_t **data,
+                                            size_t *len);
+
+/**
+ * Says whose session `id` is, by the application's own key for its users, at most 1024 bytes. The session that the user had before, here
+ * or elsewhere, ends with `UNBROKEN_CLOSE_KICKED` and the code `UNBROKEN_USER_MOVED`. `UNBROKEN_ERR_NO_STORE` without a store: nobody could
+ * remember.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes, `user` for `len`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_bind_user(struct unbroken_endpoint *endpoint,
+                                            const uint8_t *id,
+                                            const uint8_t *user,
+                                            size_t len);
+
+/**
+ * (with a store) Wants session `id` swapped out, as if its client had come to another server: see `unbroken_endpoint_poll_snapshot`.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_swap_out(struct unbroken_endpoint *endpoint,
+                                           const uint8_t *id);
+
+/**
+ * `*leaving` becomes 1 if session `id` is being swapped out, so that the application must not go on with it; else 0.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes, `leaving` writable for one `int32_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_is_leaving(struct unbroken_endpoint *endpoint,
+                                             const uint8_t *id,
+                                             int32_t *leaving);
+
+/**
+ * (`UNBROKEN_DURABILITY_DURABLE`) The application's state of session `id` has changed otherwise than by a message: it is committed like
+ * after one.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_session_commit(struct unbroken_endpoint *endpoint,
+                                         const uint8_t *id);
+
+/**
  * Counters of session `id`. `struct_size` is `sizeof(unbroken_stats)`.
  *
  * # Safety
@@ -1599,6 +2135,143 @@ int32_t unbroken_endpoint_session_stats(struct unbroken_endpoint *endpoint,
                                         const uint8_t *id,
                                         struct unbroken_stats *stats,
                                         size_t struct_size);
+
+/**
+ * The next thing for the host to ask of the store, or `UNBROKEN_EMPTY`; never anything with `UNBROKEN_DURABILITY_MEMORY`. Every request
+ * must be answered by `unbroken_endpoint_handle_store`, with `UNBROKEN_REPLY_FAILED` after a few seconds. Several may be under way at
+ * once; those about one key are to be carried out in order.
+ *
+ * # Safety
+ * `request` must be writable for one struct.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_poll_store(struct unbroken_endpoint *endpoint,
+                                     struct unbroken_store_request *request);
+
+/**
+ * Copies the data of the last request to the store; `*len` becomes its length, and the need if the buffer is too small. It stays until the
+ * next request is polled.
+ *
+ * # Safety
+ * `buffer` must be writable for `capacity` bytes, `len` for a `size_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_store_data(struct unbroken_endpoint *endpoint,
+                                     uint8_t *buffer,
+                                     size_t capacity,
+                                     size_t *len);
+
+/**
+ * The request `id` was carried out, or not. The reply to a request that is not under way is ignored. A reply that cannot be read is an
+ * error, and the request stays under way.
+ *
+ * # Safety
+ * `reply` must be as its struct says.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_handle_store(struct unbroken_endpoint *endpoint,
+                                       uint64_t id,
+                                       const struct unbroken_store_reply *reply,
+                                       uint64_t now_us);
+
+/**
+ * The endpoint's name among those that share the store: 16 random bytes, new with each endpoint. `UNBROKEN_EMPTY` and zeros without a store.
+ *
+ * # Safety
+ * `owner` must be writable for 16 bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_owner(struct unbroken_endpoint *endpoint,
+                                uint8_t *owner);
+
+/**
+ * `*up` becomes 1 if the store can be relied on at the moment, as the last sign of life was taken; else 0.
+ *
+ * # Safety
+ * `up` must be writable for one `int32_t`.
+ */
+UNBROKEN_API int32_t unbroken_endpoint_store_is_up(struct unbroken_endpoint *endpoint, int32_t *up);
+
+/**
+ * `*owes` becomes 1 if the store is still to be told something, or has not said what became of it; else 0. Who leaves waits for that after
+ * the last session has gone.
+ *
+ * # Safety
+ * `owes` must be writable for one `int32_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_owes_store(struct unbroken_endpoint *endpoint,
+                                     int32_t *owes);
+
+/**
+ * What to put into the mailbox of a session's owner after a message was appended to the session's queue, so that the owner looks there: any
+ * process may do both. `key` is the first 8 bytes of the session's id. Copies at most 512 bytes to `buffer`; `*len` becomes their number, and the
+ * need if it is too small.
+ *
+ * # Safety
+ * `key` must be readable for 8 bytes, `buffer` writable for `capacity`, `len` for a `size_t`.
+ */
+UNBROKEN_API
+int32_t unbroken_mail_note(const uint8_t *key,
+                           uint8_t *buffer,
+                           size_t capacity,
+                           size_t *len);
+
+/**
+ * A session whose application state is wanted now, to be swapped out or to be committed, or `UNBROKEN_EMPTY`: `session` becomes its id. Answer at once by
+ * `unbroken_endpoint_save`, with the state as it is after all messages that the application has taken. Nothing is named before all
+ * events were polled: what they tell is part of that state.
+ *
+ * # Safety
+ * `session` must be writable for 16 bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_poll_snapshot(struct unbroken_endpoint *endpoint,
+                                        uint8_t *session);
+
+/**
+ * The application's state of session `id`, that `unbroken_endpoint_poll_snapshot` named: `len` bytes at `app`; if `has_app` is 0 it has none.
+ * `UNBROKEN_EMPTY` if nobody wants it now. `UNBROKEN_ERR_SNAPSHOT` if the snapshot would be too large: a session that was to be
+ * swapped out stays here, with `UNBROKEN_EVENT_SWAP_OUT_FAILED`.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes, `app` for `len`.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_save(struct unbroken_endpoint *endpoint,
+                               const uint8_t *id,
+                               int32_t has_app,
+                               const uint8_t *app,
+                               size_t len);
+
+/**
+ * Swaps all sessions out, to leave: from now on nobody is let in here, and `unbroken_endpoint_poll_snapshot` names session after session. It
+ * is done when the counter `now_sessions` is 0 and `unbroken_endpoint_owes_store` says 0. Sessions that the store does not take go on, with
+ * `UNBROKEN_EVENT_SWAP_OUT_FAILED`; call this again to try them again, or `unbroken_endpoint_stay`. Does nothing without a store.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_retire(struct unbroken_endpoint *endpoint);
+
+/**
+ * As a first step of leaving: from now on nobody is let in here; the sessions that are here go on, and may be taken over by others. Does nothing
+ * without a store.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_turn_away(struct unbroken_endpoint *endpoint);
+
+/**
+ * Takes `unbroken_endpoint_retire` and `unbroken_endpoint_turn_away` back: clients are let in again. What has left has left.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_stay(struct unbroken_endpoint *endpoint);
+
+/**
+ * Fills `reply` with zeros; `kind` must then be set. `struct_size` is `sizeof(unbroken_store_reply)`.
+ *
+ * # Safety
+ * `reply` must be writable for `struct_size` bytes.
+ */
+UNBROKEN_API int32_t unbroken_store_reply_init(struct unbroken_store_reply *reply, size_t struct_size);
 
 /**
  * Joins a session and an endpoint. Both stay the caller's; free the loopback first or last, as it comes. An endpoint takes part in one

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::ops::RangeInclusive;
@@ -9,6 +10,7 @@ use core::time::Duration;
 
 use crate::crypto::keys::{ClusterKey, PublicKey, ServerKey};
 use crate::error::ConfigError;
+use crate::session::conversation::Settings;
 
 /// The versions of the protocol this crate speaks.
 pub const VERSION: u8 = 1;
@@ -39,8 +41,11 @@ pub struct Limits {
     pub detached: Duration,
     /// (server) How long an ended session is remembered, to answer a late client: 0 to 24 h, default 30 s. Costs about 64 bytes.
     pub tombstone: Duration,
-    /// (server) Ended sessions remembered: 0 to 16,777,216, default 65,536.
+    /// (server) Ended sessions remembered: 0 to 16,777,216, default 65,536. So many at most wait, too, for a store that was away to be told of their end; the record of
+    /// one that did not fit stays there until it expires.
     pub tombstones: u32,
+    /// (server) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the un-ACKed messages and the application's bytes.
+    pub snapshot: u32,
 }
 
 impl Default for Limits {
@@ -58,6 +63,7 @@ impl Default for Limits {
             detached: Duration::from_secs(30),
             tombstone: Duration::from_secs(30),
             tombstones: 65_536,
+            snapshot: 2 << 20,
         }
     }
 }
@@ -75,14 +81,16 @@ impl Limits {
         number("limits.sessions", self.sessions, 1..=1 << 24)?;
         span("limits.detached", self.detached, 1000, 86_400_000)?;
         span("limits.tombstone", self.tombstone, 0, 86_400_000)?;
-        number("limits.tombstones", self.tombstones, 0..=1 << 24)
+        number("limits.tombstones", self.tombstones, 0..=1 << 24)?;
+        number("limits.snapshot", self.snapshot, 64 << 10..=64 << 20)
     }
 }
 
 /// When ACKs leave and when silence counts.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// An ACK leaves after this many delivered messages: 1 to 4,096, default 32 (U-46).
+    /// An ACK leaves after this many delivered messages: 1 to 4,096, default 32 (U-46); but not sooner than an eighth of `ack_delay` after the one
+    /// before, unless a quarter of the window was delivered meanwhile.
     pub ack_messages: u32,
     /// ... or this much delivered payload, in bytes: 1 to 1 MiB, default 64 KiB.
     pub ack_bytes: u32,
@@ -94,6 +102,9 @@ pub struct Timing {
     /// A link that should answer and does not is given up after this long, whatever its round trip: 500 ms to 5 min,
     /// default 5 s. A client has opened another one long before.
     pub dead_after: Duration,
+    /// (server, with a store) After so long without a word, by the store's clock, a server counts as dead: 1 s to 5 min, default 6 s. It says that it
+    /// lives three times as often.
+    pub lease: Duration,
 }
 
 impl Default for Timing {
@@ -104,6 +115,7 @@ impl Default for Timing {
             ack_delay: Duration::from_millis(20),
             idle_probe: Duration::from_secs(25),
             dead_after: Duration::from_secs(5),
+            lease: Duration::from_secs(6),
         }
     }
 }
@@ -114,7 +126,8 @@ impl Timing {
         number("timing.ack_bytes", self.ack_bytes, 1..=1 << 20)?;
         span("timing.ack_delay", self.ack_delay, 0, 500)?;
         span("timing.idle_probe", self.idle_probe, 1000, 3_600_000)?;
-        span("timing.dead_after", self.dead_after, 500, 300_000)
+        span("timing.dead_after", self.dead_after, 500, 300_000)?;
+        span("timing.lease", self.lease, 1000, 300_000)
     }
 }
 
@@ -154,8 +167,8 @@ pub struct ClientConfig {
     pub(crate) realm: Bytes,
     pub(crate) credential: Bytes,
     pub(crate) versions: RangeInclusive<u8>,
-    pub(crate) limits: Limits,
-    pub(crate) timing: Timing,
+    /// One for all sessions.
+    pub(crate) settings: Arc<Settings>,
     pub(crate) backoff: Backoff,
 }
 
@@ -167,15 +180,14 @@ impl ClientConfig {
             realm: Bytes::new(),
             credential: Bytes::new(),
             versions: VERSION..=VERSION,
-            limits: Limits::default(),
-            timing: Timing::default(),
+            settings: Arc::default(),
             backoff: Backoff::default(),
         })
     }
 
     /// The bounds in force.
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.settings.limits
     }
 }
 
@@ -204,13 +216,13 @@ impl ClientConfigBuilder {
 
     /// Bounds on memory and work.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.0.limits = limits;
+        Arc::make_mut(&mut self.0.settings).limits = limits;
         self
     }
 
     /// ACK and silence timing.
     pub fn timing(mut self, timing: Timing) -> Self {
-        self.0.timing = timing;
+        Arc::make_mut(&mut self.0.settings).timing = timing;
         self
     }
 
@@ -237,8 +249,8 @@ impl ClientConfigBuilder {
         length("realm", config.realm.len(), 255)?;
         length("credential", config.credential.len(), 8192)?;
         versions(&config.versions)?;
-        config.limits.check()?;
-        config.timing.check()?;
+        config.settings.limits.check()?;
+        config.settings.timing.check()?;
         config.backoff.check()?;
         Ok(config)
     }
@@ -248,7 +260,7 @@ impl ClientConfigBuilder {
 #[derive(Clone)]
 pub struct ServerConfig {
     pub(crate) keys: Vec<ServerKey>,
-    pub(crate) cluster: ClusterKey,
+    pub(crate) clusters: Vec<ClusterKey>,
     pub(crate) realm: Bytes,
     pub(crate) address: String,
     pub(crate) versions: RangeInclusive<u8>,
@@ -257,6 +269,20 @@ pub struct ServerConfig {
     pub(crate) authorise_all: bool,
     pub(crate) ask_on_resume: bool,
     pub(crate) shard: Shard,
+    pub(crate) durability: Durability,
+}
+
+/// What becomes of sessions when their server process ends; `docs/TAKEOVER.md` has the whole story.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Durability {
+    /// They end with it. No store is needed.
+    #[default]
+    Memory,
+    /// A planned end loses nothing: sessions are swapped out to the store, and go on elsewhere. A crash ends them, and the clients are told so.
+    SwapOut,
+    /// Nothing is lost, whatever happens to the process: no ACK, no message and no answer to a resume leaves it before the store holds a snapshot
+    /// that covers it. Costs a store write for each round of messages, and its time.
+    Durable,
 }
 
 /// Which part of the sessions an [`Endpoint`](crate::Endpoint) has, when several share the work: one per worker thread.
@@ -274,7 +300,7 @@ impl ServerConfig {
     pub fn builder(key: ServerKey, cluster: ClusterKey) -> ServerConfigBuilder {
         ServerConfigBuilder(ServerConfig {
             keys: alloc::vec![key],
-            cluster,
+            clusters: alloc::vec![cluster],
             realm: Bytes::new(),
             address: String::new(),
             versions: VERSION..=VERSION,
@@ -283,6 +309,7 @@ impl ServerConfig {
             authorise_all: false,
             ask_on_resume: false,
             shard: Shard { index: 0, count: 1 },
+            durability: Durability::default(),
         })
     }
 
@@ -291,9 +318,14 @@ impl ServerConfig {
         &self.limits
     }
 
-    /// The secret that the servers share, for a [`Router`](crate::Router).
-    pub fn cluster(&self) -> &ClusterKey {
-        &self.cluster
+    /// The secrets that the servers share, for a [`Router`](crate::Router): the one in use first.
+    pub fn clusters(&self) -> &[ClusterKey] {
+        &self.clusters
+    }
+
+    /// What becomes of sessions when the process ends.
+    pub fn durability(&self) -> Durability {
+        self.durability
     }
 
     /// The same configuration with [`ServerConfigBuilder::ask_on_resume`] set anew: for a host that has a hook for it.
@@ -366,6 +398,19 @@ impl ServerConfigBuilder {
         self
     }
 
+    /// One more cluster key to understand: handles and snapshots made under it are still opened, new ones are made under the first. At most 8.
+    /// Tell all servers of the next key before any of them uses it first.
+    pub fn also_cluster(mut self, cluster: ClusterKey) -> Self {
+        self.0.clusters.push(cluster);
+        self
+    }
+
+    /// What becomes of sessions when the process ends. Default: [`Durability::Memory`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.0.durability = durability;
+        self
+    }
+
     /// For tests of version negotiation only.
     #[doc(hidden)]
     pub fn versions(mut self, versions: RangeInclusive<u8>) -> Self {
@@ -380,6 +425,18 @@ impl ServerConfigBuilder {
     pub fn build(self) -> Result<ServerConfig, ConfigError> {
         let config = self.0;
         length("keys", config.keys.len(), 8)?;
+        length("clusters", config.clusters.len(), 8)?;
+        let least = config.limits.unacked_bytes.saturating_add(64 << 10);
+        if config.durability != Durability::Memory && config.limits.snapshot < least {
+            let problem = format!(
+                "{} cannot hold limits.unacked_bytes; choose at least {least}",
+                config.limits.snapshot
+            );
+            return Err(ConfigError {
+                field: "limits.snapshot",
+                problem,
+            });
+        }
         length("realm", config.realm.len(), 255)?;
         length("address", config.address.len(), 255)?;
         versions(&config.versions)?;

@@ -118,6 +118,37 @@ impl fmt::Debug for SendError {
 
 impl core::error::Error for SendError {}
 
+/// Why [`Endpoint::save`](crate::Endpoint::save) took nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SaveError {
+    /// Nobody wants this session's state now, or it is not here.
+    Unwanted,
+    /// The snapshot would be larger than `Limits::snapshot`. Nothing of the session leaves before it is smaller: with
+    /// [`Durability::Durable`](crate::Durability::Durable) no message, and it cannot be swapped out.
+    TooLarge {
+        /// About how large it would be, in bytes.
+        size: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+impl fmt::Display for SaveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SaveError::Unwanted => {
+                f.write_str("nobody wants this session's state now: call save() for what poll_snapshot() names")
+            }
+            SaveError::TooLarge { size, max } => write!(
+                f,
+                "the snapshot would have {size} bytes, over the limit of {max}: give fewer bytes or raise Limits::snapshot"
+            ),
+        }
+    }
+}
+
+impl core::error::Error for SaveError {}
+
 /// Why a session ended.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum CloseReason {

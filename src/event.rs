@@ -115,6 +115,27 @@ pub enum State {
     Closed = 7,
 }
 
+/// What carries a session, for a host that has a second network to offer: it is of use while the link is [`LinkHealth::Suspect`] or
+/// [`LinkHealth::Lost`], and no handover for another reason needs it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum LinkHealth {
+    /// No link is wanted: the session does not stand yet, is suspended, has given up, or ends.
+    #[default]
+    Idle,
+    /// A link carries the session.
+    Sound {
+        /// The network it was opened on; `None` if that was the system's choice.
+        network: Option<NetworkId>,
+    },
+    /// It owes an answer for too long.
+    Suspect {
+        /// As in `Sound`.
+        network: Option<NetworkId>,
+    },
+    /// There is none.
+    Lost,
+}
+
 /// Why a handover began.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
@@ -201,6 +222,21 @@ pub enum Event {
         /// The time over which clients spread.
         window: Duration,
     },
+    /// (server, with a store) The session came from another process, or from this one before it was restarted: the first event of it here. Its client
+    /// was let in there, so [`Event::Established`] does not come again.
+    Restored {
+        /// The application's state, as it was given with the last snapshot; `None` if none was.
+        app: Option<Bytes>,
+        /// The user that it is bound to.
+        user: Option<Bytes>,
+    },
+    /// (server, with a store) The session has left this process: the store has it, or another process. The last event of it here;
+    /// [`Event::Closed`] does not come.
+    SwappedOut,
+    /// (server, with a store) The store did not take the session that was to be swapped out. It goes on here.
+    SwapOutFailed,
+    /// (server, with a store) Messages from servers wait in `recv_mail`. Comes once until that returned `None`.
+    Mail,
     /// The session ended.
     Closed(CloseReason),
 }

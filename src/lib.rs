@@ -94,17 +94,21 @@ mod error;
 mod event;
 #[doc(hidden)]
 pub mod session;
+#[doc(hidden)]
+pub mod snapshot;
+pub mod store;
 mod time;
 #[doc(hidden)]
 pub mod wire;
 
-pub use config::{Backoff, ClientConfig, Limits, ServerConfig, Shard, Timing};
+pub use config::{Backoff, ClientConfig, Durability, Limits, ServerConfig, Shard, Timing};
 pub use crypto::{ClusterKey, PublicKey, Seed, ServerKey, ZeroKey};
-pub use endpoint::{Counters, Endpoint, Route, Router, SessionMut};
-pub use error::{CloseReason, ConfigError, FailReason, Refusal, SendError};
+pub use endpoint::{Counters, Endpoint, NoStore, Route, Router, SessionMut, USER_MOVED, mail_note};
+pub use error::{CloseReason, ConfigError, FailReason, Refusal, SaveError, SendError};
 pub use event::{
-    Event, HandoverCause, HandoverEnd, LinkId, Message, MessageId, NetworkEvent, NetworkId, Output, SessionId, State,
-    Target,
+    Event, HandoverCause, HandoverEnd, LinkHealth, LinkId, Message, MessageId, NetworkEvent, NetworkId, Output,
+    SessionId, State, Target,
 };
-pub use session::{Credential, MIN_BUFFER, Session, Stats, Verdict};
+pub use session::{Batch, Credential, MIN_BUFFER, Session, Stats, Verdict};
+pub use store::{Cursor, Expect, Owner, Peeked, Record, RequestId, StoreKey, StoreOp, StoreReply, StoreRequest};
 pub use time::Instant;

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use super::backend::{Active, Backend};
-use super::prf::{self, Secret};
+use super::prf::{self, Prf, Secret};
 use super::schedule::Key;
 
 /// The static key pair of a server. Clones share one copy of the secret, which is wiped with the last of them.
@@ -82,6 +82,11 @@ impl ClusterKey {
     /// never enters a cipher, so what one purpose does with its key cannot weaken another.
     pub fn derive(&self, label: &[u8]) -> Key {
         Key::new(prf::expand(&self.0, label))
+    }
+
+    /// A digest that only the cluster can make, for one purpose.
+    pub fn digest(&self, label: &[u8], bytes: &[u8]) -> [u8; 32] {
+        *Prf::new(self.derive(label).as_bytes()).mac(&[bytes])
     }
 }
 

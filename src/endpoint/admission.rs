@@ -200,6 +200,17 @@ impl Queue {
         self.order.front().filter(|(at, _)| *at <= since).map(|(_, link)| *link)
     }
 
+    /// The oldest that has not shown a whole flight; else the oldest of all.
+    pub fn least_promising(&mut self) -> Option<LinkId> {
+        self.trim();
+        let waits = |link: &LinkId| {
+            let pending = self.by_link.get(link);
+            pending.is_some_and(|pending| matches!(pending.stage, Stage::Prelude | Stage::Body { .. }))
+        };
+        let mut links = self.order.iter().map(|(_, link)| *link);
+        links.find(waits).or_else(|| self.order.front().map(|(_, link)| *link))
+    }
+
     /// When the oldest came.
     pub fn first(&self) -> Option<Instant> {
         self.order.front().map(|(at, _)| *at)

@@ -47,6 +47,7 @@ pub fn accept(
         detached_ms: u32::try_from(config.limits.detached.as_millis()).unwrap_or(u32::MAX),
         address: &config.address,
         send_base: talk.outbox.acked(),
+        send_end: talk.outbox.next(),
     };
     answer(rng, prelude, responder, &Accept::Ok(ok))
 }

@@ -43,4 +43,12 @@ pub struct Counters {
     pub sent_messages: u64,
     /// Reliable messages handed to applications.
     pub received_messages: u64,
+    /// (with a store) Sessions taken over: from another server, or from one that was.
+    pub takeovers: u64,
+    /// (with a store) Sessions that left this process and live on.
+    pub swapped_out: u64,
+    /// (with a store) Of these, those that another server had taken already.
+    pub fenced: u64,
+    /// (with a store) Requests that the store did not carry out, or not in time.
+    pub store_failures: u64,
 }

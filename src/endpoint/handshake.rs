@@ -9,9 +9,12 @@ use alloc::vec::Vec;
 
 use super::admission::{Stage, Step, refuse};
 use super::answer::{accept, answer, new_link};
+use super::cluster::Standing;
+use super::keep::Kept;
 use super::ratchet::Ratchet;
 use super::router::shard_of;
 use super::served::{Held, Served};
+use super::takeover::RETRY_LATER;
 use super::{Endpoint, Locator};
 use crate::config::ServerConfig;
 use crate::crypto::ServerKey;
@@ -29,7 +32,7 @@ use crate::wire::frame::CloseKind;
 use crate::wire::prelude::{self, FlightKind, Prelude};
 
 /// What a REFUSE advises, in milliseconds.
-const RETRY_BUSY: u32 = 1000;
+pub(super) const RETRY_BUSY: u32 = 1000;
 const RETRY_SOON: u32 = 0;
 /// The owner token while sessions never leave the process.
 const TOKEN: u64 = 1;
@@ -73,26 +76,18 @@ impl Endpoint {
         let Some(held) = self.sessions.get_mut(&locator).and_then(|served| served.held.take()) else {
             return;
         };
-        let Held {
-            link,
-            responder,
-            payload,
-            under,
-            attempt,
-            ..
-        } = *held;
-        let Some(pending) = self.pending.by_link.get_mut(&link) else {
+        let Some(pending) = self.pending.by_link.get_mut(&held.link) else {
             return;
         };
         let ahead = core::mem::take(&mut pending.input);
         let Some(prelude) = pending.prelude() else {
-            return self.reject(link);
+            return self.reject(held.link);
         };
         match answer {
-            Ok(()) => self.resume(locator, link, prelude, responder, &payload, under, attempt, &ahead),
+            Ok(()) => self.resume(locator, prelude, *held, &ahead),
             Err(code) => {
                 self.counters.vetoes += 1;
-                self.farewell_lost(link, prelude, responder, LostStatus::Refused { code });
+                self.farewell_lost(held.link, prelude, held.responder, LostStatus::Refused { code });
                 if let Some(served) = self.sessions.get_mut(&locator) {
                     served.talk.finish(CloseReason::Refused { code });
                 }
@@ -100,7 +95,7 @@ impl Endpoint {
         }
     }
 
-    fn refuse(&mut self, link: LinkId, version: u8, key_id: [u8; 4], code: RefuseCode, retry_ms: u32) {
+    pub(super) fn refuse(&mut self, link: LinkId, version: u8, key_id: [u8; 4], code: RefuseCode, retry_ms: u32) {
         let version = if self.config.versions.contains(&version) {
             version
         } else {
@@ -126,7 +121,18 @@ impl Endpoint {
             self.reject(link);
             return false;
         };
-        let found = self.handles.open(&header.handle).and_then(|(locator, generation)| {
+        let opened = self.handles.open(&header.handle);
+        if self.turns_away() {
+            self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Draining, RETRY_SOON);
+            return false;
+        }
+        if self.may_be_elsewhere()
+            && opened.is_some_and(|(locator, generation)| self.is_elsewhere(&locator, generation))
+        {
+            // The store is asked when the flight is whole.
+            return true;
+        }
+        let found = opened.and_then(|(locator, generation)| {
             let served = self.sessions.get(&locator)?;
             let resumption = served.ratchet.find(generation)?;
             (served.talk.state != State::Closed).then_some((served, resumption))
@@ -158,6 +164,13 @@ impl Endpoint {
         let Some(key) = self.config.keys.iter().find(|key| key.id() == prelude.key_id).cloned() else {
             return self.reject(link);
         };
+        if self.may_be_elsewhere()
+            && matches!(prelude.kind, FlightKind::Resume | FlightKind::Query)
+            && let Some(name) = self.name_in(&flight)
+            && self.is_elsewhere(&name.0, name.1)
+        {
+            return self.look_elsewhere(link, prelude, flight, name, ahead);
+        }
         match prelude.kind {
             FlightKind::Hello => self.hello(link, prelude, &key, &flight, ahead),
             FlightKind::Query => self.query(link, prelude, &key, &flight),
@@ -168,9 +181,24 @@ impl Endpoint {
 
     fn hello(&mut self, link: LinkId, prelude: Prelude, key: &ServerKey, flight: &[u8], ahead: &[u8]) {
         let limits = &self.config.limits;
-        if self.unconfirmed >= limits.pending_handshakes as usize || self.sessions.len() >= limits.sessions as usize {
+        if self.turns_away() {
+            return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Draining, RETRY_SOON);
+        }
+        let standing = self
+            .cluster
+            .as_ref()
+            .map_or(Standing::Alive, |cluster| cluster.standing);
+        if standing != Standing::Alive
+            || self.unconfirmed >= limits.pending_handshakes as usize
+            || self.sessions.len() >= limits.sessions as usize
+        {
             self.counters.refused_busy += 1;
-            return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Busy, RETRY_BUSY);
+            let wait = if standing == Standing::Unheard {
+                RETRY_LATER
+            } else {
+                RETRY_BUSY
+            };
+            return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Busy, wait);
         }
         let (header, message1) = flight.split_at(prelude::LEN);
         let mut payload = Vec::new();
@@ -219,14 +247,24 @@ impl Endpoint {
                 delivered: 0,
             },
         );
-        let served = Served::new(id, talk, Ratchet::new(split.resumption), TOKEN, self.now);
+        let mut served = Served::new(id, talk, Ratchet::new(split.resumption), TOKEN, self.now);
+        if let Some(cluster) = &self.cluster {
+            served = served.with_store(Kept::new(), cluster.durable);
+        }
         self.sessions.insert(locator, Box::new(served));
         self.unconfirmed += 1;
         self.counters.hellos += 1;
         self.attach(link, locator, ahead);
     }
 
-    fn verify_resume(&mut self, link: LinkId, prelude: Prelude, key: &ServerKey, flight: &[u8], ahead: &[u8]) {
+    pub(super) fn verify_resume(
+        &mut self,
+        link: LinkId,
+        prelude: Prelude,
+        key: &ServerKey,
+        flight: &[u8],
+        ahead: &[u8],
+    ) {
         let Some((locator, under, attempt)) = self.name_in(flight) else {
             return self.reject(link);
         };
@@ -234,7 +272,8 @@ impl Endpoint {
             return self.reject(link);
         };
         let Some(resumption) = served.ratchet.find(under) else {
-            return self.reject(link);
+            self.counters.resumes_unknown += 1;
+            return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::NotHere, RETRY_SOON);
         };
         // Another flight may have been accepted while this one was still coming in.
         if attempt <= served.highest_attempt() || served.talk.state == State::Closed {
@@ -256,28 +295,47 @@ impl Endpoint {
             self.counters.resumes_forged += 1;
             return self.reject(link);
         };
-        let resume = match Resume::parse(&payload) {
-            Ok(resume) if !is_downgrade(&self.config, prelude.version, &resume.versions) => resume,
+        match Resume::parse(&payload) {
+            Ok(resume) if !is_downgrade(&self.config, prelude.version, &resume.versions) => {}
             _ => return self.reject(link),
-        };
-        if !served.is_consistent(&resume) {
-            self.counters.rollbacks += 1;
-            served.talk.finish(CloseReason::RolledBack);
-            self.farewell_lost(link, prelude, responder, LostStatus::RolledBack);
-            return self.touch(locator);
         }
-        if !self.config.ask_on_resume || !served.talk.auth.accepted() {
-            return self.resume(locator, link, prelude, responder, &payload, under, attempt, ahead);
-        }
-        let until = self.now + self.config.limits.handshake;
-        let older = served.held.replace(Box::new(Held {
+        let held = Held {
             link,
             responder,
             payload,
             under,
             attempt,
-            until,
-        }));
+            until: self.now,
+        };
+        self.consider(locator, prelude, held, ahead);
+    }
+
+    /// A verified flight for a session that is here: the counters are right, and the application may have a word.
+    pub(super) fn consider(&mut self, locator: Locator, prelude: Prelude, held: Held, ahead: &[u8]) {
+        let link = held.link;
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return self.reject(link);
+        };
+        if served.is_leaving() {
+            return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Later, RETRY_LATER);
+        }
+        let Ok(resume) = Resume::parse(&held.payload) else {
+            return self.reject(link);
+        };
+        if !served.is_consistent(&resume) && self.cluster.is_some() {
+            return self.doubt(locator, prelude, held, ahead);
+        }
+        if !served.is_consistent(&resume) {
+            self.counters.rollbacks += 1;
+            served.talk.finish(CloseReason::RolledBack);
+            self.farewell_lost(link, prelude, held.responder, LostStatus::RolledBack);
+            return self.touch(locator);
+        }
+        if !self.config.ask_on_resume || !served.talk.auth.accepted() {
+            return self.resume(locator, prelude, held, ahead);
+        }
+        let until = self.now + self.config.limits.handshake;
+        let older = served.held.replace(Box::new(Held { until, ..held }));
         served.talk.events.push_back(Event::ResumeRequest);
         if let Some(older) = older {
             self.reject(older.link);
@@ -289,24 +347,21 @@ impl Endpoint {
     }
 
     /// Carries the session on: everything has been checked.
-    #[allow(clippy::too_many_arguments)]
-    fn resume(
-        &mut self,
-        locator: Locator,
-        link: LinkId,
-        prelude: Prelude,
-        responder: Responder,
-        payload: &[u8],
-        under: u32,
-        attempt: u32,
-        ahead: &[u8],
-    ) {
+    pub(super) fn resume(&mut self, locator: Locator, prelude: Prelude, held: Held, ahead: &[u8]) {
+        let Held {
+            link,
+            responder,
+            payload,
+            under,
+            attempt,
+            ..
+        } = held;
         let Some(served) = self.sessions.get_mut(&locator) else {
             return self.reject(link);
         };
         let talk = &mut served.talk;
         talk.tick(self.now);
-        let Ok(resume) = Resume::parse(payload) else {
+        let Ok(resume) = Resume::parse(&payload) else {
             return self.reject(link);
         };
         // The application may have thought for a while: what was possible then must be so now.
@@ -335,7 +390,8 @@ impl Endpoint {
         };
         talk.begin_handover(HandoverCause::PeerMoved, None);
         talk.step(Input::LinkUp);
-        let new = new_link(link, attempt, &split, answer, self.now);
+        let mut new = new_link(link, attempt, &split, answer, self.now);
+        new.uncommitted = talk.gate.is_some() && served.kept.as_ref().is_some_and(|kept| kept.is_stored());
         // Unconfirmed links of earlier attempts: the client has left them (U-18).
         while let Some(index) = talk
             .links
@@ -357,7 +413,17 @@ impl Endpoint {
         self.attach(link, locator, ahead);
     }
 
-    fn query(&mut self, link: LinkId, prelude: Prelude, key: &ServerKey, flight: &[u8]) {
+    pub(super) fn query(&mut self, link: LinkId, prelude: Prelude, key: &ServerKey, flight: &[u8]) {
+        self.tombstones.sweep(self.now);
+        let status = match self.name_in(flight) {
+            None => LostStatus::Unknown,
+            Some((locator, generation, _)) => self.look_up(&locator, generation),
+        };
+        self.tell(link, prelude, key, flight, status);
+    }
+
+    /// Answers a QUERY.
+    pub(super) fn tell(&mut self, link: LinkId, prelude: Prelude, key: &ServerKey, flight: &[u8], status: LostStatus) {
         let Some((header, message1)) = flight.split_at_checked(MAC1_OFFSET) else {
             return self.reject(link);
         };
@@ -369,11 +435,6 @@ impl Endpoint {
             Ok(hello) if !is_downgrade(&self.config, prelude.version, &hello.versions) => {}
             _ => return self.reject(link),
         }
-        self.tombstones.sweep(self.now);
-        let status = match self.name_in(flight) {
-            None => LostStatus::Unknown,
-            Some((locator, generation, _)) => self.look_up(&locator, generation),
-        };
         self.counters.queries += 1;
         self.farewell_lost(link, prelude, responder, status);
     }
@@ -386,19 +447,7 @@ impl Endpoint {
         else {
             return self.tombstones.find(locator).unwrap_or(LostStatus::Unknown);
         };
-        if served.ratchet.find(generation).is_some() {
-            LostStatus::Alive
-        } else if served.ratchet.has_left(generation) {
-            // Somebody else holds the successor of these secrets, and has used it.
-            LostStatus::Closed {
-                kind: CloseKind::Superseded,
-                code: 0,
-                send_end: served.talk.outbox.next(),
-            }
-        } else {
-            // Only a server of this cluster can have made this handle, so this one has lost state.
-            LostStatus::RolledBack
-        }
+        served.ratchet.standing(generation, served.talk.outbox.next())
     }
 
     /// Makes the connection a link of the session, and hears what came behind the flight.
@@ -414,7 +463,7 @@ impl Endpoint {
         }
     }
 
-    fn farewell_lost(&mut self, link: LinkId, prelude: Prelude, responder: Responder, status: LostStatus) {
+    pub(super) fn farewell_lost(&mut self, link: LinkId, prelude: Prelude, responder: Responder, status: LostStatus) {
         match answer(&mut self.rng, prelude, responder, &Accept::Lost(status)) {
             Some((words, _)) => self.say_farewell(link, words),
             None => self.reject(link),
@@ -448,7 +497,7 @@ impl Endpoint {
 }
 
 /// A client that could speak a higher version with us than the one it uses was lied to by a REFUSE (U-9).
-fn is_downgrade(config: &ServerConfig, used: u8, offered: &Versions) -> bool {
+pub(super) fn is_downgrade(config: &ServerConfig, used: u8, offered: &Versions) -> bool {
     let best = offered.max.min(*config.versions.end());
     used < best || used < offered.min || used > offered.max
 }

@@ -7,29 +7,50 @@
 //! | `pending` | connections that never become links |
 //! | `served` | one session: conversation, ratchet, detached life |
 //! | `ratchet` | two generations of secrets, and attempts |
+//! | `touch` | what is noted of a session after each change: events, output, timer, end |
 //! | `deadlines` | whose timer is next |
+//! | `locators` | how a session is found |
 //! | `tombstones` | what is remembered of ended sessions |
+//! | `cluster` | the store's requests and replies, the lease |
+//! | `keep`, `doubt`, `leave` | how a session stands with the store: created, committed; what became of a write; swapped out, buried |
+//! | `takeover`, `inquest` | a client comes with a session that is elsewhere; what is said of those that are lost |
+//! | `notes`, `mail`, `users` | what endpoints tell each other, messages from servers, one session a user |
 //! | `router` | which endpoint a connection belongs to |
 //! | `session_mut` | the application's hold on one session |
+//! | `messages` | single messages without such a hold |
 
 mod admission;
 mod answer;
+mod cluster;
 mod counters;
 mod deadlines;
+mod doubt;
 mod handshake;
+mod inquest;
+mod keep;
+mod leave;
+mod locators;
+mod mail;
+mod messages;
+mod notes;
 mod pending;
 mod ratchet;
 mod router;
 mod served;
 mod session_mut;
+mod takeover;
 mod tombstones;
+mod touch;
+mod users;
 
 #[cfg(test)]
 mod tests;
 
 pub use counters::Counters;
+pub use notes::mail_note;
 pub use router::{Route, Router};
 pub use session_mut::SessionMut;
+pub use users::{NoStore, USER_MOVED};
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -40,12 +61,13 @@ use core::time::Duration;
 use hashbrown::HashMap;
 
 use self::admission::Queue;
+use self::cluster::Cluster;
 use self::deadlines::Deadlines;
-use self::served::Served;
+use self::locators::Sessions;
 use self::tombstones::Tombstones;
-use crate::config::ServerConfig;
+use crate::config::{Durability, ServerConfig};
 use crate::crypto::{HandleCipher, PublicKey, Rng, Seed};
-use crate::error::{CloseReason, ConfigError};
+use crate::error::ConfigError;
 use crate::event::{Event, HandoverCause, LinkId, Output, SessionId};
 use crate::session::conversation::Settings;
 use crate::session::receive::RARE_FRAMES;
@@ -70,18 +92,22 @@ pub struct Endpoint {
     handles: HandleCipher,
     rng: Rng,
     now: Instant,
-    sessions: HashMap<Locator, Box<Served>>,
+    sessions: Sessions,
     links: HashMap<LinkId, Locator>,
     pending: Queue,
     /// Sessions whose client has not proved its keys yet.
     unconfirmed: usize,
     detached: usize,
+    /// Sessions that are over and gone but for what their applications have not read yet.
+    unread: usize,
     tombstones: Tombstones,
     deadlines: Deadlines,
     ready: VecDeque<Ready>,
     events: VecDeque<(SessionId, Event)>,
     outputs: VecDeque<Output>,
     counters: Counters,
+    /// With a store.
+    cluster: Option<Box<Cluster>>,
 }
 
 /// Who has bytes to send.
@@ -94,19 +120,23 @@ enum Ready {
 impl Endpoint {
     /// An endpoint without sessions. `seed` must be fresh from the system's random source.
     pub fn new(config: Arc<ServerConfig>, seed: Seed, now: Instant) -> Self {
+        let mut rng = Rng::new(&seed);
         Endpoint {
+            cluster: Cluster::new(&config, &mut rng, now),
             settings: Arc::new(Settings {
                 limits: config.limits.clone(),
                 timing: config.timing.clone(),
+                store_first: config.durability != Durability::Memory,
             }),
-            handles: HandleCipher::new(&config.cluster),
-            rng: Rng::new(&seed),
+            handles: HandleCipher::new(&config.clusters[0]).also_opening(&config.clusters[1..]),
+            rng,
             now,
-            sessions: HashMap::new(),
+            sessions: Sessions::default(),
             links: HashMap::new(),
             pending: Queue::default(),
             unconfirmed: 0,
             detached: 0,
+            unread: 0,
             tombstones: Tombstones::new(config.limits.tombstones),
             deadlines: Deadlines::default(),
             ready: VecDeque::new(),
@@ -124,7 +154,7 @@ impl Endpoint {
         self.tick(now);
         self.counters.links_accepted += 1;
         if self.pending.by_link.len() >= self.config.limits.pending_handshakes as usize
-            && let Some(oldest) = self.pending.oldest(self.now)
+            && let Some(oldest) = self.pending.least_promising()
         {
             self.counters.refused_busy += 1;
             self.reject(oldest);
@@ -192,8 +222,10 @@ impl Endpoint {
             {
                 self.reject(held.link);
             }
+            self.refresh(locator);
             self.touch(locator);
         }
+        self.cluster_timeout();
         while let Some(link) = self.overdue_pending() {
             self.reject(link);
         }
@@ -205,12 +237,11 @@ impl Endpoint {
     /// The application's hold on a session: to send, receive, authorise, close. `None` if it is not here, or over and read.
     pub fn session(&mut self, id: SessionId) -> Option<SessionMut<'_>> {
         let locator = locator_of(&id);
-        let served = self.sessions.get_mut(&locator)?;
-        if served.id != id || !served.confirmed {
-            return None;
-        }
+        let mut served = self
+            .sessions
+            .take_if(&locator, |served| served.id == id && served.confirmed)?;
         served.talk.tick(self.now);
-        Some(SessionMut::new(self, locator))
+        Some(SessionMut::new(self, locator, served))
     }
 
     /// Asks every client with a link to reconnect within `window`, each at a moment of its own, to `address` (`host:port`) or, if
@@ -277,7 +308,11 @@ impl Endpoint {
 
     /// The next event, and whose it is.
     pub fn poll_event(&mut self) -> Option<(SessionId, Event)> {
-        self.events.pop_front()
+        let (session, event) = self.events.pop_front()?;
+        if matches!(event, Event::Restored { .. }) {
+            self.announced(locator_of(&session));
+        }
+        Some((session, event))
     }
 
     /// When [`Endpoint::handle_timeout`] wants to be called; `None` if never.
@@ -289,15 +324,20 @@ impl Endpoint {
             .pending
             .first()
             .map_or(Instant::FAR_FUTURE, |since| since + self.config.limits.handshake);
-        let deadline = self.deadlines.next().min(pending);
+        let cluster = match &self.cluster {
+            Some(cluster) if cluster.has_work() => return Some(self.now),
+            Some(cluster) => cluster.deadline(),
+            None => Instant::FAR_FUTURE,
+        };
+        let deadline = self.deadlines.next().min(pending).min(cluster);
         (deadline != Instant::FAR_FUTURE).then_some(deadline)
     }
 
     // ---- how it stands ----
 
-    /// Sessions held, attached and detached.
+    /// Sessions held, attached and detached. One that has ended counts until its links are closed, not until its application has read what had arrived.
     pub fn sessions(&self) -> usize {
-        self.sessions.len() - self.unconfirmed
+        self.sessions.len() - self.unconfirmed - self.unread
     }
 
     /// Of these, those without a link now.
@@ -384,94 +424,6 @@ impl Endpoint {
         }
         self.touch(locator);
         output
-    }
-
-    /// After anything that may have changed a session: collects its events, queues it if it has output, arms its timer, and
-    /// lets it go when it is over.
-    pub(crate) fn touch(&mut self, locator: Locator) {
-        let Some(served) = self.sessions.get_mut(&locator) else {
-            return;
-        };
-        while let Some(event) = served.talk.events.pop_front() {
-            // Before the client proved its keys there is nothing to tell: the flight may be an echo of nobody.
-            if served.confirmed {
-                self.events.push_back((served.id, event));
-            }
-        }
-        served.note_links();
-        served.count(&mut self.counters);
-        if !served.ready && served.talk.has_output() {
-            served.ready = true;
-            self.ready.push_back(Ready::Session(locator));
-        }
-        if served.ended.is_none()
-            && let Some(reason) = served.talk.closing.reason()
-        {
-            served.ended = Some(self.now);
-            self.ended(locator, reason);
-        }
-        self.count_detached(locator);
-        self.settle(locator);
-    }
-
-    /// Keeps `detached` in step with a session. Other code changes what it depends on, so what was counted is remembered.
-    fn count_detached(&mut self, locator: Locator) {
-        let Some(served) = self.sessions.get_mut(&locator) else {
-            return;
-        };
-        let detached = served.confirmed && served.ended.is_none() && served.detached.is_some();
-        if detached == core::mem::replace(&mut served.counted_detached, detached) {
-            return;
-        }
-        if detached {
-            self.detached += 1;
-            self.counters.detached += 1;
-        } else {
-            self.detached -= 1;
-        }
-    }
-
-    /// Counts and remembers an end.
-    fn ended(&mut self, locator: Locator, reason: CloseReason) {
-        let Some(served) = self.sessions.get_mut(&locator) else {
-            return;
-        };
-        if let Some(held) = served.held.take() {
-            self.reject(held.link);
-        }
-        let Some(served) = self.sessions.get_mut(&locator) else {
-            return;
-        };
-        if !served.confirmed {
-            return;
-        }
-        let send_end = served.talk.outbox.next();
-        self.counters.sessions_closed += 1;
-        self.counters.sessions_expired += u64::from(reason == CloseReason::Expired);
-        self.tombstones
-            .bury(locator, reason, send_end, self.now + self.config.limits.tombstone);
-    }
-
-    /// Removes a session that is over, or arms its timer.
-    fn settle(&mut self, locator: Locator) {
-        let Some(served) = self.sessions.get_mut(&locator) else {
-            return;
-        };
-        if let Some(ended) = served.ended {
-            let read = served.talk.inbox.is_empty() || self.now >= ended + self.config.limits.detached;
-            if served.talk.links.is_empty() && served.talk.to_close.is_empty() && (read || !served.confirmed) {
-                if !served.confirmed {
-                    self.unconfirmed -= 1;
-                }
-                self.sessions.remove(&locator);
-                return;
-            }
-        }
-        let mut deadline = served.deadline(&self.config);
-        if let Some(held) = &served.held {
-            deadline = deadline.min(held.until);
-        }
-        self.deadlines.arm(locator, deadline, &mut served.armed);
     }
 
     fn set_blocked(&mut self, link: LinkId, blocked: bool) {

@@ -16,7 +16,7 @@ impl Endpoint {
     pub(super) fn overdue_pending(&mut self) -> Option<LinkId> {
         let limit = self.config.limits.handshake;
         let first = self.pending.first()?;
-        if self.now.since(first) < limit {
+        if self.now < first + limit {
             None
         } else {
             self.pending.oldest(first)

@@ -37,6 +37,13 @@ impl Router {
         }
     }
 
+    /// The same, and handles made under other cluster keys are understood too
+    /// ([`ServerConfigBuilder::also_cluster`](crate::config::ServerConfigBuilder::also_cluster)).
+    pub fn also_opening(mut self, others: &[ClusterKey]) -> Self {
+        self.handles = self.handles.also_opening(others);
+        self
+    }
+
     /// Judges the first bytes of a connection.
     pub fn route(&self, first: &[u8]) -> Route {
         if !prelude::magic_matches(first) {

@@ -6,12 +6,12 @@ use core::time::Duration;
 
 use super::counters::Counters;
 use super::deadlines::Armed;
+use super::keep::Kept;
 use super::ratchet::Ratchet;
 use crate::config::ServerConfig;
 use crate::crypto::noise::Responder;
 use crate::error::CloseReason;
 use crate::event::{HandoverCause, LinkId, SessionId, State};
-use crate::session::Stats;
 use crate::session::auth::Auth;
 use crate::session::conversation::Conversation;
 use crate::session::link::{Life, Link};
@@ -27,7 +27,7 @@ pub struct Served {
     pub id: SessionId,
     pub talk: Conversation,
     pub ratchet: Ratchet,
-    /// The fencing token of this process's ownership.
+    /// What the client knows this process's ownership by: the token of the record that began it.
     pub token: u64,
     /// The client has proved its keys once; before, the session is nothing but a pending handshake.
     pub confirmed: bool,
@@ -37,6 +37,8 @@ pub struct Served {
     pub detached: Option<Instant>,
     /// It counts among the endpoint's detached sessions.
     pub counted_detached: bool,
+    /// It counts among those that are over and not read yet.
+    pub counted_unread: bool,
     /// A RESUME that waits for the application's word.
     pub held: Option<Box<Held>>,
     /// Its entries among the endpoint's deadlines.
@@ -45,8 +47,19 @@ pub struct Served {
     pub ready: bool,
     /// When it ended; it stays until what had arrived is read.
     pub ended: Option<Instant>,
+    /// (with a store) How it stands there.
+    pub kept: Option<Box<Kept>>,
     /// What of the talk's counters has been added to the endpoint's.
-    pub counted: Stats,
+    pub counted: Counted,
+}
+
+/// Those of the talk's counters that an endpoint sums up.
+#[derive(Default)]
+pub struct Counted {
+    handovers: u64,
+    replayed_messages: u64,
+    sent_messages: u64,
+    received_messages: u64,
 }
 
 /// A RESUME that was verified and waits (L-12).
@@ -71,12 +84,29 @@ impl Served {
             auth_by: Instant::FAR_FUTURE,
             detached: Some(now),
             counted_detached: false,
+            counted_unread: false,
             held: None,
             armed: Armed::new(),
             ready: false,
             ended: None,
-            counted: Stats::default(),
+            kept: None,
+            counted: Counted::default(),
         }
+    }
+
+    /// It is this process's from now on.
+    pub fn begin(&mut self, now: Instant) {
+        self.talk.tick(now);
+        self.detached = Some(now);
+        if let Some(kept) = &mut self.kept {
+            kept.was_written(now);
+        }
+    }
+
+    /// Whether nobody would miss it: its client has not been let in and the store does not know it, so that it starts over elsewhere (U-65).
+    pub fn may_start_over(&self) -> bool {
+        let unstored = self.kept.as_ref().is_some_and(|kept| !kept.is_stored());
+        !self.confirmed || unstored && !self.talk.closing.has_begun()
     }
 
     /// Whether what the client says of both ends can be (U-17). If not, one of them lost state.
@@ -100,7 +130,12 @@ impl Served {
         counters.replayed_messages += now.replayed_messages - before.replayed_messages;
         counters.sent_messages += now.sent_messages - before.sent_messages;
         counters.received_messages += now.received_messages - before.received_messages;
-        self.counted = self.talk.stats;
+        self.counted = Counted {
+            handovers: now.handovers,
+            replayed_messages: now.replayed_messages,
+            sent_messages: now.sent_messages,
+            received_messages: now.received_messages,
+        };
     }
 
     /// The client proved its keys on the link of `attempt`: the secrets before it are over (U-34).
@@ -163,10 +198,12 @@ impl Served {
             deadline = deadline.min(self.auth_by);
         }
         deadline = deadline.min(self.expires(config).unwrap_or(Instant::FAR_FUTURE));
-        let limit = self.confirm_limit(config);
+        if let Some(kept) = &self.kept {
+            deadline = deadline.min(kept.deadline());
+        }
         let unconfirmed = |link: &&Link| !link.confirmed && link.life == Life::Open;
         for link in self.talk.links.iter().filter(unconfirmed) {
-            deadline = deadline.min(link.born + limit);
+            deadline = deadline.min(link.born + self.confirm_limit(config));
         }
         deadline
     }

@@ -1,12 +1,15 @@
 //! The application's hold on one session of an endpoint.
 
+use alloc::boxed::Box;
 use bytes::Bytes;
 
+use super::served::Served;
+use super::users::NoStore;
 use super::{Endpoint, Locator};
 use crate::error::{CloseReason, Refusal, SendError};
 use crate::event::{Message, MessageId, SessionId, State};
 use crate::session::conversation::Conversation;
-use crate::session::{Stats, Verdict};
+use crate::session::{Batch, Stats, Verdict};
 use crate::wire::frame::CloseKind;
 
 /// A session of an [`Endpoint`], borrowed. When it is dropped the endpoint takes note of what was done; so do many things in
@@ -14,32 +17,36 @@ use crate::wire::frame::CloseKind;
 pub struct SessionMut<'a> {
     endpoint: &'a mut Endpoint,
     locator: Locator,
+    /// Taken out of the endpoint, so that nothing that is done here has to look it up. Always there, but for a moment in
+    /// [`SessionMut::with_endpoint`] and at the end.
+    served: Option<Box<Served>>,
     /// What the application said to a resume; carried out when the hold ends, as it may end the session.
     answer: Option<Result<(), u32>>,
 }
 
 impl<'a> SessionMut<'a> {
-    pub(super) fn new(endpoint: &'a mut Endpoint, locator: Locator) -> Self {
+    pub(super) fn new(endpoint: &'a mut Endpoint, locator: Locator, served: Box<Served>) -> Self {
         SessionMut {
             endpoint,
             locator,
+            served: Some(served),
             answer: None,
         }
     }
 
     /// The session's id.
     pub fn id(&self) -> SessionId {
-        self.endpoint.sessions[&self.locator].id
+        self.served().id
     }
 
     /// Where it stands.
     pub fn state(&self) -> State {
-        self.endpoint.sessions[&self.locator].talk.state
+        self.served().talk.state
     }
 
     /// Counters.
     pub fn stats(&self) -> Stats {
-        self.endpoint.sessions[&self.locator].talk.stats_now()
+        self.served().talk.stats_now()
     }
 
     /// Takes a reliable message. It will be delivered once and in order while the session lives.
@@ -59,6 +66,17 @@ impl<'a> SessionMut<'a> {
         self.talk().send(message)
     }
 
+    /// Takes as many of these messages as there is room for, in order. Returns how many, and why not the next.
+    pub fn send_many<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> (usize, Option<Refusal>) {
+        self.talk().send_many(messages)
+    }
+
+    /// Whether a quarter of the un-ACKed limits is free. If not, or while the session is being swapped out,
+    /// [`Event::Writable`](crate::Event::Writable) comes when it is. An application that asks this before it takes a message has room for the answer.
+    pub fn has_room(&mut self) -> bool {
+        self.talk().ask_room()
+    }
+
     /// Takes a message that may be lost, but is never doubled: at most 16,320 bytes.
     ///
     /// # Errors
@@ -70,19 +88,86 @@ impl<'a> SessionMut<'a> {
     }
 
     /// The next message; nothing before the client was let in. What is taken will be ACKed.
+    #[inline]
     pub fn recv(&mut self) -> Option<Message<'_>> {
         self.talk().recv()
     }
 
+    /// Fills `batch` with all messages that have arrived, without copying them. Returns whether it has any now; if it had some already, it is left as it is.
+    pub fn recv_batch(&mut self, batch: &mut Batch) -> bool {
+        self.talk().recv_batch(batch)
+    }
+
     /// Answers [`Event::Authorise`](crate::Event::Authorise). Returns whether the client was waiting for it.
     pub fn authorise(&mut self, verdict: Verdict) -> bool {
+        self.authorise_with(verdict, None)
+    }
+
+    /// As [`SessionMut::authorise`], with the application's state before it has taken anything: with `Durability::Durable` it is what
+    /// [`Event::Restored`](crate::Event::Restored) brings if this process ends before the first [`Endpoint::save`].
+    pub fn authorise_with(&mut self, verdict: Verdict, app: Option<Bytes>) -> bool {
+        let stored = self.served().kept.is_some();
+        if self.talk().verdict_due.is_some() {
+            // It was let in, and the store is being told: nobody waits for a second verdict.
+            return false;
+        }
+        if stored && self.talk().awaits_verdict() && matches!(verdict, Verdict::Accept { .. }) {
+            // With a store: as soon as that knows of the session.
+            self.with_endpoint(|endpoint, locator| endpoint.create(locator, verdict, app));
+            return true;
+        }
         self.talk().judge(verdict)
+    }
+
+    /// (with a store) The next message from a server, in order; `None` if there is none now. It counts as taken with the next snapshot.
+    pub fn recv_mail(&mut self) -> Option<Bytes> {
+        let served = self.served.as_mut()?;
+        let out_of_reach = served.talk.is_out_of_reach();
+        let kept = served.kept.as_mut()?;
+        if out_of_reach {
+            kept.mail.put_off();
+            return None;
+        }
+        let mail = kept.mail.pop();
+        if mail.is_none() {
+            self.with_endpoint(|endpoint, locator| {
+                if !endpoint.is_durable() {
+                    endpoint.forget_mail(locator);
+                }
+                endpoint.read_on(locator);
+            });
+        }
+        mail
+    }
+
+    /// Says whose session this is, by the application's own key for its users, at most 1024 bytes. The session that the user had before, here or elsewhere, ends with
+    /// [`CloseReason::Kicked`] and the code [`USER_MOVED`](crate::USER_MOVED).
+    ///
+    /// # Errors
+    /// Without a store nobody could remember.
+    pub fn bind_user(&mut self, user: &[u8]) -> Result<(), NoStore> {
+        self.with_endpoint(|endpoint, locator| endpoint.bind(locator, &user[..user.len().min(1024)]))
+    }
+
+    /// (with a store) Wants this session swapped out, as if its client had come to another server: see [`Endpoint::poll_snapshot`].
+    pub fn swap_out(&mut self) {
+        self.with_endpoint(|endpoint, locator| endpoint.leave(locator, None));
+    }
+
+    /// Whether it is being swapped out, so that the application must not go on.
+    pub fn is_leaving(&self) -> bool {
+        self.served().is_leaving()
+    }
+
+    /// (`Durability::Durable`) The application's state has changed otherwise than by a message: it is committed like after one.
+    pub fn commit(&mut self) {
+        self.with_endpoint(|endpoint, locator| endpoint.changed(locator));
     }
 
     /// Answers [`Event::ResumeRequest`](crate::Event::ResumeRequest): `Ok` lets the client resume, `Err(code)` ends the session
     /// at both ends with [`CloseReason::Refused`]. Returns whether a resume was waiting.
     pub fn answer_resume(&mut self, answer: Result<(), u32>) -> bool {
-        let waits = self.endpoint.sessions[&self.locator].held.is_some();
+        let waits = self.served().held.is_some();
         self.answer = waits.then_some(answer);
         waits
     }
@@ -98,16 +183,39 @@ impl<'a> SessionMut<'a> {
         self.talk().close(CloseKind::Kicked, code, CloseReason::Kicked { code });
     }
 
+    fn served(&self) -> &Served {
+        match &self.served {
+            Some(served) => served,
+            None => unreachable!("a hold has its session"),
+        }
+    }
+
+    #[inline]
     fn talk(&mut self) -> &mut Conversation {
-        match self.endpoint.sessions.get_mut(&self.locator) {
+        match &mut self.served {
             Some(served) => &mut served.talk,
-            None => unreachable!("the hold keeps the endpoint from removing the session"),
+            None => unreachable!("a hold has its session"),
+        }
+    }
+
+    /// Lets the endpoint do something that finds the session in its place.
+    fn with_endpoint<R>(&mut self, act: impl FnOnce(&mut Endpoint, Locator) -> R) -> R {
+        self.put_back();
+        let result = act(self.endpoint, self.locator);
+        self.served = self.endpoint.sessions.take_if(&self.locator, |_| true);
+        result
+    }
+
+    fn put_back(&mut self) {
+        if let Some(served) = self.served.take() {
+            self.endpoint.sessions.put_back(&self.locator, served);
         }
     }
 }
 
 impl Drop for SessionMut<'_> {
     fn drop(&mut self) {
+        self.put_back();
         if let Some(answer) = self.answer.take() {
             self.endpoint.answer_held(self.locator, answer);
         }

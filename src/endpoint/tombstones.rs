@@ -44,6 +44,11 @@ impl Tombstones {
         self.by_locator.get(locator).copied()
     }
 
+    /// The session came back to this endpoint: it has not ended after all.
+    pub fn forget(&mut self, locator: &Locator) {
+        self.by_locator.remove(locator);
+    }
+
     pub fn len(&self) -> usize {
         self.order.len()
     }
@@ -61,7 +66,7 @@ impl Tombstones {
 }
 
 /// How an end at the server looks from the client.
-fn status(reason: CloseReason, send_end: u64) -> LostStatus {
+pub fn status(reason: CloseReason, send_end: u64) -> LostStatus {
     let closed = |kind, code| LostStatus::Closed { kind, code, send_end };
     match reason {
         CloseReason::Local { code } | CloseReason::Peer { code, .. } => closed(CloseKind::Application, code),

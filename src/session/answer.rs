@@ -80,6 +80,10 @@ impl Session {
 
     pub(super) fn answered(&mut self, index: usize, whole: usize) {
         let attempt = self.dialler.tries.remove(index);
+        if self.dialler.tries.is_empty() {
+            // Room for attempts is as large as the rest of a quiet session, and seldom needed.
+            self.dialler.tries = Vec::new();
+        }
         let Stage::Handshaking(handshake) = attempt.stage else {
             return;
         };
@@ -93,7 +97,7 @@ impl Session {
         };
         self.version = version;
         let mut rtt = Rtt::default();
-        rtt.sample(self.talk.now.since(started), self.talk.now);
+        rtt.sample(self.talk.now.span_since(started), self.talk.now);
         if let Some(carrier) = self.talk.carrier() {
             rtt.inherit(&self.talk.links[carrier].liveness.rtt);
         }
@@ -111,6 +115,7 @@ impl Session {
         link.confirmed = true;
         if self.ticket.is_some() && self.talk.id != Some(accepted.session)
             || !self.talk.is_possible(&accepted.position, accepted.send_base)
+            || self.comes_from_the_past(&accepted)
         {
             return self.rolled_back(link);
         }
@@ -121,6 +126,18 @@ impl Session {
         {
             self.receive(index, rest);
         }
+    }
+
+    /// Whether a server that took the session over knows less of it than this end was told: what it restored is not the latest (U-64). While the owner is the same,
+    /// a link that still stands may have overtaken the answer, and this means nothing.
+    fn comes_from_the_past(&self, accepted: &Accepted) -> bool {
+        let taken_over = self
+            .ticket
+            .as_ref()
+            .is_some_and(|ticket| ticket.token != accepted.token);
+        let behind =
+            accepted.position.delivered < self.talk.outbox.acked() || accepted.send_end < self.talk.inbox.next();
+        taken_over && behind
     }
 
     /// The keys are agreed: the link becomes the newest (U-35).
@@ -152,16 +169,20 @@ impl Session {
             frame::auth(&mut link.control, credential);
         }
         self.talk.adopt(link, &position);
-        self.talk.drain_older(self.talk.now + DRAIN);
+        if same_server {
+            self.talk.drain_older(self.talk.now + DRAIN);
+        } else {
+            self.talk.leave_older();
+        }
         self.talk.up_again(same_server);
         self.cancel_tries();
         self.dialler.backoff.reset();
         self.dialler.networks.carried();
         self.dialler.early_max = EARLY_MAX;
         self.dialler.failing_since = None;
-        self.dialler.draining = false;
+        self.dialler.draining = None;
         self.dialler.advised = None;
-        if window.max_message < self.config.limits.message && self.talk.outbox.exceeds(window.max_message) {
+        if window.max_message < self.config.limits().message && self.talk.outbox.exceeds(window.max_message) {
             // It was taken before the server said what it takes, and would end each link anew.
             self.end(CloseKind::Overflow, CloseReason::Overflow);
         }

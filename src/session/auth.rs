@@ -51,12 +51,19 @@ impl Conversation {
     /// (server) The credential has come. Judged on the spot, so that what stands behind it in the same record finds it judged.
     pub fn ask(&mut self, credential: &[u8], open_to_all: bool) {
         self.auth = Auth::Judging;
-        if open_to_all {
+        if open_to_all && self.settings.store_first {
+            self.waved_through = true;
+        } else if open_to_all {
             self.judge(Verdict::Accept { message: Bytes::new() });
         } else {
             let credential = Credential(Bytes::copy_from_slice(credential));
             self.events.push_back(Event::Authorise { credential });
         }
+    }
+
+    /// (server) The application is to judge, and has not.
+    pub fn awaits_verdict(&self) -> bool {
+        matches!(self.auth, Auth::Judging) && !self.closing.has_begun()
     }
 
     /// (server) The application has judged. Says whether anybody was waiting for it. If the client has said what it wanted and closed
@@ -80,6 +87,10 @@ impl Conversation {
                 if let Some(carrier) = carrier {
                     self.repeat_verdict(carrier);
                 }
+                if self.settings.store_first {
+                    // Now it may speak.
+                    self.acks.force();
+                }
                 self.step_authorised();
                 if let Some(session) = self.id {
                     self.events.push_back(Event::Established {
@@ -92,6 +103,8 @@ impl Conversation {
             Verdict::Refuse { code, mut message } => {
                 message.truncate(frame::AUTH_RESULT_MAX);
                 self.auth = Auth::Refused;
+                // Nothing of it will ever be in the store.
+                self.gate = None;
                 if let Some(carrier) = carrier {
                     frame::auth_result(&mut self.links[carrier].control, false, code, &message);
                 }

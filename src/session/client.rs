@@ -7,7 +7,8 @@ use bytes::Bytes;
 use core::time::Duration;
 
 use super::auth::Auth;
-use super::conversation::{Conversation, Role, Settings};
+use super::batch::Batch;
+use super::conversation::{Conversation, Role};
 use super::dial::{ANSWER_MAX, Dialler, Stage};
 use super::handshake::Ticket;
 use super::link::Link;
@@ -17,7 +18,9 @@ use super::transmit::MIN_BUFFER;
 use crate::config::ClientConfig;
 use crate::crypto::{PublicKey, Rng, Seed};
 use crate::error::{CloseReason, Refusal, SendError};
-use crate::event::{Event, HandoverCause, LinkId, Message, MessageId, NetworkEvent, Output, SessionId, State};
+use crate::event::{
+    Event, HandoverCause, LinkHealth, LinkId, Message, MessageId, NetworkEvent, Output, SessionId, State,
+};
 use crate::time::Instant;
 use crate::wire::frame::CloseKind;
 
@@ -59,16 +62,12 @@ impl Session {
     /// A new session; it asks for its first link at once. `seed` must be fresh from the system's random source: the session's
     /// keys depend on it.
     pub fn connect(config: Arc<ClientConfig>, seed: Seed, now: Instant) -> Self {
-        let settings = Arc::new(Settings {
-            limits: config.limits.clone(),
-            timing: config.timing.clone(),
-        });
         let auth = Auth::Asking {
             credential: config.credential.clone(),
         };
         let mut session = Session {
             rng: Rng::new(&seed),
-            talk: Conversation::new(Role::Client, settings, auth, now),
+            talk: Conversation::new(Role::Client, config.settings.clone(), auth, now),
             dialler: Dialler::new(now),
             outputs: VecDeque::new(),
             ticket: None,
@@ -217,7 +216,7 @@ impl Session {
         } else if aftermath.late {
             self.answer_late();
         }
-        let limit = self.config.limits.handshake;
+        let limit = self.config.limits().handshake;
         while let Some(index) = self.dialler.overdue(now, limit) {
             self.dialler.took_too_long(index);
             self.fail_try(index, true, Duration::ZERO);
@@ -254,6 +253,11 @@ impl Session {
         self.talk.send(message)
     }
 
+    /// Takes as many of these messages as there is room for, in order. Returns how many, and why not the next.
+    pub fn send_many<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> (usize, Option<Refusal>) {
+        self.talk.send_many(messages)
+    }
+
     /// Takes a message that may be lost, but is never doubled: at most 16,320 bytes.
     ///
     /// # Errors
@@ -268,6 +272,11 @@ impl Session {
     #[inline]
     pub fn recv(&mut self) -> Option<Message<'_>> {
         self.talk.recv()
+    }
+
+    /// Fills `batch` with all messages that have arrived, without copying them. Returns whether it has any now; if it had some already, it is left as it is.
+    pub fn recv_batch(&mut self, batch: &mut Batch) -> bool {
+        self.talk.recv_batch(batch)
     }
 
     /// Ends the session for good: what was sent goes out first, then CLOSE. It never reconnects (G8); without a link it ends at
@@ -306,6 +315,10 @@ impl Session {
             return None;
         }
         if let Some(output) = self.outputs.pop_front() {
+            if self.outputs.is_empty() {
+                // While a link stands there is nothing to open or close.
+                self.outputs = VecDeque::new();
+            }
             return Some(output);
         }
         if let Some(index) = self.dialler.sendable() {
@@ -333,7 +346,7 @@ impl Session {
         let mut deadline = self.talk.next_deadline();
         if !self.talk.closing.has_begun() && !self.talk.suspended {
             deadline = deadline
-                .min(self.dialler.deadline(self.config.limits.handshake))
+                .min(self.dialler.deadline(self.config.limits().handshake))
                 .min(self.give_up_at());
         }
         (deadline != Instant::FAR_FUTURE).then_some(deadline)
@@ -344,6 +357,24 @@ impl Session {
     /// Where the session stands.
     pub fn state(&self) -> State {
         self.talk.state
+    }
+
+    /// What carries the session now.
+    pub fn link_health(&self) -> LinkHealth {
+        let talk = &self.talk;
+        let over = talk.state == State::Closed || talk.closing.has_begun();
+        if talk.id.is_none() || over || talk.suspended || self.dialler.stopped {
+            return LinkHealth::Idle;
+        }
+        let Some(link) = talk.carrier().map(|carrier| &talk.links[carrier]) else {
+            return LinkHealth::Lost;
+        };
+        let network = link.network;
+        if link.liveness.suspect {
+            LinkHealth::Suspect { network }
+        } else {
+            LinkHealth::Sound { network }
+        }
     }
 
     /// The session's id, once the server gave it.
@@ -362,6 +393,13 @@ impl Session {
     }
 
     // ---- inside ----
+
+    /// Whether the link's keys are put away, sealing and opening.
+    #[cfg(test)]
+    pub(crate) fn keys_rest(&self) -> (bool, bool) {
+        let link = &self.talk.links[0];
+        (link.sealer.rests(), link.opener.rests())
+    }
 
     fn set_blocked(&mut self, link: LinkId, blocked: bool) {
         match self.dialler.index(link) {

@@ -5,8 +5,10 @@
 //!     └──── peer's CLOSE on the newest confirmed link, or the verdict of the other machinery ─────────────────────────► Closed
 //! ```
 
+use bytes::Bytes;
 use core::time::Duration;
 
+use super::auth::{Auth, Verdict};
 use super::conversation::{Conversation, Role};
 use super::link::Life;
 use super::phase::Input;
@@ -60,16 +62,25 @@ impl Closing {
         }
     }
 
-    pub fn deadline(&self) -> Instant {
+    /// When to look again. Half the time is looked at once only: without a link that could carry the CLOSE nothing comes of it.
+    pub fn deadline(&self, now: Instant) -> Instant {
         match *self {
             Closing::Lingering { since: None, .. } => Instant::ZERO,
             Closing::Lingering {
                 since: Some(since),
                 sent: None,
                 ..
-            } => since + LINGER / 2,
+            } if now < since + LINGER / 2 => since + LINGER / 2,
             Closing::Lingering { since: Some(since), .. } => since + LINGER,
             _ => Instant::FAR_FUTURE,
+        }
+    }
+
+    /// Why it ends, as soon as that was wanted.
+    pub fn wish(&self) -> Option<CloseReason> {
+        match *self {
+            Closing::Lingering { reason, .. } | Closing::Done(reason) => Some(reason),
+            Closing::No => None,
         }
     }
 
@@ -102,7 +113,15 @@ impl Conversation {
     }
 
     /// Sends CLOSE once the carrier has carried everything, or does not get there in time.
+    #[inline]
     pub fn close_when_carried(&mut self) {
+        if self.closing.has_begun() {
+            self.close_if_carried();
+        }
+    }
+
+    #[cold]
+    fn close_if_carried(&mut self) {
         let Closing::Lingering {
             kind,
             code,
@@ -200,6 +219,15 @@ impl Conversation {
                 reason: reason.into(),
                 acked,
             });
+        }
+        (self.frozen, self.moved) = (false, false);
+        // The client has said what it wanted and gone before the store had the session: what it said is still the application's.
+        if let Some(Verdict::Accept { message }) = self.verdict_due.take()
+            && let Some(session) = self.id
+        {
+            self.auth = Auth::Accepted { message };
+            let message = Bytes::new();
+            self.events.push_back(Event::Established { session, message });
         }
         // What came in one record with a CLOSE is announced, too; behind Closed it would be too late.
         self.tell_readable();

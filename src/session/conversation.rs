@@ -14,7 +14,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::ack::Acks;
-use super::auth::Auth;
+use super::auth::{Auth, Verdict};
 use super::closing::Closing;
 use super::handover::Handover;
 use super::inbox::Inbox;
@@ -38,10 +38,13 @@ pub enum Role {
     Server,
 }
 
-/// The bounds of a conversation; all sessions of an endpoint share one.
+/// The bounds of a conversation; all sessions of an endpoint, and of a client's configuration, share one.
+#[derive(Clone, Default)]
 pub struct Settings {
     pub limits: Limits,
     pub timing: Timing,
+    /// (server) Nobody is let in before the store has the session.
+    pub store_first: bool,
 }
 
 /// See the module's head.
@@ -71,9 +74,28 @@ pub struct Conversation {
     /// A `send` was turned away, so `Writable` is owed.
     writable_owed: bool,
     /// (server) `Readable` was told and `recv` has not run dry since.
-    readable_told: bool,
+    pub(super) readable_told: bool,
     /// (client) No probes, no verdicts: the process sleeps.
     pub suspended: bool,
+    /// (server, `Durable`) What may leave.
+    pub gate: Option<Gate>,
+    /// (server) The application may not touch it: its state has been taken for a snapshot that moves.
+    pub frozen: bool,
+    /// (server) It came from another process, and the client has not been heard here yet.
+    pub moved: bool,
+    /// (server) What the application said of the client; it counts when the store has the session.
+    pub verdict_due: Option<Verdict>,
+    /// (server) Everybody is let in, and this client too as soon as the store has the session.
+    pub waved_through: bool,
+}
+
+/// Output commit: how far the store has confirmed what this end did. Nothing beyond it leaves the process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Gate {
+    /// The first message that may not be sent.
+    pub send_end: u64,
+    /// What an ACK may say.
+    pub delivered: u64,
 }
 
 impl Conversation {
@@ -106,6 +128,11 @@ impl Conversation {
             writable_owed: false,
             readable_told: false,
             suspended: false,
+            gate: None,
+            frozen: false,
+            moved: false,
+            verdict_due: None,
+            waved_through: false,
             settings,
         }
     }
@@ -123,6 +150,10 @@ impl Conversation {
     pub fn send(&mut self, message: &[u8]) -> Result<MessageId, Refusal> {
         if self.closing.has_begun() {
             return Err(Refusal::Closed);
+        }
+        if self.is_out_of_reach() {
+            self.writable_owed = true;
+            return Err(Refusal::WouldBlock);
         }
         let limits = &self.settings.limits;
         let max = limits.message.min(self.peer_max_message);
@@ -158,14 +189,17 @@ impl Conversation {
 
     #[inline]
     pub fn recv(&mut self) -> Option<Message<'_>> {
-        if !self.auth.may_deliver() || self.inbox.is_empty() {
+        if !self.auth.may_deliver() || self.inbox.is_empty() || self.is_out_of_reach() {
             self.readable_told = false;
             return None;
         }
         let message = self.inbox.pop()?;
         if message.id.is_some() {
-            self.acks
-                .delivered(message.payload.len(), self.now, &self.settings.timing);
+            if self.gate.is_none() {
+                let Settings { timing, limits, .. } = &*self.settings;
+                self.acks
+                    .delivered(1, message.payload.len() as u64, self.now, timing, limits);
+            }
             self.stats.received_messages += 1;
             self.stats.received_bytes += message.payload.len() as u64;
         }
@@ -177,7 +211,7 @@ impl Conversation {
         if self.state == State::Closed || self.role != Role::Server {
             return;
         }
-        if !self.readable_told && self.auth.may_deliver() && !self.inbox.is_empty() {
+        if !self.readable_told && !self.is_out_of_reach() && self.auth.may_deliver() && !self.inbox.is_empty() {
             self.readable_told = true;
             self.events.push_back(Event::Readable);
         }
@@ -219,6 +253,13 @@ impl Conversation {
         self.links.iter().rposition(|link| link.life == Life::Open)
     }
 
+    /// Whether it is this one.
+    #[inline]
+    pub fn is_carrier(&self, index: usize) -> bool {
+        let open = |link: &Link| link.life == Life::Open;
+        open(&self.links[index]) && !self.links[index + 1..].iter().any(open)
+    }
+
     /// The newest link whose peer has proved its keys: the only one that may end the session (U-50).
     pub fn newest_confirmed(&self) -> Option<usize> {
         self.links
@@ -235,8 +276,54 @@ impl Conversation {
         Position {
             recv_next: self.inbox.next(),
             recv_offset: self.inbox.offset(),
-            delivered: self.inbox.delivered(),
+            delivered: self.acked_edge(),
         }
+    }
+
+    /// What an ACK says: all before it was handed to the application, and will not be asked for again.
+    pub fn acked_edge(&self) -> u64 {
+        self.gate.map_or(self.inbox.delivered(), |gate| gate.delivered)
+    }
+
+    /// How far messages may be sent: the peer's credit, and what the store has.
+    pub fn allowance(&self) -> Credit {
+        let end = self.gate.map_or(u64::MAX, |gate| gate.send_end);
+        Credit {
+            messages: self.credit.messages.min(end),
+            ..self.credit
+        }
+    }
+
+    /// The store has confirmed a snapshot that covers so much; `bytes` of payload were taken in it since the last.
+    pub fn committed(&mut self, send_end: u64, delivered: u64, bytes: u64) {
+        let Some(gate) = &mut self.gate else { return };
+        let messages = delivered.saturating_sub(gate.delivered);
+        *gate = Gate {
+            send_end: gate.send_end.max(send_end),
+            delivered: gate.delivered.max(delivered),
+        };
+        if messages > 0 {
+            let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+            let Settings { timing, limits, .. } = &*self.settings;
+            self.acks.delivered(messages, bytes, self.now, timing, limits);
+        }
+    }
+
+    /// Whether the application must wait: its state is on its way out, or the client of a restored session has not proved yet that it is there (R4).
+    pub fn is_out_of_reach(&self) -> bool {
+        self.frozen || self.moved
+    }
+
+    /// The application may go on: what was to be swapped out stays.
+    pub fn thaw(&mut self) {
+        self.frozen = false;
+        self.tell_within_reach();
+    }
+
+    /// Tells the application what it could not be told while the session was out of reach.
+    pub fn tell_within_reach(&mut self) {
+        self.tell_readable();
+        self.tell_writable();
     }
 
     /// Whether the session never stood and no message has been on a link in either direction: then nobody can miss it.
@@ -253,11 +340,13 @@ impl Conversation {
         self.peer_max_message = self.settings.limits.message;
     }
 
-    /// What this end will receive.
+    /// What this end will receive. With a store nothing before the client is let in: until then the store does not know of the session, so a client
+    /// that comes to another server must be able to start over, and could not if it had said something (F-104).
     pub fn window(&self) -> Window {
         let limits = &self.settings.limits;
+        let waits = self.settings.store_first && !self.auth.accepted();
         Window {
-            messages: limits.window_messages,
+            messages: if waits { 0 } else { limits.window_messages },
             bytes: limits.window_bytes,
             max_message: limits.message,
         }
@@ -292,6 +381,8 @@ impl Conversation {
         self.handover.replays(self.outbox.replayed(&link.cursor));
         self.acks.force();
         self.unreliable.clear();
+        // There is seldom more than one, and it is most of a quiet session.
+        self.links.reserve_exact(1);
         self.links.push(link);
         self.stats.links += 1;
     }
@@ -303,6 +394,14 @@ impl Conversation {
             if link.life == Life::Open {
                 link.life = Life::Draining(until);
             }
+        }
+    }
+
+    /// Leaves the links older than the newest at once: another server has the session now, and what the former one said last need not be what the new one
+    /// knows. It repeats what it does know (U-64).
+    pub fn leave_older(&mut self) {
+        while self.links.len() > 1 {
+            self.close_link(0);
         }
     }
 
@@ -390,10 +489,21 @@ impl Conversation {
             self.credit.messages = self.credit.messages.max(credit.messages);
             self.credit.payload = self.credit.payload.max(credit.payload);
         }
-        if self.writable_owed && self.has_room() {
+        self.tell_writable();
+    }
+
+    fn tell_writable(&mut self) {
+        if self.writable_owed && !self.is_out_of_reach() && self.has_room() {
             self.writable_owed = false;
             self.events.push_back(Event::Writable);
         }
+    }
+
+    /// Whether a quarter of the outbox is free; if not, `Writable` is owed.
+    pub fn ask_room(&mut self) -> bool {
+        let room = !self.is_out_of_reach() && self.has_room();
+        self.writable_owed |= !room;
+        room
     }
 
     /// A quarter of the outbox free: so a sender is not woken for every single message.
@@ -416,7 +526,8 @@ impl Conversation {
             unacked_bytes: self.outbox.payload(),
             rtt: self
                 .carrier()
-                .and_then(|carrier| self.links[carrier].liveness.rtt.smoothed()),
+                .and_then(|carrier| self.links[carrier].liveness.rtt.smoothed())
+                .map(Into::into),
             ..self.stats
         }
     }

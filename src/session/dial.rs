@@ -81,8 +81,8 @@ pub struct Dialler {
     pub spares: Budget,
     /// How much early data the next RESUME may carry.
     pub early_max: usize,
-    /// A DRAIN asked for another link, and there is none yet.
-    pub draining: bool,
+    /// A DRAIN asked for another link, and there is none yet. It is not followed before this.
+    pub draining: Option<Instant>,
     /// The DRAIN named this address for it.
     pub advised: Option<alloc::string::String>,
 }
@@ -117,7 +117,7 @@ impl Dialler {
             networks: Networks::default(),
             spares: Budget::new(now),
             early_max: EARLY_MAX,
-            draining: false,
+            draining: None,
             advised: None,
         }
     }

@@ -71,6 +71,7 @@ pub struct Accepted {
     pub token: u64,
     pub position: Position,
     pub send_base: u64,
+    pub send_end: u64,
     pub window: Window,
     pub address: String,
 }
@@ -218,6 +219,7 @@ impl Handshake {
                 token: ok.token,
                 position: ok.position,
                 send_base: ok.send_base,
+                send_end: ok.send_end,
                 window: ok.window,
                 address: ok.address.into(),
             })),

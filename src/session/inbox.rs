@@ -8,26 +8,23 @@
 //! whole), and `partial` bytes of the message `next`. What the peer may have sent beyond `delivered` is bounded by the window
 //! it was given; more ends its link (F-40).
 
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::batch::Batch;
 use super::outbox::Part;
 use super::queue::ByteQueue;
+use super::stretches::{Stretch, Stretches};
 use crate::event::{Message, MessageId};
 use crate::wire::frame;
 
-/// A buffer above this is given back as soon as it is empty; below, when the session goes quiet.
+/// A buffer above this is given back when a while of less use has shown that it is not needed; below, when the session goes quiet.
 const KEEP: usize = 256 << 10;
-
-/// Messages of one record, or one large message.
-#[derive(Clone, Copy, Debug)]
-struct Stretch {
-    start: usize,
-    end: usize,
-    /// Whole and without a header, as large messages are.
-    bare: bool,
-}
+/// Each time the buffer runs empty, this part of what it held at most is forgotten: so a few small records between large ones do not
+/// have it freed and allocated again.
+const FORGET: usize = 32;
+/// So much between two stretches (headers, padding, other frames) is left there: to move what follows would cost more than it is worth.
+const JUNK: usize = 48;
 
 /// The beginning of a message that comes in fragments, at the buffer's end.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +56,10 @@ pub enum InboxError {
 /// See the module's head.
 pub struct Inbox {
     buffer: Vec<u8>,
-    stretches: VecDeque<Stretch>,
+    stretches: Stretches,
     partial: Option<Partial>,
+    /// How far the buffer was filled lately.
+    peak: usize,
     next: u64,
     delivered: u64,
     /// Payload of messages received and not delivered, partial ones included.
@@ -75,8 +74,9 @@ impl Inbox {
     pub fn new(window_messages: u32, window_bytes: u32, max_message: u32, unreliable_max: u32) -> Self {
         Inbox {
             buffer: Vec::new(),
-            stretches: VecDeque::new(),
+            stretches: Stretches::new(),
             partial: None,
+            peak: 0,
             next: 0,
             delivered: 0,
             held: 0,
@@ -85,6 +85,13 @@ impl Inbox {
             window_bytes: window_bytes.into(),
             max_message: max_message.into(),
         }
+    }
+
+    /// Goes on where a snapshot was made: all before `delivered` was taken, nothing else has come.
+    pub fn resume_at(&mut self, delivered: u64) {
+        debug_assert!(self.is_empty() && self.next == 0);
+        self.next = delivered;
+        self.delivered = delivered;
     }
 
     /// The first message not received whole.
@@ -102,32 +109,31 @@ impl Inbox {
         self.delivered
     }
 
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.stretches.is_empty() && self.unreliable.is_empty()
     }
 
-    /// Takes the buffer out, with `room` bytes behind what is kept; they begin at the returned index. [`Inbox::put_back`] ends it.
-    pub fn take_buffer(&mut self, room: usize) -> (Vec<u8>, usize) {
+    /// Takes the buffer out, with `room` bytes behind what is kept, at the returned range. [`Inbox::put_back`] ends it.
+    pub fn take_buffer(&mut self, room: usize) -> (Vec<u8>, Range<usize>) {
         if self.stretches.is_empty() && self.partial.is_none() {
-            self.buffer.clear();
-            self.buffer.shrink_to(KEEP);
+            self.give_back_unused();
         } else {
             self.compact();
         }
+        let start = self.end();
         let mut buffer = core::mem::take(&mut self.buffer);
-        let start = buffer.len();
-        buffer.resize(start + room, 0);
-        (buffer, start)
+        // What lay there is overwritten in any case: only new memory is cleared.
+        if buffer.len() < start + room {
+            buffer.resize(start + room, 0);
+        }
+        (buffer, start..start + room)
     }
 
-    /// Returns the buffer; what lies behind the last stretch is cut off.
-    pub fn put_back(&mut self, mut buffer: Vec<u8>) {
-        let stretches = self.stretches.back().map_or(0, |stretch| stretch.end);
-        let partial = self
-            .partial
-            .map_or(0, |partial| partial.start + partial.length as usize);
-        buffer.truncate(stretches.max(partial));
+    /// Returns the buffer; what lies behind the last stretch is free again.
+    pub fn put_back(&mut self, buffer: Vec<u8>) {
         self.buffer = buffer;
+        self.peak = self.peak.max(self.end());
     }
 
     /// Takes in a run whose entries stand at `entries` of the taken buffer. Returns whether anything was new.
@@ -164,7 +170,7 @@ impl Inbox {
         let (start, end) = self.pull_down(buffer, start..entries.end);
         self.held = held;
         self.next = end_seq;
-        self.stretches.push_back(Stretch {
+        self.stretches.append(Stretch {
             start,
             end,
             bare: false,
@@ -184,9 +190,11 @@ impl Inbox {
         if u64::from(total) > self.max_message {
             return Err(InboxError::Size);
         }
-        let floor = self.stretches.back().map_or(0, |stretch| stretch.end);
+        let floor = self.stretches.last_end();
+        // Not moved for the sake of a few bytes of junk before it.
+        let near = bytes.start - floor <= JUNK;
         let partial = self.partial.unwrap_or(Partial {
-            start: floor,
+            start: if near { bytes.start } else { floor },
             length: 0,
             total,
         });
@@ -213,7 +221,7 @@ impl Inbox {
         if length == total {
             self.partial = None;
             self.next += 1;
-            self.stretches.push_back(Stretch {
+            self.stretches.append(Stretch {
                 start: partial.start,
                 end: at + size,
                 bare: true,
@@ -235,34 +243,53 @@ impl Inbox {
         if !self.unreliable.is_empty() {
             return self.unreliable.pop().map(|payload| Message { id: None, payload });
         }
-        let stretch = self.stretches.front_mut()?;
-        let range = if stretch.bare {
-            stretch.start..stretch.end
-        } else {
-            let Some((message, size)) = frame::next_message(&self.buffer[stretch.start..stretch.end]) else {
-                unreachable!("a run was checked when it was taken in")
-            };
-            let length = message.len();
-            stretch.start += size;
-            stretch.start - length..stretch.start
-        };
-        if stretch.bare || stretch.start == stretch.end {
-            self.stretches.pop_front();
-        }
-        let id = self.delivered;
+        let payload = self.stretches.pop(&self.buffer)?;
+        let id = MessageId(self.delivered);
         self.delivered += 1;
-        self.held -= range.len() as u64;
-        Some(Message {
-            id: Some(MessageId(id)),
-            payload: &self.buffer[range],
-        })
+        self.held -= payload.len() as u64;
+        Some(Message { id: Some(id), payload })
+    }
+
+    /// Moves all messages into `batch`, which must be empty. Returns how many reliable ones, and their payload.
+    ///
+    /// The buffers change places, so nothing is copied; only beside the beginning of a large message, which must stay, the whole ones before it are.
+    pub fn take_all(&mut self, batch: &mut Batch) -> (u64, u64) {
+        debug_assert!(batch.is_empty());
+        batch.unreliable.swap_contents(&mut self.unreliable);
+        if self.stretches.is_empty() {
+            // The usual case of a reader that waits: what it used last is used again.
+            if self.buffer.capacity() == 0 {
+                core::mem::swap(&mut self.buffer, &mut batch.buffer);
+            }
+            return (0, 0);
+        }
+        core::mem::swap(&mut self.stretches, &mut batch.stretches);
+        let kept = match self.partial {
+            None => {
+                core::mem::swap(&mut self.buffer, &mut batch.buffer);
+                0
+            }
+            Some(partial) => {
+                let first = batch.stretches.first_start().unwrap_or(partial.start);
+                batch.buffer.clear();
+                batch.buffer.extend_from_slice(&self.buffer[first..partial.start]);
+                batch.stretches.move_down(first);
+                u64::from(partial.length)
+            }
+        };
+        let taken = (self.next - self.delivered, self.held - kept);
+        batch.number = self.delivered;
+        batch.reliable = taken.0;
+        self.delivered = self.next;
+        self.held = kept;
+        taken
     }
 
     /// Gives the memory back; for sessions that have gone quiet.
     pub fn shrink(&mut self) {
         if self.stretches.is_empty() && self.partial.is_none() {
             self.buffer = Vec::new();
-            self.stretches = VecDeque::new();
+            self.stretches = Stretches::new();
         }
         self.unreliable.shrink();
     }
@@ -270,7 +297,25 @@ impl Inbox {
     /// Bytes held, used or not, for reliable messages.
     #[cfg(test)]
     pub fn memory(&self) -> usize {
-        self.buffer.capacity() + self.stretches.capacity() * size_of::<Stretch>()
+        self.buffer.capacity() + self.stretches.memory()
+    }
+
+    /// Where what is kept ends.
+    fn end(&self) -> usize {
+        let stretches = self.stretches.last_end();
+        let partial = self
+            .partial
+            .map_or(0, |partial| partial.start + partial.length as usize);
+        stretches.max(partial)
+    }
+
+    /// The buffer is empty: gives back a large one that has not been used much lately.
+    fn give_back_unused(&mut self) {
+        if self.peak < KEEP / 4 && self.buffer.capacity() > KEEP {
+            self.buffer.truncate(KEEP);
+            self.buffer.shrink_to(KEEP);
+        }
+        self.peak -= self.peak.div_ceil(FORGET);
     }
 
     fn has_oversized(&self, mut entries: &[u8]) -> bool {
@@ -283,11 +328,11 @@ impl Inbox {
         false
     }
 
-    /// Moves a range down to where the last stretch ends if the junk between them (headers, padding, other frames) is more than a
-    /// few bytes, so that small messages in large records cannot hold memory.
+    /// Moves a range down to where the last stretch ends if the junk between them is more than a few bytes, so that small messages in
+    /// large records cannot hold memory.
     fn pull_down(&self, buffer: &mut [u8], range: Range<usize>) -> (usize, usize) {
-        let floor = self.stretches.back().map_or(0, |stretch| stretch.end);
-        if range.start - floor <= 48 {
+        let floor = self.stretches.last_end();
+        if range.start - floor <= JUNK {
             return (range.start, range.end);
         }
         let end = floor + range.len();
@@ -297,18 +342,16 @@ impl Inbox {
 
     /// Drops what has been delivered from the buffer's front, when that is most of it.
     fn compact(&mut self) {
-        let first = self.stretches.front().map(|stretch| stretch.start);
+        let first = self.stretches.first_start();
         let Some(dead) = first.or(self.partial.map(|partial| partial.start)) else {
             return;
         };
-        if dead < KEEP / 8 || dead < self.buffer.len() - dead {
+        let end = self.end();
+        if dead < KEEP / 8 || dead < end - dead {
             return;
         }
-        self.buffer.drain(..dead);
-        for stretch in &mut self.stretches {
-            stretch.start -= dead;
-            stretch.end -= dead;
-        }
+        self.buffer.copy_within(dead..end, 0);
+        self.stretches.move_down(dead);
         if let Some(partial) = &mut self.partial {
             partial.start -= dead;
         }

@@ -47,8 +47,12 @@ pub struct Link {
     pub cursor: Cursor,
     /// The peer has proved its keys (U-33).
     pub confirmed: bool,
+    /// It was quiet until its probe: once that is answered and nothing else is outstanding, what a quiet link does not need is given back.
+    pub probed: bool,
     /// The host's socket is full.
     pub blocked: bool,
+    /// Its ACCEPT waits until the store has the keys it stands for.
+    pub uncommitted: bool,
     pub life: Life,
     pub liveness: Liveness,
     pub pong_due: Option<[u8; 8]>,
@@ -75,7 +79,9 @@ impl Link {
             control: Vec::new(),
             cursor: Cursor::default(),
             confirmed: false,
+            probed: false,
             blocked: false,
+            uncommitted: false,
             life: Life::Open,
             liveness,
             pong_due: None,
@@ -98,12 +104,24 @@ impl Link {
         size
     }
 
+    /// Nothing can leave now.
+    pub fn is_held(&self) -> bool {
+        self.blocked || self.uncommitted
+    }
+
     pub fn has_staged(&self) -> bool {
         self.staged_from < self.staged.len()
     }
 
+    /// Whether it owes the peer nothing, nor the peer it.
+    pub fn is_settled(&self) -> bool {
+        !self.has_staged() && self.control.is_empty() && self.pong_due.is_none() && !self.liveness.awaits_answer()
+    }
+
     /// Gives the memory back that a quiet link does not need.
     pub fn shrink(&mut self) {
+        self.sealer.rest();
+        self.opener.rest();
         for buffer in [&mut self.partial, &mut self.staged, &mut self.control] {
             if buffer.is_empty() {
                 *buffer = Vec::new();

@@ -11,19 +11,19 @@
 //! Data alone proves nothing: its ACK waits for the peer's application. So a PING rides along, and a last one follows the last
 //! data, as the way may have gone just then. The end that can dial (the client) asks *eagerly*: several times in a round trip while there
 //! is traffic in either direction, 9 bytes each. The other end asks only if its data stays without any echo. A link that carries
-//! nothing is asked once in `idle_probe`, by the client alone (battery).
+//! nothing is asked once in `idle_probe`, by the client alone (battery). Such a *routine* question is never late, only suspect: nobody waits for
+//! anything, and if thousands of idle clients met one server's short pause with a spare each, its next pause would be longer.
 //!
 //! Two judgements, because they cost different things. *Late* looks at answers only: it sees a dead uplink behind a live
 //! downlink. *Suspect* counts every valid record and every byte that the socket took as a sign of life: a PONG may be stuck behind
 //! megabytes; and it allows for what is queued before a question, at the speed that this link has shown. Nothing is late behind bulk.
 
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use super::conversation::Role;
 use super::rtt::Rtt;
 use crate::config::Timing;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// What the timer found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,8 +69,10 @@ pub struct Liveness {
     rate: u64,
     pub suspect: bool,
     late: bool,
+    /// The open questions are the idle timer's alone.
+    routine: bool,
     /// What was late when an answer was last late for the first time, and when: for a while the link is not allowed to get used to that.
-    bar: Option<(Duration, Instant)>,
+    bar: Option<(Span, Instant)>,
 }
 
 #[derive(Clone, Copy)]
@@ -83,23 +85,23 @@ struct Ping {
 }
 
 /// Above what is usual before an answer counts as late: at least this, for scheduling, and a quarter of a round trip.
-const LATE_SLACK: Duration = Duration::from_millis(10);
+const LATE_SLACK: Span = Span::from_millis(10);
 /// So long after a late answer the next is judged by the same measure: a link that fades must not be taken for a slow one.
-pub const ALERT: Duration = Duration::from_secs(4);
+pub const ALERT: Span = Span::from_secs(4);
 /// Above that before a link is suspect: delayed segments, a radio waking up. Late enough for jitter, within three round trips and 200 ms
 /// on a steady link.
-const SUSPECT_SLACK: Duration = Duration::from_millis(150);
+const SUSPECT_SLACK: Span = Span::from_millis(150);
 /// Questions under way at once.
 const PINGS_MAX: usize = 8;
 /// An eager end asks again after a quarter of a round trip, but not sooner than this ...
-const GAP_MIN: Duration = Duration::from_millis(10);
+const GAP_MIN: Span = Span::from_millis(10);
 /// ... or with the next record after this many bytes.
 const GAP_BYTES: u64 = 16 << 10;
 /// Bytes per second that a link is trusted with before it was measured.
 const RATE_GUESS: u64 = 64 << 10;
 /// So many bytes in such a time fill a line that may be thin: nothing is late for as long after.
 const BULK_BYTES: u64 = 32 << 10;
-const BULK_STRETCH: Duration = Duration::from_secs(1);
+const BULK_STRETCH: Span = Span::from_secs(1);
 /// So many bytes around a question are bulk. Fewer say nothing about speed.
 const BULK: u64 = 8 << 10;
 
@@ -129,6 +131,7 @@ impl Liveness {
             rate: RATE_GUESS,
             suspect: false,
             late: false,
+            routine: false,
             bar: None,
         }
     }
@@ -146,6 +149,11 @@ impl Liveness {
     /// Whether a PING must leave.
     pub fn ping_due(&self) -> bool {
         self.asked.is_some()
+    }
+
+    /// Whether a question is open, asked already or not.
+    pub fn awaits_answer(&self) -> bool {
+        self.question().is_some()
     }
 
     /// Whether an answer is outstanding longer than usual.
@@ -181,6 +189,7 @@ impl Liveness {
     pub fn brought_data(&mut self, now: Instant) {
         if self.is_eager() {
             self.unproven.get_or_insert(now);
+            self.routine = false;
         }
     }
 
@@ -193,6 +202,7 @@ impl Liveness {
     pub fn rides(&mut self, now: Instant, with_data: bool) {
         if with_data {
             self.unproven.get_or_insert(now);
+            self.routine = false;
         }
         let long = self.is_eager() && self.sent - self.last.sent >= GAP_BYTES && self.pings.len() < PINGS_MAX;
         if (long && self.unproven.is_some()) || self.asks_at().is_some_and(|at| at <= now) {
@@ -246,7 +256,7 @@ impl Liveness {
         let ping = self.pings[index];
         self.pings.drain(..=index);
         self.measure(&ping, now);
-        self.rtt.sample(now.since(ping.left), now);
+        self.rtt.sample(now.span_since(ping.left), now);
         self.proven = ping.sent;
         self.answered = now;
         self.late = false;
@@ -257,8 +267,8 @@ impl Liveness {
         let bytes = ping.sent - self.proven;
         if bytes >= BULK {
             let begun = self.answered.max(ping.left + self.rtt.least());
-            let took = now.since(begun).max(Duration::from_millis(1));
-            let rate = u64::try_from(u128::from(bytes) * 1_000_000 / took.as_micros()).unwrap_or(u64::MAX);
+            let took = now.span_since(begun).max(Span::from_millis(1));
+            let rate = u64::try_from(u128::from(bytes) * 1_000_000 / u128::from(took.as_micros())).unwrap_or(u64::MAX);
             self.rate = (self.rate / 4 * 3 + rate.min(self.rate * 2) / 4).max(1024);
         }
     }
@@ -268,6 +278,7 @@ impl Liveness {
         self.pings.clear();
         self.suspect = false;
         self.late = false;
+        self.routine = false;
         self.heard = now;
         self.asked = Some(now);
     }
@@ -287,6 +298,7 @@ impl Liveness {
                 return Verdict::Dead;
             }
             self.asked = Some(now);
+            self.routine = true;
             return Verdict::Idle;
         };
         let since = since.max(self.moved);
@@ -353,9 +365,9 @@ impl Liveness {
         Some(since.max(self.last.left + quarter.max(GAP_MIN)))
     }
 
-    /// When the oldest question will have waited longer than usual. While bulk is under way nobody can say what is usual.
+    /// When the oldest question will have waited longer than usual, if anybody waits for it. While bulk is under way nobody can say what is usual.
     fn late_at(&self) -> Option<Instant> {
-        let ping = self.pings.first().filter(|_| self.is_eager())?;
+        let ping = self.pings.first().filter(|_| self.is_eager() && !self.routine)?;
         if ping.sent - self.proven >= BULK || self.received - ping.received >= BULK {
             return None;
         }
@@ -364,37 +376,38 @@ impl Liveness {
         Some((ping.left + patience).max(self.bulk + BULK_STRETCH))
     }
 
-    fn late_after(&self) -> Duration {
+    fn late_after(&self) -> Span {
         self.rtt.usual() + LATE_SLACK.max(self.rtt.least() / 4)
     }
 
-    fn suspect_after(&self) -> Duration {
-        let thrice = self.rtt.smoothed().map_or(Duration::ZERO, |smoothed| smoothed * 3);
+    fn suspect_after(&self) -> Span {
+        let thrice = self.rtt.smoothed().map_or(Span::ZERO, |smoothed| smoothed * 3);
         let worst = self.rtt.worst() * 5 / 4;
         self.rtt.timeout().max(thrice).max(worst) + SUSPECT_SLACK + self.allowance()
     }
 
     /// Time for what is queued before the oldest question.
-    fn allowance(&self) -> Duration {
+    fn allowance(&self) -> Span {
         let upto = self.pings.first().map_or(self.sent, |ping| ping.sent);
         self.time_for(upto - self.proven)
     }
 
     /// Twice what the link would need: its speed is only an estimate.
-    fn time_for(&self, bytes: u64) -> Duration {
-        Duration::from_micros(bytes.saturating_mul(2_000_000) / self.rate)
+    fn time_for(&self, bytes: u64) -> Span {
+        Span::from_micros(bytes.saturating_mul(2_000_000) / self.rate)
     }
 
-    fn dead_after(&self, timing: &Timing) -> Duration {
-        timing.dead_after.max(self.suspect_after() * 2)
+    fn dead_after(&self, timing: &Timing) -> Span {
+        Span::from(timing.dead_after).max(self.suspect_after() * 2)
     }
 
     /// Silence after which an idle link is probed (client), or taken for dead because the client's probes stayed away (server).
-    fn idle_limit(&self, timing: &Timing) -> Duration {
+    fn idle_limit(&self, timing: &Timing) -> Span {
+        let probe = Span::from(timing.idle_probe);
         if self.is_eager() {
-            timing.idle_probe
+            probe
         } else {
-            timing.idle_probe * 3 + timing.dead_after
+            probe * 3 + timing.dead_after.into()
         }
     }
 }

@@ -5,7 +5,8 @@
 //! | `phase` | all state transitions |
 //! | `conversation` | what client and server have in common; the API's ground |
 //! | `receive`, `transmit` | bytes to messages, messages to bytes |
-//! | `outbox`, `inbox`, `queue` | where messages wait |
+//! | `outbox`, `marks`, `inbox`, `queue` | where messages wait |
+//! | `batch` | messages taken all at once |
 //! | `ack`, `auth`, `closing`, `handover` | the mechanisms above records |
 //! | `link`, `liveness`, `rtt`, `timers` | one link, and whether it lives; when to look again |
 //! | `client` | the API; `redial`, `spare`, `answer`: when to dial and what comes of it |
@@ -15,6 +16,7 @@ pub(crate) mod ack;
 mod answer;
 pub(crate) mod auth;
 mod backoff;
+mod batch;
 mod client;
 pub(crate) mod closing;
 pub(crate) mod conversation;
@@ -24,6 +26,7 @@ mod handshake;
 pub(crate) mod inbox;
 pub(crate) mod link;
 pub(crate) mod liveness;
+mod marks;
 mod networks;
 pub(crate) mod outbox;
 #[doc(hidden)]
@@ -34,6 +37,7 @@ mod redial;
 pub(crate) mod rtt;
 mod spare;
 pub(crate) mod stats;
+mod stretches;
 pub(crate) mod timers;
 pub(crate) mod transmit;
 
@@ -41,6 +45,7 @@ pub(crate) mod transmit;
 pub(crate) mod tests;
 
 pub use auth::{Credential, Verdict};
+pub use batch::Batch;
 pub use client::Session;
 pub use stats::Stats;
 pub use transmit::MIN_BUFFER;

@@ -14,19 +14,26 @@
 //! path on which something could be sent out of order, twice numbered, or under old keys (L-1, L-6, L-7).
 //!
 //! Positions count bytes from the session's first message and never go back; only `origin` knows where in the buffer they
-//! are. When all is ACKed the buffer starts over, so that it stays in cache.
+//! are. When all is ACKed the buffer starts over, and when more is ACKed than is not, that moves to its front: so it stays in cache.
 
 use alloc::vec::Vec;
 
+use super::marks::Marks;
 use crate::wire::frame;
 use crate::wire::varint;
 
 /// Room for what stands before a run: ACK (25), PING (9), PONG (9), DATA or FRAGMENT header (at most 33).
-pub const HEADROOM: usize = 96;
+pub const HEAD: usize = 96;
+/// The end of a large message that rides in front of what follows it, if it is no longer than this.
+pub const RIDER: usize = 512;
+/// All that is laid before a piece: a head, a rider with a header of its own.
+pub const HEADROOM: usize = HEAD + 32 + RIDER;
 /// Room for padding behind a run.
 const TAILROOM: usize = 16;
 /// Smallest buffer worth having.
-const MIN_CAPACITY: usize = 1024;
+const MIN_CAPACITY: usize = 2048;
+/// Dead bytes that are worth a move of what lives behind them.
+const TURN: usize = 32 << 10;
 
 /// How far one link has carried the outbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -36,7 +43,7 @@ pub struct Cursor {
     /// Bytes of that message already carried, in fragments.
     pub offset: u32,
     /// The message's position in the outbox.
-    position: u64,
+    pub(super) position: u64,
     /// Payload of all messages before it, since the session began.
     payload: u64,
 }
@@ -48,6 +55,13 @@ pub struct Credit {
     pub messages: u64,
     /// Payload since the session began that may not be passed.
     pub payload: u64,
+}
+
+impl Cursor {
+    /// Whether all before it may be sent.
+    fn is_within(&self, credit: &Credit) -> bool {
+        self.payload <= credit.payload && self.seq <= credit.messages
+    }
 }
 
 /// A stretch of the outbox that goes into one record.
@@ -78,6 +92,8 @@ pub struct Outbox {
     end: Cursor,
     /// The furthest any link's cursor has been: what lies before may have arrived.
     carried: Cursor,
+    /// Places between `base` and `end`.
+    marks: Marks,
 }
 
 impl Outbox {
@@ -94,12 +110,49 @@ impl Outbox {
             base: zero,
             end: zero,
             carried: zero,
+            marks: Marks::new(),
         }
+    }
+
+    /// As a snapshot kept it: `messages` are `count` entries from number `base` on, of which those before `carried` may have arrived.
+    pub fn restore(base: u64, carried: u64, count: u32, messages: &[u8]) -> Self {
+        let mut outbox = Outbox::new();
+        let zero = outbox.base;
+        outbox.base = Cursor { seq: base, ..zero };
+        (outbox.end, outbox.carried) = (outbox.base, outbox.base);
+        let at = outbox.room_for(messages.len());
+        outbox.buffer[at..at + messages.len()].copy_from_slice(messages);
+        let mut cursor = outbox.base;
+        for _ in 0..count {
+            if cursor.seq <= carried {
+                outbox.carried = cursor;
+            }
+            cursor = outbox.after(cursor);
+        }
+        if cursor.seq <= carried {
+            outbox.carried = cursor;
+        }
+        outbox.end = cursor;
+        outbox.marks.restart(&cursor);
+        outbox
     }
 
     /// The first number not ACKed.
     pub fn acked(&self) -> u64 {
         self.base.seq
+    }
+
+    /// The un-ACKed messages, one entry after the other.
+    pub fn unacked(&self) -> &[u8] {
+        if self.is_empty() {
+            return &[];
+        }
+        &self.buffer[self.index(self.base.position)..self.index(self.end.position)]
+    }
+
+    /// The first number that no link has carried whole.
+    pub fn carried(&self) -> u64 {
+        self.carried.seq
     }
 
     /// The first number not given out.
@@ -135,40 +188,66 @@ impl Outbox {
         let head = frame::message_header_len(message.len());
         let size = head + message.len();
         let at = self.room_for(size);
-        frame::message_header(&mut self.buffer[at..], message.len());
-        self.buffer[at + head..at + size].copy_from_slice(message);
+        let (header, payload) = self.buffer[at..at + size].split_at_mut(head);
+        frame::message_header(header, message.len());
+        payload.copy_from_slice(message);
         let seq = self.end.seq;
         self.end.seq += 1;
         self.end.position += size as u64;
         self.end.payload += message.len() as u64;
+        self.marks.pass(&self.end);
         seq
     }
 
     /// Forgets all before `seq`, which the peer has delivered.
     pub fn ack(&mut self, seq: u64) {
         debug_assert!(seq <= self.end.seq);
-        while self.base.seq < seq {
-            self.base = self.after(self.base);
-        }
+        // Mostly all of them, and then nobody has to look at each.
+        self.base = if seq == self.end.seq {
+            self.marks.restart(&self.end);
+            self.end
+        } else {
+            let base = self.place(seq);
+            self.marks.forget_until(seq);
+            base
+        };
         if self.carried.seq < self.base.seq {
             self.carried = self.base;
         }
         if self.base.seq == self.end.seq {
             self.origin = self.end.position;
+        } else {
+            self.turn_back();
         }
+    }
+
+    /// Where message `seq` begins, which is not before `base` and not behind `end`.
+    fn place(&self, seq: u64) -> Cursor {
+        let mut cursor = self.marks.last_where(|mark| mark.seq <= seq).unwrap_or(self.base);
+        while cursor.seq < seq {
+            cursor = self.after(cursor);
+        }
+        cursor
     }
 
     /// Gives the memory back; for sessions that have gone quiet.
     pub fn shrink(&mut self) {
         if self.is_empty() {
             self.buffer = Vec::new();
+            self.marks.shrink();
         }
     }
 
     /// Bytes held, used or not.
     #[cfg(test)]
     pub fn memory(&self) -> usize {
-        self.buffer.capacity()
+        self.buffer.capacity() + self.marks.memory()
+    }
+
+    /// How far into the buffer the messages reach.
+    #[cfg(test)]
+    pub fn reach(&self) -> usize {
+        self.index(self.end.position)
     }
 
     /// A cursor at message `seq`, `offset` bytes into it. `None` if there is no such place among what is kept.
@@ -176,10 +255,7 @@ impl Outbox {
         if seq < self.base.seq || seq > self.end.seq {
             return None;
         }
-        let mut cursor = self.base;
-        while cursor.seq < seq {
-            cursor = self.after(cursor);
-        }
+        let mut cursor = self.place(seq);
         if offset > 0 && (seq == self.end.seq || u64::from(offset) >= self.length_at(cursor).0) {
             return None;
         }
@@ -218,6 +294,7 @@ impl Outbox {
     }
 
     /// Whether a link with this cursor has anything to carry within the credit.
+    #[inline]
     pub fn has_more(&self, cursor: &Cursor, credit: &Credit) -> bool {
         let cursor = self.catch_up(*cursor);
         if cursor.seq >= self.end.seq {
@@ -239,15 +316,12 @@ impl Outbox {
             return None;
         }
         let first = *cursor;
-        let (length, head) = self.length_at(first);
-        let lone = frame::data_header_len(first.seq) + head + length as usize;
-        let piece = if first.offset > 0 || lone > record {
-            if first.offset == 0 && !self.within(first, length, credit) {
-                return None;
-            }
-            self.take_part(cursor, length as u32, head, room)
+        let all = frame::data_header_len(first.seq) as u64 + (self.end.position - first.position);
+        let piece = if first.offset == 0 && all <= room as u64 && self.end.is_within(credit) {
+            *cursor = self.end;
+            Some(self.run(&first, cursor))
         } else {
-            self.take_run(cursor, credit, room)
+            self.take_some(cursor, credit, room, record)
         };
         if piece.is_some() && (cursor.seq, cursor.offset) > (self.carried.seq, self.carried.offset) {
             self.carried = *cursor;
@@ -255,21 +329,64 @@ impl Outbox {
         piece
     }
 
-    /// Lays `head` before the piece and zeros behind it up to a length of `padded` (if that is longer), gives the whole to `seal`, and takes
+    /// As [`Outbox::take`], when it is not simply all there is.
+    fn take_some(&self, cursor: &mut Cursor, credit: &Credit, room: usize, record: usize) -> Option<Piece> {
+        let first = *cursor;
+        let (length, head) = self.length_at(first);
+        let lone = frame::data_header_len(first.seq) + head + length as usize;
+        if first.offset > 0 || lone > record {
+            if first.offset == 0 && !self.within(first, length, credit) {
+                return None;
+            }
+            self.take_part(cursor, length as u32, head, room)
+        } else {
+            self.take_run(cursor, credit, room)
+        }
+    }
+
+    /// The bytes of a piece.
+    pub fn bytes(&self, piece: &Piece) -> &[u8] {
+        let (Piece::Run { start, end, .. } | Piece::Part { start, end, .. }) = *piece;
+        &self.buffer[start..end]
+    }
+
+    /// Lays `head` before the piece and zeros behind it, so that it ends `pad` bytes later, gives the whole to `seal`, and takes
     /// both off again.
     pub fn with_overlay<R>(&mut self, piece: Piece, head: &[u8], pad: usize, seal: impl FnOnce(&[u8]) -> R) -> R {
+        if head.len() <= HEAD {
+            self.overlay::<HEAD, R>(piece, head, pad, seal)
+        } else {
+            self.overlay::<HEADROOM, R>(piece, head, pad, seal)
+        }
+    }
+
+    /// `ROOM` bytes before the piece are kept meanwhile, and all of the room behind it: to copy a number of bytes that the compiler knows
+    /// takes a few moves, any other a call.
+    #[inline]
+    fn overlay<const ROOM: usize, R>(
+        &mut self,
+        piece: Piece,
+        head: &[u8],
+        pad: usize,
+        seal: impl FnOnce(&[u8]) -> R,
+    ) -> R {
         let (Piece::Run { start, end, .. } | Piece::Part { start, end, .. }) = piece;
-        debug_assert!(head.len() <= HEADROOM && pad <= TAILROOM);
-        let mut before = [0; HEADROOM];
-        let mut behind = [0; TAILROOM];
+        debug_assert!(head.len() <= ROOM && pad <= TAILROOM);
+        let (before, behind) = (start - ROOM..start, end..end + TAILROOM);
         let from = start - head.len();
-        before[..head.len()].copy_from_slice(&self.buffer[from..start]);
-        behind[..pad].copy_from_slice(&self.buffer[end..end + pad]);
+        let mut front = [0; ROOM];
+        front.copy_from_slice(&self.buffer[before.clone()]);
         self.buffer[from..start].copy_from_slice(head);
-        self.buffer[end..end + pad].fill(0);
+        let mut tail = [0; TAILROOM];
+        if pad > 0 {
+            tail.copy_from_slice(&self.buffer[behind.clone()]);
+            self.buffer[behind.clone()].fill(0);
+        }
         let result = seal(&self.buffer[from..end + pad]);
-        self.buffer[from..start].copy_from_slice(&before[..head.len()]);
-        self.buffer[end..end + pad].copy_from_slice(&behind[..pad]);
+        self.buffer[before].copy_from_slice(&front);
+        if pad > 0 {
+            self.buffer[behind].copy_from_slice(&tail);
+        }
         result
     }
 
@@ -277,20 +394,28 @@ impl Outbox {
         let room = room.checked_sub(frame::data_header_len(cursor.seq))? as u64;
         let first = *cursor;
         let limit = first.position + room;
-        while cursor.seq < self.end.seq && cursor.seq < credit.messages {
-            let (length, head) = self.length_at(*cursor);
-            if cursor.position + head as u64 + length > limit || cursor.payload + length > credit.payload {
+        let fits = |end: &Cursor| end.position <= limit && end.is_within(credit);
+        if let Some(mark) = self.marks.last_where(fits)
+            && mark.seq > first.seq
+        {
+            *cursor = mark;
+        }
+        while cursor.seq < self.end.seq {
+            let next = self.after(*cursor);
+            if !fits(&next) {
                 break;
             }
-            cursor.seq += 1;
-            cursor.position += head as u64 + length;
-            cursor.payload += length;
+            *cursor = next;
         }
-        (cursor.seq > first.seq).then(|| Piece::Run {
+        (cursor.seq > first.seq).then(|| self.run(&first, cursor))
+    }
+
+    fn run(&self, first: &Cursor, end: &Cursor) -> Piece {
+        Piece::Run {
             seq: first.seq,
             start: self.index(first.position),
-            end: self.index(cursor.position),
-        })
+            end: self.index(end.position),
+        }
     }
 
     fn take_part(&self, cursor: &mut Cursor, length: u32, head: usize, room: usize) -> Option<Piece> {
@@ -375,11 +500,25 @@ impl Outbox {
             self.buffer.resize(capacity, 0);
         }
         if dead > 0 {
-            let from = HEADROOM + dead;
-            self.buffer.copy_within(from..from + living, HEADROOM);
-            self.origin = self.base.position;
+            self.move_to_front(living, dead);
         }
         HEADROOM + living
+    }
+
+    /// What lives moves to the front when as much lies dead before it, long before the end of the buffer is reached: so a flow of which something is
+    /// always un-ACKed writes over and over to memory that is in the cache still.
+    fn turn_back(&mut self) {
+        let living = (self.end.position - self.base.position) as usize;
+        let dead = (self.base.position - self.origin) as usize;
+        if dead >= living.max(TURN) {
+            self.move_to_front(living, dead);
+        }
+    }
+
+    fn move_to_front(&mut self, living: usize, dead: usize) {
+        let from = HEADROOM + dead;
+        self.buffer.copy_within(from..from + living, HEADROOM);
+        self.origin = self.base.position;
     }
 }
 

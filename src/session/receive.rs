@@ -67,7 +67,7 @@ pub const RARE_FRAMES: u8 = 16;
 impl Conversation {
     /// Takes bytes of link `index`. On an error the caller ends the link.
     pub fn receive(&mut self, index: usize, mut bytes: &[u8], notices: &mut Notices) -> Result<(), LinkFault> {
-        self.shrink_if_quiet(index);
+        self.note_probe(index);
         // Half a record is a sign of life, too, if not one of the peer's.
         self.links[index].liveness.received(bytes.len(), self.now);
         let mut partial = core::mem::take(&mut self.links[index].partial);
@@ -113,24 +113,25 @@ impl Conversation {
         if let Some(link) = self.links.get_mut(index) {
             link.partial = partial;
         }
+        self.rest_if_quiet(index);
         self.tell_readable();
         result
     }
 
     /// Takes the early frames of a RESUME (U-16): the same path as a record's.
     pub fn receive_early(&mut self, frames: &[u8]) -> Result<(), LinkFault> {
-        let (mut buffer, start) = self.inbox.take_buffer(frames.len());
-        buffer[start..].copy_from_slice(frames);
+        let (mut buffer, place) = self.inbox.take_buffer(frames.len());
+        buffer[place.clone()].copy_from_slice(frames);
         let mut at = 0;
         let result = loop {
-            let mut walk = Frames::early(&buffer[start..]).from_position(at);
+            let mut walk = Frames::early(&buffer[place.clone()]).from_position(at);
             let frame = match walk.next() {
                 None => break Ok(()),
                 Some(Err(error)) => break Err(error.into()),
                 Some(Ok(frame)) => frame,
             };
             at = walk.position();
-            let taken = match Data::of(&frame, start, start + at) {
+            let taken = match Data::of(&frame, place.start, place.start + at) {
                 Some(data) => self.take_data(data, &mut buffer),
                 None => Err(LinkFault::Misplaced),
             };
@@ -144,12 +145,12 @@ impl Conversation {
     }
 
     fn open(&mut self, index: usize, sealed: &[u8], notices: &mut Notices) -> Result<(), LinkFault> {
-        let (mut buffer, start) = self.inbox.take_buffer(sealed.len() - record::TAG);
-        let result = match self.links[index].opener.open(sealed, &mut buffer[start..]) {
+        let (mut buffer, place) = self.inbox.take_buffer(sealed.len() - record::TAG);
+        let result = match self.links[index].opener.open(sealed, &mut buffer[place.clone()]) {
             Ok(()) => {
                 self.stats.wire_received += (record::LENGTH_LEN + sealed.len()) as u64;
                 self.heard(index);
-                self.take_frames(index, &mut buffer, start, notices)
+                self.take_frames(index, &mut buffer, place, notices)
             }
             Err(_) => Err(LinkFault::Record),
         };
@@ -186,24 +187,28 @@ impl Conversation {
             link.life = Life::Closing(until);
         }
         self.closing.moved();
-        self.up_again(true);
+        let same_server = !core::mem::take(&mut self.moved);
+        self.up_again(same_server);
+        if !same_server {
+            self.tell_within_reach();
+        }
     }
 
     fn take_frames(
         &mut self,
         index: usize,
         buffer: &mut [u8],
-        start: usize,
+        place: Range<usize>,
         notices: &mut Notices,
     ) -> Result<(), LinkFault> {
         let mut at = 0;
-        loop {
-            let mut walk = Frames::new(&buffer[start..]).from_position(at);
+        while at < place.len() {
+            let mut walk = Frames::new(&buffer[place.clone()]).from_position(at);
             let Some(frame) = walk.next().transpose()? else {
                 return Ok(());
             };
             at = walk.position();
-            if let Some(data) = Data::of(&frame, start, start + at) {
+            if let Some(data) = Data::of(&frame, place.start, place.start + at) {
                 self.links[index].liveness.brought_data(self.now);
                 self.take_data(data, buffer)?;
                 continue;
@@ -213,6 +218,7 @@ impl Conversation {
                 return Ok(());
             }
         }
+        Ok(())
     }
 
     fn take_data(&mut self, data: Data, buffer: &mut [u8]) -> Result<(), LinkFault> {

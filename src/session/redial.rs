@@ -5,7 +5,7 @@
 //! | the last link ended | at once; with a delay only if that happens all the time |
 //! | an answer is late | a connection to spare ([`super::spare`]) |
 //! | a link is suspect, the network changed, the process woke | beside the link that carries (make before break) |
-//! | DRAIN | at a random moment of the window |
+//! | DRAIN | at a random moment of the window; later only if that happens all the time |
 //! | a try failed | back-off with full jitter, at least what the server advised |
 //! | nothing got through for `give_up_after` | `HandoverFailed`; nothing more before `retry()` |
 
@@ -36,13 +36,17 @@ impl Session {
                 let window = Duration::from_millis(window_ms.into());
                 self.talk.events.push_back(Event::Draining { window });
                 self.dialler.advised = (!address.is_empty()).then_some(address);
-                self.dialler.draining = true;
+                // Servers that send their clients to each other cost them no more than a network that flaps.
+                let dialler = &mut self.dialler;
+                let least = *dialler
+                    .draining
+                    .get_or_insert_with(|| now + dialler.backoff.after_loss(now, &self.config.backoff, &mut self.rng));
                 // The old address is the one that goes away.
                 if let Some(ticket) = &mut self.ticket {
                     ticket.address.clear();
                 }
                 let delay = jitter(window, &mut self.rng);
-                self.dialler.plan(now + delay);
+                self.dialler.plan((now + delay).max(least));
             }
             Notice::Keys(keys) => {
                 self.pins.retain(|(_, until)| *until > now);
@@ -167,7 +171,7 @@ impl Session {
         }
         if self.talk.carrier().is_none() {
             self.talk.step(Input::LinkLost);
-        } else if self.carrier_is_sound() && !self.dialler.draining {
+        } else if self.carrier_is_sound() && self.dialler.draining.is_none() {
             // The hint was false, or the old link recovered: it goes on carrying.
             self.talk.carried_again(true);
             return;

@@ -7,51 +7,49 @@
 //! surprised anew each time, and a link that fades they find normal until it is gone. So there is also the *worst*: the longest round trip of
 //! earlier stretches of time, each up to 16 s long, fading over minutes. What happens now is judged by what was before.
 
-use core::time::Duration;
-
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// See the module's head.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rtt {
-    smoothed: Option<Duration>,
-    variation: Duration,
-    least: Duration,
+    smoothed: Option<Span>,
+    variation: Span,
+    least: Span,
     /// The longest of earlier stretches, and of this one, which began then and is so long.
-    before: Duration,
-    lately: Duration,
+    before: Span,
+    lately: Span,
     begun: Instant,
-    stretch: Duration,
+    stretch: Span,
     /// When the averages were last moved, and the largest sample since: they take one per round trip, as RFC 6298 assumes.
     averaged: Instant,
-    waiting: Duration,
+    waiting: Span,
 }
 
 /// The first stretch of time, and the longest.
-const STRETCHES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
+const STRETCHES: (Span, Span) = (Span::from_secs(1), Span::from_secs(16));
 /// How many seconds it takes to forget.
-const MEMORY: u32 = 128;
+const MEMORY: u64 = 128;
 /// Nothing longer is ever called normal.
-const WORST_MAX: Duration = Duration::from_secs(1);
+const WORST_MAX: Span = Span::from_secs(1);
 
 impl Rtt {
     /// The smoothed round trip, once there was a sample.
-    pub fn smoothed(&self) -> Option<Duration> {
+    pub fn smoothed(&self) -> Option<Span> {
         self.smoothed
     }
 
     /// The shortest round trip seen.
-    pub fn least(&self) -> Duration {
+    pub fn least(&self) -> Span {
         self.least
     }
 
     /// The longest round trip that was seen on this link, fading.
-    pub fn worst(&self) -> Duration {
+    pub fn worst(&self) -> Span {
         self.before.max(self.lately)
     }
 
     /// What an answer takes at most, judged by earlier stretches of time; by the averages while there are none.
-    pub fn usual(&self) -> Duration {
+    pub fn usual(&self) -> Span {
         if self.before.is_zero() {
             self.timeout().max(self.lately)
         } else {
@@ -60,7 +58,7 @@ impl Rtt {
     }
 
     /// Takes in a sample (RFC 6298, section 2).
-    pub fn sample(&mut self, sample: Duration, now: Instant) {
+    pub fn sample(&mut self, sample: Span, now: Instant) {
         self.remember(sample.min(WORST_MAX), now);
         let Some(smoothed) = self.smoothed else {
             self.smoothed = Some(sample);
@@ -71,7 +69,7 @@ impl Rtt {
         };
         self.least = self.least.min(sample);
         self.waiting = self.waiting.max(sample);
-        if now.since(self.averaged) < smoothed {
+        if now.span_since(self.averaged) < smoothed {
             return;
         }
         let sample = core::mem::take(&mut self.waiting);
@@ -80,14 +78,14 @@ impl Rtt {
         self.averaged = now;
     }
 
-    fn remember(&mut self, sample: Duration, now: Instant) {
+    fn remember(&mut self, sample: Span, now: Instant) {
         if self.stretch.is_zero() {
             (self.begun, self.stretch) = (now, STRETCHES.0);
         }
         if now >= self.begun + self.stretch {
-            let fading = self.before.saturating_sub(self.lately) * self.stretch.as_secs() as u32 / MEMORY;
-            self.before = (self.before - fading).max(self.lately);
-            self.lately = Duration::ZERO;
+            let fading = self.before.saturating_sub(self.lately) * self.stretch.as_secs() / MEMORY;
+            self.before = self.before.saturating_sub(fading).max(self.lately);
+            self.lately = Span::ZERO;
             self.begun = now;
             self.stretch = (self.stretch * 2).min(STRETCHES.1);
         }
@@ -100,9 +98,9 @@ impl Rtt {
     }
 
     /// How long an answer may take and still be normal for this link: `SRTT + 4 RTTVAR`; a guess before the first sample.
-    pub fn timeout(&self) -> Duration {
+    pub fn timeout(&self) -> Span {
         match self.smoothed {
-            None => Duration::from_millis(500),
+            None => Span::from_millis(500),
             Some(smoothed) => smoothed + self.variation * 4,
         }
     }
@@ -112,30 +110,30 @@ impl Rtt {
 mod tests {
     use super::*;
 
-    const MS: Duration = Duration::from_millis(1);
+    const MS: Span = Span::from_millis(1);
 
     #[test]
     fn follows_rfc_6298() {
         let mut rtt = Rtt::default();
-        rtt.sample(80 * MS, Instant::ZERO);
-        assert_eq!(rtt.timeout(), Duration::from_millis(80 + 4 * 40));
-        rtt.sample(120 * MS, Instant::from_millis(120));
+        rtt.sample(MS * 80, Instant::ZERO);
+        assert_eq!(rtt.timeout(), Span::from_millis(80 + 4 * 40));
+        rtt.sample(MS * 120, Instant::from_millis(120));
         // RTTVAR = 3/4 * 40 + 1/4 * |80 - 120| = 40; SRTT = 7/8 * 80 + 1/8 * 120 = 85.
-        assert_eq!(rtt.smoothed(), Some(Duration::from_millis(85)));
-        assert_eq!(rtt.timeout(), Duration::from_millis(85 + 160));
+        assert_eq!(rtt.smoothed(), Some(Span::from_millis(85)));
+        assert_eq!(rtt.timeout(), Span::from_millis(85 + 160));
     }
 
     #[test]
     fn many_samples_in_one_round_trip_count_as_their_largest() {
         let (mut many, mut one) = (Rtt::default(), Rtt::default());
         for rtt in [&mut many, &mut one] {
-            rtt.sample(80 * MS, Instant::ZERO);
+            rtt.sample(MS * 80, Instant::ZERO);
         }
         for at in 1..8 {
-            many.sample((60 + at) as u32 * MS, Instant::from_millis(at * 10));
+            many.sample(MS * (60 + at), Instant::from_millis(at * 10));
         }
         for rtt in [&mut many, &mut one] {
-            rtt.sample(70 * MS, Instant::from_millis(90));
+            rtt.sample(MS * 70, Instant::from_millis(90));
         }
         assert_eq!(many.timeout(), one.timeout());
     }
@@ -144,22 +142,22 @@ mod tests {
     fn what_happens_now_is_judged_by_what_was_before() {
         let mut rtt = Rtt::default();
         for tenth in 0..100 {
-            rtt.sample(50 * MS, Instant::from_millis(tenth * 100));
+            rtt.sample(MS * 50, Instant::from_millis(tenth * 100));
         }
-        assert_eq!((rtt.usual(), rtt.worst()), (50 * MS, 50 * MS));
+        assert_eq!((rtt.usual(), rtt.worst()), (MS * 50, MS * 50));
         // It gets worse, slowly: that is not normal for as long as a stretch of time.
         for tenth in 0..30 {
-            rtt.sample((50 + 5 * tenth) as u32 * MS, Instant::from_millis(10_000 + tenth * 100));
+            rtt.sample(MS * (50 + 5 * tenth), Instant::from_millis(10_000 + tenth * 100));
         }
-        assert_eq!(rtt.worst(), 195 * MS);
-        assert!(rtt.usual() < 60 * MS, "{:?}", rtt.usual());
+        assert_eq!(rtt.worst(), MS * 195);
+        assert!(rtt.usual() < MS * 60, "{:?}", rtt.usual());
         for second in 15..40 {
-            rtt.sample(50 * MS, Instant::from_millis(second * 1000));
+            rtt.sample(MS * 50, Instant::from_millis(second * 1000));
         }
-        assert!(rtt.usual() > 150 * MS, "now it is: {:?}", rtt.usual());
+        assert!(rtt.usual() > MS * 150, "now it is: {:?}", rtt.usual());
         for second in 40..2000 {
-            rtt.sample(50 * MS, Instant::from_millis(second * 1000));
+            rtt.sample(MS * 50, Instant::from_millis(second * 1000));
         }
-        assert!(rtt.usual() < 60 * MS, "and forgotten: {:?}", rtt.usual());
+        assert!(rtt.usual() < MS * 60, "and forgotten: {:?}", rtt.usual());
     }
 }

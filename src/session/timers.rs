@@ -7,7 +7,7 @@ use super::conversation::Conversation;
 use super::link::Life;
 use super::liveness::Verdict;
 use crate::event::HandoverCause;
-use crate::time::Instant;
+use crate::time::{Instant, Span};
 
 /// What a look at the clock brought.
 #[derive(Clone, Copy, Default, Debug)]
@@ -18,8 +18,6 @@ pub struct Aftermath {
     pub late: bool,
     /// The last link that carried ended.
     pub lost: bool,
-    /// A link was quiet enough for a probe.
-    quiet: bool,
 }
 
 impl Conversation {
@@ -48,7 +46,7 @@ impl Conversation {
                         false
                     }
                     Verdict::Idle => {
-                        aftermath.quiet = true;
+                        link.probed = true;
                         false
                     }
                     Verdict::Fine => false,
@@ -60,9 +58,6 @@ impl Conversation {
             } else {
                 index += 1;
             }
-        }
-        if aftermath.quiet && self.outbox.is_empty() && self.inbox.is_empty() {
-            self.shrink();
         }
         aftermath
     }
@@ -78,7 +73,7 @@ impl Conversation {
 
     /// When the next timer fires.
     pub fn timer_deadline(&self) -> Instant {
-        let mut deadline = self.closing.deadline();
+        let mut deadline = self.closing.deadline(self.now);
         for link in &self.links {
             deadline = deadline.min(match link.life {
                 Life::Draining(until) | Life::Closing(until) => until,
@@ -88,18 +83,34 @@ impl Conversation {
         }
         // One that is due already is output, not a timer.
         if let Some(ack) = self.acks.deadline().filter(|_| !self.acks.due(self.now))
-            && self.carrier().is_some_and(|carrier| !self.links[carrier].blocked)
+            && self.carrier().is_some_and(|carrier| !self.links[carrier].is_held())
         {
             deadline = deadline.min(ack);
         }
         deadline
     }
 
-    /// (server) The first record after a long silence is the client's probe of an idle link: a good moment to give memory back. A client
-    /// does so when it sends the probe.
-    pub fn shrink_if_quiet(&mut self, index: usize) {
-        let quiet = self.now.since(self.links[index].liveness.quiet_since()) >= self.settings.timing.idle_probe / 2;
-        if quiet && self.outbox.is_empty() && self.inbox.is_empty() {
+    /// (server) The first record after a long silence is the client's probe of an idle link; a client knows by itself when it probes.
+    pub fn note_probe(&mut self, index: usize) {
+        let link = &mut self.links[index];
+        let silence = self.now.span_since(link.liveness.quiet_since());
+        if silence >= Span::from(self.settings.timing.idle_probe) / 2 {
+            link.probed = true;
+        }
+    }
+
+    /// Gives memory back if a quiet link has been probed, the answer has left or come, and there was nothing else to say.
+    #[inline]
+    pub fn rest_if_quiet(&mut self, index: usize) {
+        if self.links.get(index).is_some_and(|link| link.probed) {
+            self.rest_if_settled(index);
+        }
+    }
+
+    #[cold]
+    fn rest_if_settled(&mut self, index: usize) {
+        if self.outbox.is_empty() && self.inbox.is_empty() && !self.acks.pending() && self.links[index].is_settled() {
+            self.links[index].probed = false;
             self.shrink();
         }
     }
@@ -110,6 +121,8 @@ impl Conversation {
         self.inbox.shrink();
         self.unreliable.shrink();
         self.events.shrink_to_fit();
+        self.to_close.shrink_to_fit();
+        self.links.shrink_to_fit();
         for link in &mut self.links {
             link.shrink();
         }

@@ -8,9 +8,9 @@
 
 use alloc::vec::Vec;
 
-use super::conversation::Conversation;
+use super::conversation::{Conversation, Role};
 use super::link::{Life, Link};
-use super::outbox::{HEADROOM, Piece};
+use super::outbox::{HEAD, HEADROOM, Part, Piece, RIDER};
 use crate::event::{LinkId, Output, State};
 use crate::wire::frame::{self, Ack};
 use crate::wire::record::{LENGTH_LEN, PLAINTEXT_MAX, TAG};
@@ -26,7 +26,7 @@ const BLOCK: usize = 16;
 impl Conversation {
     /// Whether a link has bytes to send or is to be closed.
     pub fn has_output(&self) -> bool {
-        !self.to_close.is_empty() || (0..self.links.len()).any(|index| self.wants(index))
+        !self.to_close.is_empty() || self.next_to_send().is_some()
     }
 
     /// Fills `buf` with what one link has to send, or says which link to close.
@@ -36,13 +36,14 @@ impl Conversation {
                 return Some(Output::CloseLink { link });
             }
             self.close_when_carried();
-            let index = (0..self.links.len()).rev().find(|&index| self.wants(index))?;
+            let index = self.next_to_send()?;
             if self.links[index].life.is_closing() && self.is_flushed(index) {
                 self.close_link(index);
                 continue;
             }
             let len = self.fill(index, buf);
             if len > 0 {
+                self.rest_if_quiet(index);
                 self.stats.wire_sent += len as u64;
                 // If those were the last messages, a CLOSE is due behind them: it must count as queued from now on.
                 self.close_when_carried();
@@ -70,41 +71,55 @@ impl Conversation {
         }
     }
 
+    /// The newest link that wants to send. Mostly there is but one.
+    #[inline]
+    fn next_to_send(&self) -> Option<usize> {
+        let newest = self.links.len().checked_sub(1)?;
+        if self.wants(newest) {
+            Some(newest)
+        } else if newest == 0 {
+            None
+        } else {
+            (0..newest).rev().find(|&index| self.wants(index))
+        }
+    }
+
     fn is_flushed(&self, index: usize) -> bool {
         let link = &self.links[index];
         !link.has_staged() && link.control.is_empty()
     }
 
+    #[inline(never)]
     fn wants(&self, index: usize) -> bool {
         let link = &self.links[index];
         if link.life.is_closing() {
-            return self.is_flushed(index) || !link.blocked;
+            return self.is_flushed(index) || !link.is_held();
         }
-        if link.blocked {
+        if link.is_held() {
             return false;
         }
         if link.has_staged() || !link.control.is_empty() || link.pong_due.is_some() || link.liveness.ping_due() {
             return true;
         }
-        self.carrier() == Some(index)
+        self.is_carrier(index)
             && (self.acks.due(self.now)
                 || self.has_unreliable()
-                || (self.closing.allows_data() && self.outbox.has_more(&link.cursor, &self.credit)))
+                || (self.closing.allows_data() && self.outbox.has_more(&link.cursor, &self.allowance())))
     }
 
-    /// As many records as fit. A further one only if there is room for a full one: else a large record would be cut short by the
-    /// buffer's end.
+    /// As many records as fit, from a link that wants to send. A further one only if there is room for a full one: else a large record
+    /// would be cut short by the buffer's end.
     fn fill(&mut self, index: usize, buf: &mut [u8]) -> usize {
         let mut at = 0;
         loop {
             if self.links[index].has_staged() {
                 at += self.links[index].unstage(&mut buf[at..]);
-                if self.links[index].has_staged() {
+                if self.links[index].has_staged() || !self.wants(index) {
                     return at;
                 }
             }
             let room = buf.len() - at;
-            if room <= OVERHEAD + HEADROOM || (at > 0 && room < PLAINTEXT_MAX + OVERHEAD) || !self.wants(index) {
+            if room <= OVERHEAD + HEAD || (at > 0 && room < PLAINTEXT_MAX + OVERHEAD) {
                 return at;
             }
             if self.links[index].life.is_closing() && self.is_flushed(index) {
@@ -115,55 +130,65 @@ impl Conversation {
                 continue;
             }
             let size = self.seal_record(index, &mut buf[at..]);
-            if size == 0 {
+            at += size;
+            if size == 0 || !self.wants(index) {
                 return at;
             }
-            at += size;
         }
     }
 
     fn needs_staging(&self, index: usize) -> bool {
-        !self.links[index].control.is_empty() || (self.carrier() == Some(index) && self.has_unreliable())
+        !self.links[index].control.is_empty() || (self.has_unreliable() && self.is_carrier(index))
     }
 
     /// Seals one record of messages and small frames straight into `out`.
     fn seal_record(&mut self, index: usize, out: &mut [u8]) -> usize {
         let room = (out.len() - OVERHEAD).min(PLAINTEXT_MAX);
-        let mut head = [0; HEADROOM];
-        let carries = self.carrier() == Some(index) && self.closing.allows_data();
-        // The first record proves the keys to the peer: it must not vanish unseen either.
-        let first = self.links[index].sealer.sealed() == 0;
-        let with_data = first || (carries && self.outbox.has_more(&self.links[index].cursor, &self.credit));
-        let mut used = self.small_frames(index, &mut head, with_data);
+        let mut head = [0; HEAD];
+        let carrier = self.is_carrier(index);
+        let allowance = self.allowance();
         let link = &mut self.links[index];
-        let piece = if carries {
-            self.outbox.take(&mut link.cursor, &self.credit, room - used, room)
+        let more = carrier && self.closing.allows_data() && self.outbox.has_more(&link.cursor, &allowance);
+        // The first record proves the keys to the peer: it must not vanish unseen either.
+        let first = link.sealer.sealed() == 0;
+        let mut used = self.small_frames(index, carrier, &mut head, more || first);
+        // A client's goes by itself, and is short: the server relies on the new link only then, and on a slow line that must not wait for a backlog to get through.
+        let alone = first && used > 0 && self.role == Role::Client;
+        let link = &mut self.links[index];
+        let piece = if more && !alone {
+            self.outbox.take(&mut link.cursor, &allowance, room - used, room)
         } else {
             None
         };
-        let Some(piece) = piece else {
-            link.liveness.sent(used, self.now);
-            return if used == 0 { 0 } else { seal(link, &head[..used], out) };
-        };
-        let size = match piece {
-            Piece::Run { seq, start, end } => {
-                used += frame::data_header(&mut head[used..], seq);
-                end - start
+        match piece {
+            None => {
+                link.liveness.sent(used, self.now);
+                if used == 0 { 0 } else { seal(link, &head[..used], out) }
             }
-            Piece::Part { fragment, start, end } => {
-                used += fragment.header(&mut head[used..], end - start);
-                end - start
+            Some(Piece::Part { fragment, start, end }) if end - start <= RIDER => {
+                self.seal_rider(index, &head[..used], (fragment, start, end), out)
             }
-        };
-        let plain = used + size;
+            Some(piece) => {
+                used += header(&piece, &mut head[used..]);
+                self.seal_piece(index, piece, &head[..used], out)
+            }
+        }
+    }
+
+    /// Seals a piece with what stands before it.
+    #[inline]
+    fn seal_piece(&mut self, index: usize, piece: Piece, head: &[u8], out: &mut [u8]) -> usize {
+        let room = (out.len() - OVERHEAD).min(PLAINTEXT_MAX);
+        let plain = head.len() + self.outbox.bytes(&piece).len();
         let pad = if plain >= PAD_FROM {
             (plain.next_multiple_of(BLOCK) - plain).min(room - plain)
         } else {
             0
         };
+        let link = &mut self.links[index];
         link.liveness.sent(plain, self.now);
         let sealer = &mut link.sealer;
-        let sealed = self.outbox.with_overlay(piece, &head[..used], pad, |plaintext| {
+        let sealed = self.outbox.with_overlay(piece, head, pad, |plaintext| {
             out[..LENGTH_LEN].copy_from_slice(&((plaintext.len() + TAG) as u16).to_be_bytes());
             let end = LENGTH_LEN + plaintext.len() + TAG;
             sealer.seal(plaintext, &mut out[LENGTH_LEN..end]).map(|()| end)
@@ -171,9 +196,40 @@ impl Conversation {
         self.exhausted_or(index, sealed)
     }
 
+    /// Seals the short end of a large message, and behind it in the same record what follows. Between the two there is no room for the second header
+    /// in the outbox, so the end is copied before it, as part of the head. A message that is a little larger than a record would else need two
+    /// records, one of them nearly empty.
+    #[inline(never)]
+    fn seal_rider(
+        &mut self,
+        index: usize,
+        frames: &[u8],
+        (fragment, start, end): (Part, usize, usize),
+        out: &mut [u8],
+    ) -> usize {
+        let room = (out.len() - OVERHEAD).min(PLAINTEXT_MAX);
+        let rider = Piece::Part { fragment, start, end };
+        let mut head = [0; HEADROOM];
+        let mut used = frames.len();
+        head[..used].copy_from_slice(frames);
+        used += header(&rider, &mut head[used..]);
+        let alone = used;
+        let bytes = self.outbox.bytes(&rider);
+        head[used..used + bytes.len()].copy_from_slice(bytes);
+        used += bytes.len();
+        let allowance = self.allowance();
+        let cursor = &mut self.links[index].cursor;
+        match self.outbox.take(cursor, &allowance, room.saturating_sub(used), room) {
+            None => self.seal_piece(index, rider, &head[..alone], out),
+            Some(piece) => {
+                used += header(&piece, &mut head[used..]);
+                self.seal_piece(index, piece, &head[..used], out)
+            }
+        }
+    }
+
     /// Writes what is due beside messages: on the carrier an ACK, on any link PONG and PING.
-    fn small_frames(&mut self, index: usize, head: &mut [u8], with_data: bool) -> usize {
-        let carrier = self.carrier() == Some(index);
+    fn small_frames(&mut self, index: usize, carrier: bool, head: &mut [u8; HEAD], with_data: bool) -> usize {
         let now = self.now;
         let link = &mut self.links[index];
         if link.life == Life::Open {
@@ -188,25 +244,27 @@ impl Conversation {
             used += frame::ping(&mut head[used..], token);
         }
         if carrier && self.acks.pending() {
-            let limits = &self.settings.limits;
+            let window = self.window();
             let ack = Ack {
-                recv_next: self.inbox.delivered(),
-                messages: limits.window_messages.into(),
-                bytes: limits.window_bytes.into(),
+                recv_next: self.acked_edge(),
+                messages: window.messages.into(),
+                bytes: window.bytes.into(),
             };
             used += frame::ack(&mut head[used..], &ack);
-            self.acks.sent();
+            self.acks.sent(now);
         }
         used
     }
 
     /// Builds a record of rare frames or unreliable messages aside.
+    #[inline(never)]
     fn stage_record(&mut self, index: usize) {
-        let mut head = [0; HEADROOM];
-        let unreliable = self.carrier() == Some(index) && self.has_unreliable();
+        let mut head = [0; HEAD];
+        let carrier = self.is_carrier(index);
+        let unreliable = carrier && self.has_unreliable();
         // AUTH and the like want an answer, too.
         let asks = unreliable || !self.links[index].control.is_empty();
-        let used = self.small_frames(index, &mut head, asks);
+        let used = self.small_frames(index, carrier, &mut head, asks);
         let link = &mut self.links[index];
         let mut out = core::mem::take(&mut link.staged);
         debug_assert!(out.is_empty());
@@ -247,6 +305,14 @@ impl Conversation {
     /// Unreliable messages that may still go: behind a CLOSE nobody would read them.
     fn has_unreliable(&self) -> bool {
         !self.unreliable.is_empty() && self.closing.allows_data()
+    }
+}
+
+/// Writes the header of a piece.
+fn header(piece: &Piece, out: &mut [u8]) -> usize {
+    match *piece {
+        Piece::Run { seq, .. } => frame::data_header(out, seq),
+        Piece::Part { fragment, start, end } => fragment.header(out, end - start),
     }
 }
 

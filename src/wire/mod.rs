@@ -20,7 +20,7 @@ pub mod prelude;
 pub mod record;
 pub mod varint;
 
-mod reader;
+pub(crate) mod reader;
 
 #[cfg(test)]
 mod tests;

@@ -387,6 +387,16 @@ static void targets(void) {
     STATUS(unbroken_route(server.cluster_key, 4, flight, UNBROKEN_ROUTE_NEEDED - 1, &shard), UNBROKEN_EMPTY);
     OK(unbroken_route(server.cluster_key, 4, flight, UNBROKEN_ROUTE_NEEDED, &shard));
     CHECK(shard == 2);
+    /* Also under a key that is no longer the first. */
+    uint8_t both[64];
+    constant_key(both, 4);
+    memcpy(both + 32, server.cluster_key, 32);
+    STATUS(unbroken_route_among(both, 2, 4, flight, UNBROKEN_ROUTE_NEEDED - 1, &shard), UNBROKEN_EMPTY);
+    shard = 99;
+    OK(unbroken_route_among(both, 1, 4, flight, UNBROKEN_ROUTE_NEEDED, &shard));
+    CHECK(shard == UNBROKEN_ANY_SHARD);
+    OK(unbroken_route_among(both, 2, 4, flight, UNBROKEN_ROUTE_NEEDED, &shard));
+    CHECK(shard == 2);
     end(&w);
 }
 

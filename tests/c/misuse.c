@@ -9,6 +9,177 @@
 
 static const size_t OVER = (size_t)PTRDIFF_MAX + 1;
 
+/* A reply of a kind, else empty. */
+static unbroken_store_reply reply_of(int32_t kind) {
+    unbroken_store_reply reply;
+    OK(unbroken_store_reply_init(&reply, sizeof reply));
+    CHECK(reply.kind == 0 && reply.struct_size == sizeof reply);
+    reply.kind = kind;
+    return reply;
+}
+
+/* An endpoint that has a store, and the request for its lease, which is the first. */
+static unbroken_endpoint *make_stored(unbroken_store_request *request) {
+    unbroken_server_config config;
+    unbroken_endpoint *endpoint = NULL;
+    uint8_t keys[64], seed[32];
+    server_config(&config, keys);
+    config.durability = UNBROKEN_DURABILITY_SWAP_OUT;
+    constant_key(seed, 3);
+    OK(unbroken_endpoint_new(&config, seed, 0, &endpoint));
+    OK(unbroken_endpoint_handle_timeout(endpoint, 0));
+    OK(unbroken_endpoint_poll_store(endpoint, request));
+    CHECK(request->op == UNBROKEN_STORE_LEASE && request->life_us == 6000000);
+    return endpoint;
+}
+
+static int store_is_up(unbroken_endpoint *endpoint) {
+    int32_t up = -1;
+    OK(unbroken_endpoint_store_is_up(endpoint, &up));
+    return up;
+}
+
+/* Rows F-50 to F-61 for what concerns the store. */
+static void store_misused(void) {
+    unbroken_store_request request;
+    unbroken_endpoint *endpoint = make_stored(&request);
+    unbroken_session *session = make_session(0);
+    unbroken_store_reply reply = reply_of(UNBROKEN_REPLY_DONE);
+    unbroken_store_item item = {1, NULL, 1};
+    uint8_t buffer[8] = {0}, id[16] = {1}, user[1025] = {0};
+    const uint8_t *data = NULL;
+    size_t length = 0;
+    int32_t answer = 0;
+
+    /* F-50 */
+    STATUS(unbroken_endpoint_poll_store(NULL, &request), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_poll_store(endpoint, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_store_data(endpoint, NULL, 1, &length), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_store_data(endpoint, buffer, 1, NULL), UNBROKEN_ERR_NULL);
+    OK(unbroken_endpoint_store_data(endpoint, NULL, 0, &length));
+    CHECK(length == 0);
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, NULL, 0), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_handle_store(NULL, request.id, &reply, 0), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_owner(endpoint, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_store_is_up(endpoint, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_owes_store(endpoint, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_poll_snapshot(endpoint, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_save(endpoint, NULL, 0, NULL, 0), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_save(endpoint, id, 1, NULL, 1), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_retire(NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_turn_away(NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_stay(NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_event_user(endpoint, buffer, 1, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_session_recv_mail(endpoint, id, NULL, &length), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_session_recv_mail(endpoint, id, &data, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_session_recv_mail(endpoint, NULL, &data, &length), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_session_bind_user(endpoint, id, NULL, 1), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_session_is_leaving(endpoint, id, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_session_has_room(endpoint, id, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_session_swap_out(endpoint, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_session_commit(endpoint, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_session_authorise_with(endpoint, id, 1, 0, NULL, 0, NULL, 1), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_store_reply_init(NULL, sizeof reply), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_mail_note(NULL, buffer, 8, &length), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_mail_note(id, NULL, 8, &length), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_mail_note(id, buffer, 8, NULL), UNBROKEN_ERR_NULL);
+
+    /* A reply that cannot be read changes nothing, and the request stays under way. */
+    reply.len = 1, reply.kind = UNBROKEN_REPLY_PEEKED;
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0), UNBROKEN_ERR_NULL);
+    reply.len = OVER, reply.data = buffer;
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0), UNBROKEN_ERR_LENGTH);
+    reply.len = 0, reply.record = 4;
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0), UNBROKEN_ERR_ARGUMENT);
+    check_text("4 is no unbroken_record");
+    reply = reply_of(UNBROKEN_REPLY_NOTES), reply.item_count = 1;
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0), UNBROKEN_ERR_NULL);
+    reply.items = &item;
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0), UNBROKEN_ERR_NULL);
+    item.data = buffer, item.len = OVER;
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0), UNBROKEN_ERR_LENGTH);
+    reply.item_count = SIZE_MAX / sizeof item;
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0), UNBROKEN_ERR_LENGTH);
+    reply.kind = UNBROKEN_REPLY_MESSAGES, reply.item_count = SIZE_MAX;
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0), UNBROKEN_ERR_LENGTH);
+    reply = reply_of(0);
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0), UNBROKEN_ERR_ARGUMENT);
+    reply = reply_of(11);
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0), UNBROKEN_ERR_ARGUMENT);
+    check_text("11 is no unbroken_store_reply_kind");
+    reply = reply_of(UNBROKEN_REPLY_UNAVAILABLE), reply.struct_size--;
+    STATUS(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0), UNBROKEN_ERR_STRUCT_SIZE);
+    check_text("unbroken_store_reply");
+    STATUS(unbroken_store_reply_init(&reply, 8), UNBROKEN_ERR_STRUCT_SIZE);
+    CHECK(!store_is_up(endpoint));
+    /* A number that was never given out is nobody's; the true one is heard, once. */
+    reply = reply_of(UNBROKEN_REPLY_DONE);
+    OK(unbroken_endpoint_handle_store(endpoint, UINT64_MAX, &reply, 0));
+    CHECK(!store_is_up(endpoint));
+    OK(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0));
+    CHECK(store_is_up(endpoint));
+    reply = reply_of(UNBROKEN_REPLY_UNAVAILABLE);
+    OK(unbroken_endpoint_handle_store(endpoint, request.id, &reply, 0));
+    CHECK(store_is_up(endpoint));
+
+    /* F-51 */
+    STATUS(unbroken_endpoint_store_data(endpoint, buffer, OVER, &length), UNBROKEN_ERR_LENGTH);
+    STATUS(unbroken_endpoint_event_user(endpoint, buffer, OVER, &length), UNBROKEN_ERR_LENGTH);
+    STATUS(unbroken_endpoint_save(endpoint, id, 1, buffer, OVER), UNBROKEN_ERR_LENGTH);
+    STATUS(unbroken_endpoint_session_bind_user(endpoint, id, user, sizeof user), UNBROKEN_ERR_LENGTH);
+    STATUS(unbroken_endpoint_session_authorise_with(endpoint, id, 1, 0, user, sizeof user, NULL, 0), UNBROKEN_ERR_LENGTH);
+    STATUS(unbroken_endpoint_session_authorise_with(endpoint, id, 1, 0, NULL, 0, user, OVER), UNBROKEN_ERR_LENGTH);
+    STATUS(unbroken_mail_note(id, buffer, OVER, &length), UNBROKEN_ERR_LENGTH);
+
+    /* F-53, and sessions that are not there. */
+    STATUS(unbroken_endpoint_poll_store((unbroken_endpoint *)(void *)session, &request), UNBROKEN_ERR_KIND);
+    STATUS(unbroken_endpoint_retire((unbroken_endpoint *)(void *)session), UNBROKEN_ERR_KIND);
+    STATUS(unbroken_endpoint_poll_snapshot((unbroken_endpoint *)(void *)session, id), UNBROKEN_ERR_KIND);
+    STATUS(unbroken_endpoint_session_recv_mail(endpoint, id, &data, &length), UNBROKEN_ERR_UNKNOWN_SESSION);
+    STATUS(unbroken_endpoint_session_bind_user(endpoint, id, user, 1024), UNBROKEN_ERR_UNKNOWN_SESSION);
+    STATUS(unbroken_endpoint_session_swap_out(endpoint, id), UNBROKEN_ERR_UNKNOWN_SESSION);
+    STATUS(unbroken_endpoint_session_commit(endpoint, id), UNBROKEN_ERR_UNKNOWN_SESSION);
+    STATUS(unbroken_endpoint_session_is_leaving(endpoint, id, &answer), UNBROKEN_ERR_UNKNOWN_SESSION);
+    STATUS(unbroken_endpoint_session_has_room(endpoint, id, &answer), UNBROKEN_ERR_UNKNOWN_SESSION);
+    STATUS(unbroken_endpoint_session_authorise_with(endpoint, id, 1, 0, NULL, 0, NULL, 0), UNBROKEN_ERR_UNKNOWN_SESSION);
+    STATUS(unbroken_endpoint_save(endpoint, id, 1, NULL, 0), UNBROKEN_EMPTY);
+    STATUS(unbroken_endpoint_poll_snapshot(endpoint, id), UNBROKEN_EMPTY);
+
+    /* F-58 */
+    STATUS(unbroken_mail_note(id, buffer, 8, &length), UNBROKEN_ERR_BUFFER_TOO_SMALL);
+    CHECK(length > 8 && length <= 512);
+
+    /* F-59, F-52 */
+    STATUS(unbroken_testing_panic_endpoint(endpoint), UNBROKEN_ERR_PANIC);
+    STATUS(unbroken_endpoint_poll_store(endpoint, &request), UNBROKEN_ERR_POISONED);
+    STATUS(unbroken_endpoint_handle_store(endpoint, 0, &reply, 0), UNBROKEN_ERR_POISONED);
+    OK(unbroken_endpoint_free(endpoint));
+    STATUS(unbroken_endpoint_poll_store(endpoint, &request), UNBROKEN_ERR_HANDLE);
+    STATUS(unbroken_endpoint_handle_store(endpoint, 0, &reply, 0), UNBROKEN_ERR_HANDLE);
+    OK(unbroken_session_free(session));
+}
+
+/* An endpoint without a store has nothing to say of one, and takes everything. */
+static void no_store(void) {
+    unbroken_endpoint *endpoint = make_endpoint(0);
+    unbroken_store_request request;
+    unbroken_store_reply reply = reply_of(UNBROKEN_REPLY_DONE);
+    uint8_t owner[16], zeros[16] = {0};
+    int32_t owes = -1;
+    memset(owner, 1, sizeof owner);
+    STATUS(unbroken_endpoint_poll_store(endpoint, &request), UNBROKEN_EMPTY);
+    STATUS(unbroken_endpoint_poll_snapshot(endpoint, owner), UNBROKEN_EMPTY);
+    STATUS(unbroken_endpoint_owner(endpoint, owner), UNBROKEN_EMPTY);
+    CHECK(memcmp(owner, zeros, sizeof owner) == 0 && !store_is_up(endpoint));
+    OK(unbroken_endpoint_owes_store(endpoint, &owes));
+    CHECK(owes == 0);
+    OK(unbroken_endpoint_handle_store(endpoint, 0, &reply, 0));
+    OK(unbroken_endpoint_retire(endpoint));
+    OK(unbroken_endpoint_turn_away(endpoint));
+    OK(unbroken_endpoint_stay(endpoint));
+    OK(unbroken_endpoint_free(endpoint));
+}
+
 static void f50_null_pointers(void) {
     unbroken_session *session = make_session(0);
     unbroken_endpoint *endpoint = make_endpoint(0);
@@ -335,6 +506,26 @@ static void f61_configuration(void) {
     refused_server(&server, "`shard_index`");
     server = fine, server.shard_index = 4, server.shard_count = 4;
     refused_server(&server, "`shard_index`");
+    server = fine, server.durability = 3;
+    refused_server(&server, "`durability`");
+    server = fine, server.durability = -1;
+    refused_server(&server, "`durability`");
+    server = fine, server.older_cluster_count = 1;
+    refused_server(&server, "`older_cluster_keys`");
+    server.older_cluster_keys = zeros;
+    refused_server(&server, "`older_cluster_keys`");
+    uint8_t older[8 * 32];
+    memset(older, 5, sizeof older);
+    server.older_cluster_keys = older, server.older_cluster_count = 9;
+    refused_server(&server, "`older_cluster_keys`");
+    server.older_cluster_count = 8;
+    refused_server(&server, "`older_cluster_keys`");
+    OK(unbroken_limits_init(&limits, sizeof limits));
+    server = fine, server.limits = &limits, limits.snapshot = (64 << 10) - 1;
+    refused_server(&server, "`limits.snapshot`");
+    OK(unbroken_timing_init(&timing, sizeof timing));
+    server = fine, server.timing = &timing, timing.lease_ms = 999;
+    refused_server(&server, "`timing.lease_ms`");
     uint8_t first[UNBROKEN_ROUTE_NEEDED] = {0};
     uint32_t shard = 0;
     STATUS(unbroken_route(zeros, 1, first, sizeof first, &shard), UNBROKEN_ERR_CONFIG);
@@ -342,6 +533,24 @@ static void f61_configuration(void) {
     OK(unbroken_route(keys, 4, first, sizeof first, &shard));
     CHECK(shard == UNBROKEN_ANY_SHARD);
     STATUS(unbroken_public_key(zeros, first), UNBROKEN_ERR_CONFIG);
+    STATUS(unbroken_route_among(older, 0, 4, first, sizeof first, &shard), UNBROKEN_ERR_CONFIG);
+    STATUS(unbroken_route_among(older, 9, 4, first, sizeof first, &shard), UNBROKEN_ERR_CONFIG);
+    STATUS(unbroken_route_among(older, 2, 0, first, sizeof first, &shard), UNBROKEN_ERR_ARGUMENT);
+    STATUS(unbroken_route_among(older, 2, 4, first, sizeof first, NULL), UNBROKEN_ERR_NULL);
+
+    /* Who was compiled before the store knew smaller structs, and gets what there was. */
+    unbroken_endpoint *old = NULL;
+    unbroken_store_request nothing;
+    uint8_t any[32];
+    constant_key(any, 1);
+    server = fine, server.durability = UNBROKEN_DURABILITY_SWAP_OUT;
+    server.struct_size = (uint32_t)offsetof(unbroken_server_config, durability);
+    OK(unbroken_limits_init(&limits, offsetof(unbroken_limits, snapshot)));
+    OK(unbroken_timing_init(&timing, offsetof(unbroken_timing, lease_ms)));
+    limits.snapshot = 0, timing.lease_ms = 0, server.limits = &limits, server.timing = &timing;
+    OK(unbroken_endpoint_new(&server, any, 0, &old));
+    STATUS(unbroken_endpoint_poll_store(old, &nothing), UNBROKEN_EMPTY);
+    OK(unbroken_endpoint_free(old));
 
     /* Sizes: older ones than the first do not exist; of later ones only what is zero can be understood. */
     struct {
@@ -382,10 +591,10 @@ static void f61_configuration(void) {
 }
 
 static void texts(void) {
-    for (int32_t status = -19; status <= 1; status++) {
+    for (int32_t status = -21; status <= 1; status++) {
         CHECK(strcmp(unbroken_error_text(status), "unknown status") != 0);
     }
-    CHECK(strcmp(unbroken_error_text(-20), "unknown status") == 0);
+    CHECK(strcmp(unbroken_error_text(-22), "unknown status") == 0);
     CHECK(strcmp(unbroken_error_text(INT32_MIN), "unknown status") == 0);
 }
 
@@ -401,6 +610,8 @@ int main(void) {
     f59_panic();
     f60_no_randomness();
     f61_configuration();
+    store_misused();
+    no_store();
     texts();
     passed("misuse");
     return 0;

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use unbroken::{
-    Backoff, ClientConfig, ClusterKey, ConfigError, Limits, PublicKey, ServerConfig, ServerKey, Shard, Timing,
+    Backoff, ClientConfig, ClusterKey, ConfigError, Durability, Limits, PublicKey, ServerConfig, ServerKey, Shard,
+    Timing,
 };
 
 fn client() -> unbroken::config::ClientConfigBuilder {
@@ -114,6 +115,7 @@ fn f61_every_field_of_limits() {
         detached: _,
         tombstone: _,
         tombstones: _,
+        snapshot: _,
     } = Limits::default();
     let timing = Timing::default();
     let build = |limits: &Limits| build(limits, &timing);
@@ -192,6 +194,14 @@ fn f61_every_field_of_limits() {
         |l, v| l.tombstones = v,
         build,
     );
+    number(
+        "limits.snapshot",
+        64 << 10,
+        64 << 20,
+        base.clone(),
+        |l, v| l.snapshot = v,
+        build,
+    );
     span(
         "limits.handshake",
         100,
@@ -219,6 +229,7 @@ fn f61_every_field_of_timing() {
         ack_delay: _,
         idle_probe: _,
         dead_after: _,
+        lease: _,
     } = Timing::default();
     let limits = Limits::default();
     let build = |timing: &Timing| build(&limits, timing);
@@ -248,7 +259,15 @@ fn f61_every_field_of_timing() {
         |t, v| t.idle_probe = v,
         build,
     );
-    span("timing.dead_after", 500, 300_000, base, |t, v| t.dead_after = v, build);
+    span(
+        "timing.dead_after",
+        500,
+        300_000,
+        base.clone(),
+        |t, v| t.dead_after = v,
+        build,
+    );
+    span("timing.lease", 1000, 300_000, base, |t, v| t.lease = v, build);
 }
 
 #[test]
@@ -321,4 +340,56 @@ fn f61_the_defaults_are_within_their_bounds() {
 fn l19_a_key_of_zeros_cannot_be_made() {
     assert!(ServerKey::from_bytes([0; 32]).is_err());
     assert!(ClusterKey::from_bytes([0; 32]).is_err());
+}
+
+#[test]
+fn a_snapshot_has_room_for_all_that_may_be_unacked_where_there_is_a_store() {
+    let with = |snapshot, durability| {
+        let limits = Limits {
+            unacked_bytes: 1 << 20,
+            snapshot,
+            ..Limits::default()
+        };
+        server().limits(limits).durability(durability).build().map(drop)
+    };
+    let least = (1 << 20) + (64 << 10);
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        assert_eq!(with(least, durability), Ok(()));
+        refused(with(least - 1, durability), "limits.snapshot", &least.to_string());
+    }
+    assert_eq!(with(least - 1, Durability::Memory), Ok(()), "nothing is ever stored");
+}
+
+#[test]
+fn versions_are_a_range_from_1_on() {
+    #[expect(clippy::reversed_empty_ranges, reason = "it is what is refused")]
+    let bad = [0..=1, 3..=2];
+    for range in bad {
+        let text = format!("{range:?}");
+        refused(client().versions(range.clone()).build().map(drop), "versions", &text);
+        refused(server().versions(range).build().map(drop), "versions", &text);
+    }
+    for range in [1..=1, 1..=255, 7..=7] {
+        assert_eq!(client().versions(range.clone()).build().map(drop), Ok(()));
+        assert_eq!(server().versions(range).build().map(drop), Ok(()));
+    }
+}
+
+#[test]
+fn what_was_set_can_be_asked() {
+    let other = ClusterKey::from_bytes([8; 32]).expect("not zero");
+    let limits = Limits {
+        sessions: 4711,
+        ..Limits::default()
+    };
+    let config = server()
+        .limits(limits)
+        .also_cluster(other)
+        .durability(Durability::SwapOut)
+        .build()
+        .expect("good")
+        .with_ask_on_resume(true);
+    assert_eq!(config.limits().sessions, 4711);
+    assert_eq!(config.clusters().len(), 2);
+    assert_eq!(config.durability(), Durability::SwapOut);
 }

@@ -4,8 +4,11 @@
 
 use std::fmt::Write as _;
 
-use unbroken::State;
+use unbroken::crypto::Rng;
 use unbroken::session::phase::{INPUTS, Input, STATES, next};
+use unbroken::snapshot::v1::Generation;
+use unbroken::snapshot::{FORMATS, Snapshot, Vault};
+use unbroken::{ClusterKey, Seed, State};
 
 use crate::{read, root};
 
@@ -51,6 +54,73 @@ fn the_whole_table_of_states_and_inputs() {
         row(name(&input), STATES.iter().map(cell).collect());
     }
     compare("states.txt", &table);
+}
+
+/// A snapshot that a server wrote once must be readable by every later one. The file is the blob as it lay in a store; what must come out of it is written
+/// here by hand.
+#[test]
+fn a_snapshot_of_format_1_still_opens() {
+    let generation = |number, secret| Generation { number, secret };
+    let expected = Snapshot {
+        session: *b"session-id-of-16",
+        attempt: 9,
+        current: generation(7, &[0x77; 32]),
+        pending: Some(generation(9, &[0x99; 32])),
+        delivered: 41,
+        base: 100,
+        carried: 102,
+        count: 3,
+        messages: b"\x03hi\x01\x06there",
+        peer_max_message: 1 << 20,
+        welcome: b"welcome",
+        mail: 12,
+        life: std::time::Duration::from_millis(29_500),
+        user: Some(b"anna"),
+        app: Some(b"the application's state"),
+    };
+    let (key, token) = (*b"session-", 77);
+    let cluster = ClusterKey::from_bytes([0xc1; 32]).expect("not zeros");
+    let vault = Vault::new(b"game", &[cluster]);
+    let path = root().join("tests/golden/snapshot-1.hex");
+    if std::env::var_os("UNBROKEN_BLESS").is_some() && !path.exists() {
+        let blob = vault.seal(&expected, &key, token, &mut Rng::new(&Seed::new([5; 32])));
+        let hex: String = blob.iter().map(|byte| format!("{byte:02x}")).collect();
+        std::fs::write(&path, hex + "\n").expect("the golden file is written");
+    }
+    let hex = read(&path);
+    let hex = hex.trim().as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("hex"), 16).expect("hex");
+    let blob: Vec<u8> = hex.chunks(2).map(byte).collect();
+    let opened = vault.open(&blob, &key, token).expect("it opens");
+    assert!(opened.snapshot() == Ok(expected), "other fields than were written");
+}
+
+/// The newest format and the one before it, each with a blob that a server wrote once.
+#[test]
+fn every_format_that_is_read_has_a_blob_that_must_open() {
+    let numbers = FORMATS.map(|format| format.number);
+    assert_eq!(
+        numbers[0] as usize,
+        golden_snapshots().count(),
+        "each format that ever was has its blob"
+    );
+    let before = numbers[0] - 1;
+    assert!(
+        before == 0 || numbers.contains(&before),
+        "{numbers:?}: the one before is read, too"
+    );
+    for number in numbers {
+        assert!(
+            golden_snapshots().any(|name| name == format!("snapshot-{number}.hex")),
+            "{number}"
+        );
+    }
+}
+
+fn golden_snapshots() -> impl Iterator<Item = String> {
+    let files = std::fs::read_dir(root().join("tests/golden")).expect("it can be listed");
+    let names = files.map(|file| file.expect("it can be read").file_name().into_string().expect("text"));
+    names.filter(|name| name.starts_with("snapshot-"))
 }
 
 /// `STATES` and `INPUTS` are written by hand; a variant that is missing there would be missing in the golden file, too.

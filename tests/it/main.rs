@@ -2,6 +2,7 @@
 
 mod config_bounds;
 mod documents;
+mod errors;
 mod golden;
 mod guarantees;
 mod logs;

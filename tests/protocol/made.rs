@@ -166,7 +166,8 @@ fn first_connect(sections: &mut Vec<Section>) -> Split {
         "A.3",
         "ACCEPT of the HELLO",
         "Status Ok, the handle of A.6, session id `c0c1...cf`, token 1, nothing received yet, the same window, `detached_ms` \
-         30000, address `192.0.2.1:4000`, `send_base` 0.",
+         30000, address `192.0.2.1:4000`, `send_base` 0, \
+         `send_end` 0.",
     );
     let mut opened = Vec::new();
     let responder = Responder::nk(&server(), REALM, &header, &message, &mut opened).expect("message 1 is good");
@@ -180,6 +181,7 @@ fn first_connect(sections: &mut Vec<Section>) -> Split {
         detached_ms: 30_000,
         address: ADDRESS,
         send_base: 0,
+        send_end: 0,
     });
     let (message, split) = answer(&mut section, responder, 0x61, &accept);
     sections.push(section);
@@ -349,7 +351,8 @@ fn resume(sections: &mut Vec<Section>, first: &Split) -> Split {
         "A.8",
         "ACCEPT of the RESUME",
         "The server has all five messages, its application took three. The handle is that of generation 1; no address this time; of \
-         the server's own messages none was ACKed, `send_base` 0.",
+         the server's own messages none was ACKed, \
+         `send_base` 0; message 0 was given out, `send_end` 1.",
     );
     let mut opened = Vec::new();
     let responder = Responder::nk_psk0(&server(), psk, REALM, &header, &message, &mut opened).expect("good");
@@ -367,6 +370,7 @@ fn resume(sections: &mut Vec<Section>, first: &Split) -> Split {
         detached_ms: 30_000,
         address: "",
         send_base: 0,
+        send_end: 1,
     });
     let (message, split) = answer(&mut section, responder, 0xa1, &accept);
     sections.push(section);

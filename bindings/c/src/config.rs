@@ -8,9 +8,8 @@
 mod build;
 mod sized;
 
-pub(crate) use build::{client, cluster, server};
-
-use sized::init;
+pub(crate) use build::{client, cluster, clusters, server};
+pub(crate) use sized::{init, read};
 
 /// Bounds on memory and work, per session unless it says otherwise.
 #[repr(C)]
@@ -42,6 +41,9 @@ pub struct unbroken_limits {
     pub tombstone_ms: u32,
     /// (server) Ended sessions remembered: 0 to 16,777,216, default 65,536.
     pub tombstones: u32,
+    /// (server, with a store) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the un-ACKed messages and the
+    /// application's bytes.
+    pub snapshot: u32,
 }
 
 /// When ACKs leave and when silence counts.
@@ -61,6 +63,9 @@ pub struct unbroken_timing {
     pub idle_probe_ms: u32,
     /// A link that should answer and does not is given up after this long: 500 ms to 5 min, default 5 s.
     pub dead_after_ms: u32,
+    /// (server, with a store) How long an owner counts as alive after it last said so: 1 s to 5 min, default 6 s. It says so three times as
+    /// often.
+    pub lease_ms: u32,
 }
 
 /// How a client dials again.
@@ -137,6 +142,27 @@ pub struct unbroken_server_config {
     pub shard_count: u16,
     /// Zero.
     pub reserved: u16,
+    /// An `unbroken_durability`. Default `UNBROKEN_DURABILITY_MEMORY`. With another, the host must carry out what
+    /// `unbroken_endpoint_poll_store` and `unbroken_endpoint_poll_snapshot` give.
+    pub durability: i32,
+    /// How many keys there are at `older_cluster_keys`: 0 to 7.
+    pub older_cluster_count: u32,
+    /// Cluster keys that are understood besides `cluster_key`, 32 bytes each, one behind the other: what was made under them is still
+    /// opened. Tell all servers of the next key this way before any of them uses it as `cluster_key`.
+    pub older_cluster_keys: *const u8,
+}
+
+/// What becomes of sessions when their server process ends.
+#[repr(i32)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum unbroken_durability {
+    /// They end with it. No store is needed.
+    UNBROKEN_DURABILITY_MEMORY = 0,
+    /// A planned end loses nothing: sessions are swapped out to the store, and go on elsewhere. A crash ends them, and the clients are told so.
+    UNBROKEN_DURABILITY_SWAP_OUT = 1,
+    /// Nothing is lost, whatever happens to the process: no ACK, no message and no answer to a resume leaves it before the store holds a
+    /// snapshot that covers it. Costs a store write for each round of messages, and its time.
+    UNBROKEN_DURABILITY_DURABLE = 2,
 }
 
 /// Fills `limits` with the defaults. `struct_size` is `sizeof(unbroken_limits)`.

@@ -1,4 +1,5 @@
-//! The server's end: `unbroken::Endpoint`, verb by verb. What concerns one of its sessions is in `served`.
+//! The server's end: `unbroken::Endpoint`, verb by verb. What concerns one of its sessions is in `served`,
+//! what concerns the store in `stored`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use unbroken::{Endpoint, Instant, LinkId, PublicKey};
 
 use crate::call::{call, free, name, with};
 use crate::config::{self, unbroken_server_config};
-use crate::event::unbroken_event;
+use crate::event::{Attached, unbroken_event};
 use crate::library::seed as take_seed;
 use crate::memory::{Out, slice, slice_mut, write_sized};
 use crate::output::{self, unbroken_output};
@@ -27,7 +28,9 @@ pub struct unbroken_endpoint(());
 pub(crate) struct EndpointState {
     pub endpoint: Endpoint,
     /// What belongs to the last event.
-    data: Bytes,
+    attached: Attached,
+    /// What belongs to the last request to the store.
+    pub asked: Bytes,
     /// The message that was lent last. A copy: an ended session, with its buffers, goes away when its last message is taken.
     pub lent: Vec<u8>,
 }
@@ -67,7 +70,8 @@ pub unsafe extern "C" fn unbroken_endpoint_new(
         let seed = unsafe { take_seed(seed) }?;
         out.set(name(EndpointState {
             endpoint: Endpoint::new(Arc::new(config), seed, Instant::from_micros(now_us)),
-            data: Bytes::new(),
+            attached: Attached::default(),
+            asked: Bytes::new(),
             lent: Vec::new(),
         })?);
         Ok(Reply::Done)
@@ -254,7 +258,7 @@ pub unsafe extern "C" fn unbroken_endpoint_poll_event(
         with(endpoint, |state: &mut EndpointState| {
             match state.endpoint.poll_event() {
                 Some((whose, event)) => {
-                    flat.set(unbroken_event::new(Some(whose), event, &mut state.data));
+                    flat.set(unbroken_event::new(Some(whose), event, &mut state.attached));
                     Ok(Reply::Done)
                 }
                 None => Ok(Reply::Empty),
@@ -275,11 +279,23 @@ pub unsafe extern "C" fn unbroken_endpoint_event_data(
     capacity: usize,
     len: *mut usize,
 ) -> i32 {
-    call(|| {
-        // SAFETY: the caller promises `capacity` writable bytes and a writable `size_t`.
-        let (buffer, len) = unsafe { (slice_mut(buffer, capacity)?, Out::new(len)?) };
-        with(endpoint, |state: &mut EndpointState| copy(&state.data, buffer, len))
-    })
+    // SAFETY: passed on.
+    unsafe { copy_out(endpoint, buffer, capacity, len, |state| &state.attached.data) }
+}
+
+/// Copies the user that belongs to the last event, `UNBROKEN_EVENT_RESTORED`, as `unbroken_endpoint_event_data` does the data.
+///
+/// # Safety
+/// `buffer` must be writable for `capacity` bytes, `len` for a `size_t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unbroken_endpoint_event_user(
+    endpoint: *mut unbroken_endpoint,
+    buffer: *mut u8,
+    capacity: usize,
+    len: *mut usize,
+) -> i32 {
+    // SAFETY: passed on.
+    unsafe { copy_out(endpoint, buffer, capacity, len, |state| &state.attached.user) }
 }
 
 /// When `unbroken_endpoint_handle_timeout` wants to be called; `UNBROKEN_EMPTY` and `UINT64_MAX` if never.
@@ -321,7 +337,25 @@ pub unsafe extern "C" fn unbroken_endpoint_counters(
     })
 }
 
-fn tell(endpoint: *mut unbroken_endpoint, tell: impl FnOnce(&mut Endpoint)) -> i32 {
+/// Copies something that the endpoint keeps until the next poll.
+///
+/// # Safety
+/// `buffer` must be writable for `capacity` bytes, `len` for a `size_t`.
+pub(crate) unsafe fn copy_out(
+    endpoint: *mut unbroken_endpoint,
+    buffer: *mut u8,
+    capacity: usize,
+    len: *mut usize,
+    kept: fn(&EndpointState) -> &Bytes,
+) -> i32 {
+    call(|| {
+        // SAFETY: the caller promises `capacity` writable bytes and a writable `size_t`.
+        let (buffer, len) = unsafe { (slice_mut(buffer, capacity)?, Out::new(len)?) };
+        with(endpoint, |state: &mut EndpointState| copy(kept(state), buffer, len))
+    })
+}
+
+pub(crate) fn tell(endpoint: *mut unbroken_endpoint, tell: impl FnOnce(&mut Endpoint)) -> i32 {
     call(|| {
         with(endpoint, |state: &mut EndpointState| {
             tell(&mut state.endpoint);

@@ -1,8 +1,9 @@
 //! Events, flat: one struct of a fixed size for all kinds, and the kinds.
 
+use bytes::Bytes;
 use unbroken::{CloseReason, Event, FailReason, HandoverCause, SessionId};
 
-/// What the application should know. `UNBROKEN_EVENT_CLOSED` comes once, last.
+/// What the application should know. `UNBROKEN_EVENT_CLOSED` comes once, last; or `UNBROKEN_EVENT_SWAPPED_OUT` instead.
 #[repr(i32)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum unbroken_event_kind {
@@ -34,6 +35,18 @@ pub enum unbroken_event_kind {
     /// (client) The server's application did not let the client in; see `code`, and the data is what it said, at most 1024 bytes.
     /// `UNBROKEN_EVENT_CLOSED` follows.
     UNBROKEN_EVENT_REFUSED = 12,
+    /// (server, with a store) The session came from another process, or from this one before it was restarted: the first event of it here.
+    /// If `has_app` is not 0, the data is the application's state, as it was given with the last snapshot; if `has_user` is not 0,
+    /// `unbroken_endpoint_event_user` has the user that it is bound to. Its client was let in there, so `UNBROKEN_EVENT_ESTABLISHED` does
+    /// not come again.
+    UNBROKEN_EVENT_RESTORED = 13,
+    /// (server, with a store) The session has left this process: the store has it, or another process. The last event of it here;
+    /// `UNBROKEN_EVENT_CLOSED` does not come.
+    UNBROKEN_EVENT_SWAPPED_OUT = 14,
+    /// (server, with a store) The store did not take the session that was to be swapped out. It goes on here.
+    UNBROKEN_EVENT_SWAP_OUT_FAILED = 15,
+    /// (server, with a store) Messages from servers wait. Comes once until `unbroken_endpoint_session_recv_mail` returned `UNBROKEN_EMPTY`.
+    UNBROKEN_EVENT_MAIL = 16,
 }
 
 /// Where a session stands.
@@ -162,24 +175,38 @@ pub struct unbroken_event {
     pub acked: u64,
     /// `DRAINING`: the time over which clients spread.
     pub window_us: u64,
-    /// `ESTABLISHED`, `AUTHORISE`, `REFUSED`: how many bytes `unbroken_session_event_data` or `unbroken_endpoint_event_data` has.
+    /// `ESTABLISHED`, `AUTHORISE`, `REFUSED`, `RESTORED`: how many bytes `unbroken_session_event_data` or `unbroken_endpoint_event_data` has.
     pub data_len: u64,
     /// `HANDOVER_END`: 1 if the same server process answered.
     pub same_server: u8,
     /// `CLOSED`: 1 if the end of the peer's messages is missing.
     pub truncated: u8,
+    /// `RESTORED`: 1 if the application has a state, be it of 0 bytes.
+    pub has_app: u8,
+    /// `RESTORED`: 1 if the session is bound to a user.
+    pub has_user: u8,
+    /// `RESTORED`: how many bytes `unbroken_endpoint_event_user` has, at most 1024.
+    pub user_len: u16,
     /// Zero.
-    pub reserved: [u8; 14],
+    pub reserved: [u8; 10],
 }
 
 use unbroken_close::*;
 use unbroken_event_kind::*;
 
+/// What belongs to an event and has no fixed size. It stays until the next event.
+#[derive(Default)]
+pub(crate) struct Attached {
+    pub data: Bytes,
+    pub user: Bytes,
+}
+
 impl unbroken_event {
-    /// The event in flat form; its data goes to `data`.
-    pub(crate) fn new(whose: Option<SessionId>, event: Event, data: &mut bytes::Bytes) -> Self {
+    /// The event in flat form; what does not fit goes to `attached`.
+    pub(crate) fn new(whose: Option<SessionId>, event: Event, attached: &mut Attached) -> Self {
         let mut flat = unbroken_event::default();
-        data.clear();
+        *attached = Attached::default();
+        let Attached { data, user } = attached;
         if let Some(id) = whose {
             flat.session = id.0;
         }
@@ -225,6 +252,16 @@ impl unbroken_event {
                 flat.window_us = micros(window);
                 UNBROKEN_EVENT_DRAINING
             }
+            Event::Restored { app, user: bound } => {
+                flat.has_app = u8::from(app.is_some());
+                flat.has_user = u8::from(bound.is_some());
+                *data = app.unwrap_or_default();
+                *user = bound.unwrap_or_default();
+                UNBROKEN_EVENT_RESTORED
+            }
+            Event::SwappedOut => UNBROKEN_EVENT_SWAPPED_OUT,
+            Event::SwapOutFailed => UNBROKEN_EVENT_SWAP_OUT_FAILED,
+            Event::Mail => UNBROKEN_EVENT_MAIL,
             Event::Closed(reason) => {
                 flat.closed(reason);
                 UNBROKEN_EVENT_CLOSED
@@ -232,6 +269,8 @@ impl unbroken_event {
         };
         flat.kind = kind as i32;
         flat.data_len = data.len() as u64;
+        // `unbroken_endpoint_session_bind_user` takes 1024 bytes at most.
+        flat.user_len = user.len() as u16;
         flat
     }
 
@@ -267,7 +306,7 @@ impl unbroken_event {
     }
 }
 
-fn micros(duration: core::time::Duration) -> u64 {
+pub(crate) fn micros(duration: core::time::Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -22,10 +22,10 @@
 //! | `table` | handles: names, generations, locks |
 //! | `call` | what surrounds each call: panics, the handle, the status |
 //! | `config` | structs that begin with their size, and what the core makes of them |
-//! | `event`, `output`, `stats` | flat structs |
-//! | `library`, `session`, `endpoint`, `served`, `loopback` | the functions |
+//! | `event`, `output`, `stats`, `store` | flat structs |
+//! | `library`, `session`, `endpoint`, `served`, `stored`, `loopback` | the functions |
 //!
-//! This is the only crate of the workspace with `unsafe`. It is confined to reading and writing memory that the caller points to;
+//! This is the only crate of the workspace with `unsafe`, but for `calls` beside it, which calls it for the fuzzer. It is confined to reading and writing memory that the caller points to;
 //! handles need none.
 #![deny(unsafe_op_in_unsafe_fn)]
 #![deny(clippy::undocumented_unsafe_blocks)]
@@ -54,9 +54,12 @@ mod endpoint;
 
 mod served;
 
+mod stored;
+
 mod event;
 mod output;
 mod stats;
+mod store;
 
 mod loopback;
 #[cfg(feature = "testing")]
@@ -72,5 +75,9 @@ pub use served::*;
 pub use session::*;
 pub use stats::*;
 pub use status::*;
+pub use store::*;
+pub use stored::*;
+#[doc(hidden)]
+pub use table::objects_alive;
 #[cfg(feature = "testing")]
 pub use testing::*;

@@ -2,13 +2,13 @@
 
 use std::ffi::c_char;
 
-use unbroken::{Route, Router, Seed, ServerKey};
+use unbroken::{ClusterKey, Route, Router, Seed, ServerKey};
 use zeroize::Zeroize;
 
 use crate::call::call;
-use crate::config::cluster;
+use crate::config::{cluster, clusters};
 use crate::memory::{Out, array, slice};
-use crate::status::{Failure, Reply, unbroken_status::*};
+use crate::status::{Failure, Outcome, Reply, unbroken_status::*};
 
 /// The ABI that this header describes. Compare it with what `unbroken_abi_version()` returns before anything else: if they differ, the
 /// program was linked with another library than it was compiled for.
@@ -104,17 +104,51 @@ pub unsafe extern "C" fn unbroken_route(
 ) -> i32 {
     call(|| {
         // SAFETY: the caller promises a writable `uint32_t`, 32 readable bytes, and `len` readable bytes.
-        let (mut shard, key, first) = unsafe { (Out::new(shard)?, array::<32>(cluster_key)?, slice(first, len)?) };
-        if count == 0 {
-            return Err(Failure::new(UNBROKEN_ERR_ARGUMENT, "there is no endpoint: count is 0"));
-        }
-        match Router::new(&cluster(key)?, count).route(first) {
-            Route::NeedMore => return Ok(Reply::Empty),
-            Route::Any => shard.set(UNBROKEN_ANY_SHARD),
-            Route::Shard(index) => shard.set(u32::from(index)),
-        }
-        Ok(Reply::Done)
+        let (shard, key, first) = unsafe { (Out::new(shard)?, array::<32>(cluster_key)?, slice(first, len)?) };
+        route(&[cluster(key)?], count, first, shard)
     })
+}
+
+/// As `unbroken_route`, for endpoints that understand older cluster keys too: `key_count` of them at `cluster_keys`, 1 to 8, 32 bytes each, one
+/// behind the other, the one in use first.
+///
+/// # Safety
+/// `cluster_keys` must be readable for 32 bytes times `key_count`, `first` for `len`, `shard` writable for one `uint32_t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unbroken_route_among(
+    cluster_keys: *const u8,
+    key_count: u32,
+    count: u16,
+    first: *const u8,
+    len: usize,
+    shard: *mut u32,
+) -> i32 {
+    call(|| {
+        // SAFETY: the caller promises a writable `uint32_t`, `len` readable bytes, and 32 for each key.
+        let (shard, first, keys) = unsafe {
+            (
+                Out::new(shard)?,
+                slice(first, len)?,
+                clusters("cluster_keys", cluster_keys, key_count)?,
+            )
+        };
+        route(&keys, count, first, shard)
+    })
+}
+
+fn route(keys: &[ClusterKey], count: u16, first: &[u8], mut shard: Out<u32>) -> Outcome {
+    let Some((key, older)) = keys.split_first() else {
+        return Err(Failure::config("cluster_keys", "there is none"));
+    };
+    if count == 0 {
+        return Err(Failure::new(UNBROKEN_ERR_ARGUMENT, "there is no endpoint: count is 0"));
+    }
+    match Router::new(key, count).also_opening(older).route(first) {
+        Route::NeedMore => return Ok(Reply::Empty),
+        Route::Any => shard.set(UNBROKEN_ANY_SHARD),
+        Route::Shard(index) => shard.set(u32::from(index)),
+    }
+    Ok(Reply::Done)
 }
 
 /// The caller's seed.

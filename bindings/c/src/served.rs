@@ -107,20 +107,37 @@ pub unsafe extern "C" fn unbroken_endpoint_session_authorise(
 ) -> i32 {
     call(|| {
         // SAFETY: the caller promises `len` readable bytes.
-        let message = unsafe { slice(message, len) }?;
-        if len > 1024 {
-            return Err(Failure::new(
-                UNBROKEN_ERR_LENGTH,
-                format!("the message has {len} bytes, at most 1024 are allowed"),
-            ));
-        }
-        let message = Bytes::copy_from_slice(message);
-        let verdict = match accept {
-            0 => Verdict::Refuse { code, message },
-            _ => Verdict::Accept { message },
-        };
+        let verdict = verdict(accept, code, unsafe { slice(message, len) }?)?;
         // SAFETY: the caller promises 16 readable bytes.
         unsafe { hold(endpoint, id, |mut session| waited(session.authorise(verdict))) }
+    })
+}
+
+/// As `unbroken_endpoint_session_authorise`, with the application's state before it has taken anything: `app_len` bytes at `app`, which
+/// `UNBROKEN_EVENT_RESTORED` brings if this process ends before the first `unbroken_endpoint_save`. Matters with
+/// `UNBROKEN_DURABILITY_DURABLE`.
+///
+/// # Safety
+/// `id` must be readable for 16 bytes, `message` for `len`, `app` for `app_len`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unbroken_endpoint_session_authorise_with(
+    endpoint: *mut unbroken_endpoint,
+    id: *const u8,
+    accept: i32,
+    code: u32,
+    message: *const u8,
+    len: usize,
+    app: *const u8,
+    app_len: usize,
+) -> i32 {
+    call(|| {
+        // SAFETY: the caller promises so many readable bytes.
+        let (message, app) = unsafe { (slice(message, len)?, slice(app, app_len)?) };
+        let verdict = verdict(accept, code, message)?;
+        let app = Bytes::copy_from_slice(app);
+        let answer = |mut session: SessionMut<'_>| waited(session.authorise_with(verdict, Some(app)));
+        // SAFETY: the caller promises 16 readable bytes.
+        unsafe { hold(endpoint, id, answer) }
     })
 }
 
@@ -151,12 +168,8 @@ pub unsafe extern "C" fn unbroken_endpoint_session_close(
     id: *const u8,
     code: u32,
 ) -> i32 {
-    let close = |mut session: SessionMut<'_>| {
-        session.close(code);
-        Ok(Reply::Done)
-    };
-    // SAFETY: the caller promises 16 readable bytes.
-    call(|| unsafe { hold(endpoint, id, close) })
+    // SAFETY: passed on.
+    unsafe { tell(endpoint, id, |session| session.close(code)) }
 }
 
 /// Puts the client of session `id` out: it sees `UNBROKEN_CLOSE_KICKED`.
@@ -169,12 +182,8 @@ pub unsafe extern "C" fn unbroken_endpoint_session_kick(
     id: *const u8,
     code: u32,
 ) -> i32 {
-    let kick = |mut session: SessionMut<'_>| {
-        session.kick(code);
-        Ok(Reply::Done)
-    };
-    // SAFETY: the caller promises 16 readable bytes.
-    call(|| unsafe { hold(endpoint, id, kick) })
+    // SAFETY: passed on.
+    unsafe { tell(endpoint, id, |session| session.kick(code)) }
 }
 
 /// Where session `id` stands: an `unbroken_state`.
@@ -187,16 +196,114 @@ pub unsafe extern "C" fn unbroken_endpoint_session_state(
     id: *const u8,
     state: *mut i32,
 ) -> i32 {
+    // SAFETY: passed on.
+    unsafe { tells(endpoint, id, state, |session| session.state() as i32) }
+}
+
+/// `*room` becomes 1 if a quarter of the un-ACKed limits is free, else 0. If not, or while the session is being swapped out,
+/// `UNBROKEN_EVENT_WRITABLE` comes when it is. An application that asks this before it takes a message has room for the answer.
+///
+/// # Safety
+/// `id` must be readable for 16 bytes, `room` writable for one `int32_t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unbroken_endpoint_session_has_room(
+    endpoint: *mut unbroken_endpoint,
+    id: *const u8,
+    room: *mut i32,
+) -> i32 {
+    // SAFETY: passed on.
+    unsafe { tells(endpoint, id, room, |session| i32::from(session.has_room())) }
+}
+
+/// Lends the next message from a server to session `id`, in order, or returns `UNBROKEN_EMPTY`. `*data` and `*len` are valid until the next
+/// call with this endpoint, whatever it is. It counts as taken with the next snapshot.
+///
+/// # Safety
+/// `id` must be readable for 16 bytes; `data` writable for a pointer, `len` for a `size_t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unbroken_endpoint_session_recv_mail(
+    endpoint: *mut unbroken_endpoint,
+    id: *const u8,
+    data: *mut *const u8,
+    len: *mut usize,
+) -> i32 {
     call(|| {
-        // SAFETY: the caller promises a writable `int32_t`.
-        let mut out = unsafe { Out::new(state) }?;
-        let state = |session: SessionMut<'_>| {
-            out.set(session.state() as i32);
+        // SAFETY: the caller promises places for the results.
+        let (mut data, mut len) = unsafe { (Out::new(data)?, Out::new(len)?) };
+        // SAFETY: the caller promises 16 readable bytes.
+        let id = SessionId(unsafe { array(id) }?);
+        with(endpoint, |state: &mut EndpointState| {
+            let EndpointState { endpoint, lent, .. } = state;
+            let mut session = endpoint.session(id).ok_or(UNBROKEN_ERR_UNKNOWN_SESSION)?;
+            let mail = session.recv_mail();
+            lent.clear();
+            lent.extend_from_slice(mail.as_deref().unwrap_or_default());
+            data.set(lent.as_ptr());
+            len.set(lent.len());
+            Ok(mail.map_or(Reply::Empty, |_| Reply::Done))
+        })
+    })
+}
+
+/// Says whose session `id` is, by the application's own key for its users, at most 1024 bytes. The session that the user had before, here
+/// or elsewhere, ends with `UNBROKEN_CLOSE_KICKED` and the code `UNBROKEN_USER_MOVED`. `UNBROKEN_ERR_NO_STORE` without a store: nobody could
+/// remember.
+///
+/// # Safety
+/// `id` must be readable for 16 bytes, `user` for `len`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unbroken_endpoint_session_bind_user(
+    endpoint: *mut unbroken_endpoint,
+    id: *const u8,
+    user: *const u8,
+    len: usize,
+) -> i32 {
+    call(|| {
+        // SAFETY: the caller promises `len` readable bytes.
+        let user = unsafe { slice(user, len) }?;
+        at_most("user", user, 1024)?;
+        let bind = |mut session: SessionMut<'_>| {
+            session.bind_user(user).map_err(|_| UNBROKEN_ERR_NO_STORE)?;
             Ok(Reply::Done)
         };
         // SAFETY: the caller promises 16 readable bytes.
-        unsafe { hold(endpoint, id, state) }
+        unsafe { hold(endpoint, id, bind) }
     })
+}
+
+/// (with a store) Wants session `id` swapped out, as if its client had come to another server: see `unbroken_endpoint_poll_snapshot`.
+///
+/// # Safety
+/// `id` must be readable for 16 bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unbroken_endpoint_session_swap_out(endpoint: *mut unbroken_endpoint, id: *const u8) -> i32 {
+    // SAFETY: passed on.
+    unsafe { tell(endpoint, id, |session| session.swap_out()) }
+}
+
+/// `*leaving` becomes 1 if session `id` is being swapped out, so that the application must not go on with it; else 0.
+///
+/// # Safety
+/// `id` must be readable for 16 bytes, `leaving` writable for one `int32_t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unbroken_endpoint_session_is_leaving(
+    endpoint: *mut unbroken_endpoint,
+    id: *const u8,
+    leaving: *mut i32,
+) -> i32 {
+    // SAFETY: passed on.
+    unsafe { tells(endpoint, id, leaving, |session| i32::from(session.is_leaving())) }
+}
+
+/// (`UNBROKEN_DURABILITY_DURABLE`) The application's state of session `id` has changed otherwise than by a message: it is committed like
+/// after one.
+///
+/// # Safety
+/// `id` must be readable for 16 bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unbroken_endpoint_session_commit(endpoint: *mut unbroken_endpoint, id: *const u8) -> i32 {
+    // SAFETY: passed on.
+    unsafe { tell(endpoint, id, |session| session.commit()) }
 }
 
 /// Counters of session `id`. `struct_size` is `sizeof(unbroken_stats)`.
@@ -228,6 +335,56 @@ unsafe fn hold(endpoint: *mut unbroken_endpoint, id: *const u8, f: impl FnOnce(S
         let session = state.endpoint.session(id).ok_or(UNBROKEN_ERR_UNKNOWN_SESSION)?;
         f(session)
     })
+}
+
+fn verdict(accept: i32, code: u32, message: &[u8]) -> Result<Verdict, Failure> {
+    at_most("message", message, 1024)?;
+    let message = Bytes::copy_from_slice(message);
+    Ok(match accept {
+        0 => Verdict::Refuse { code, message },
+        _ => Verdict::Accept { message },
+    })
+}
+
+fn at_most(what: &str, data: &[u8], max: usize) -> Result<(), Failure> {
+    if data.len() <= max {
+        return Ok(());
+    }
+    Err(Failure::new(
+        UNBROKEN_ERR_LENGTH,
+        format!("the {what} has {} bytes, at most {max} are allowed", data.len()),
+    ))
+}
+
+/// # Safety
+/// `id` must be readable for 16 bytes and `answer` writable for one `int32_t`, if they are not null.
+unsafe fn tells(
+    endpoint: *mut unbroken_endpoint,
+    id: *const u8,
+    answer: *mut i32,
+    ask: fn(&mut SessionMut<'_>) -> i32,
+) -> i32 {
+    call(|| {
+        // SAFETY: the caller promises a writable `int32_t`.
+        let mut out = unsafe { Out::new(answer) }?;
+        let told = |mut session: SessionMut<'_>| {
+            out.set(ask(&mut session));
+            Ok(Reply::Done)
+        };
+        // SAFETY: the caller promises 16 readable bytes.
+        unsafe { hold(endpoint, id, told) }
+    })
+}
+
+/// # Safety
+/// If `id` is not null it must be readable for 16 bytes.
+unsafe fn tell(endpoint: *mut unbroken_endpoint, id: *const u8, tell: impl FnOnce(&mut SessionMut<'_>)) -> i32 {
+    let told = |mut session: SessionMut<'_>| {
+        tell(&mut session);
+        Ok(Reply::Done)
+    };
+    // SAFETY: passed on.
+    call(|| unsafe { hold(endpoint, id, told) })
 }
 
 fn waited(somebody: bool) -> Outcome {

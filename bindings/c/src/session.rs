@@ -7,7 +7,7 @@ use unbroken::{Instant, LinkId, MessageId, NetworkEvent, NetworkId, Refusal, Sen
 
 use crate::call::{call, free, name, with};
 use crate::config::{self, unbroken_client_config};
-use crate::event::unbroken_event;
+use crate::event::{Attached, unbroken_event};
 use crate::library::seed as take_seed;
 use crate::memory::{Out, slice, slice_mut, write_sized};
 use crate::output::{self, unbroken_output};
@@ -35,7 +35,7 @@ pub struct unbroken_session(());
 pub(crate) struct SessionState {
     pub session: Session,
     /// What belongs to the last event.
-    data: Bytes,
+    attached: Attached,
 }
 
 impl Kind for SessionState {
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn unbroken_session_connect(
         let seed = unsafe { take_seed(seed) }?;
         out.set(name(SessionState {
             session: Session::connect(Arc::new(config), seed, Instant::from_micros(now_us)),
-            data: Bytes::new(),
+            attached: Attached::default(),
         })?);
         Ok(Reply::Done)
     })
@@ -324,7 +324,7 @@ pub unsafe extern "C" fn unbroken_session_poll_event(
         let mut flat = unsafe { Out::new(event) }?;
         with(session, |state: &mut SessionState| match state.session.poll_event() {
             Some(event) => {
-                flat.set(unbroken_event::new(None, event, &mut state.data));
+                flat.set(unbroken_event::new(None, event, &mut state.attached));
                 Ok(Reply::Done)
             }
             None => Ok(Reply::Empty),
@@ -347,7 +347,9 @@ pub unsafe extern "C" fn unbroken_session_event_data(
     call(|| {
         // SAFETY: the caller promises `capacity` writable bytes and a writable `size_t`.
         let (buffer, len) = unsafe { (slice_mut(buffer, capacity)?, Out::new(len)?) };
-        with(session, |state: &mut SessionState| copy(&state.data, buffer, len))
+        with(session, |state: &mut SessionState| {
+            copy(&state.attached.data, buffer, len)
+        })
     })
 }
 

@@ -129,6 +129,14 @@ pub struct unbroken_counters {
     pub now_links: u64,
     /// Now: ended sessions remembered.
     pub now_tombstones: u64,
+    /// (with a store) Sessions taken over: from another server, or from one that was.
+    pub takeovers: u64,
+    /// (with a store) Sessions that left this process and live on.
+    pub swapped_out: u64,
+    /// (with a store) Of these, those that another server had taken already.
+    pub fenced: u64,
+    /// (with a store) Requests that the store did not carry out, or not in time.
+    pub store_failures: u64,
 }
 
 impl unbroken_counters {
@@ -154,6 +162,10 @@ impl unbroken_counters {
             replayed_messages,
             sent_messages,
             received_messages,
+            takeovers,
+            swapped_out,
+            fenced,
+            store_failures,
         } = endpoint.counters();
         unbroken_counters {
             links_accepted,
@@ -180,6 +192,10 @@ impl unbroken_counters {
             now_detached: endpoint.detached() as u64,
             now_links: endpoint.links() as u64,
             now_tombstones: endpoint.tombstones() as u64,
+            takeovers,
+            swapped_out,
+            fenced,
+            store_failures,
         }
     }
 }

@@ -54,6 +54,10 @@ pub enum unbroken_status {
     UNBROKEN_ERR_TOO_MANY = -18,
     /// (unreliable only) As many unreliable messages wait as may. It was not taken: drop it, no event tells when there is room.
     UNBROKEN_ERR_FULL = -19,
+    /// The snapshot would be larger than `limits.snapshot`. If the session was to be swapped out, it stays here.
+    UNBROKEN_ERR_SNAPSHOT = -20,
+    /// The endpoint has no store: its `durability` is `UNBROKEN_DURABILITY_MEMORY`.
+    UNBROKEN_ERR_NO_STORE = -21,
 }
 
 use unbroken_status::*;
@@ -167,6 +171,8 @@ fn text_of(status: i32) -> &'static CStr {
         (UNBROKEN_ERR_UNKNOWN_SESSION, c"the endpoint holds no such session"),
         (UNBROKEN_ERR_TOO_MANY, c"too many handles"),
         (UNBROKEN_ERR_FULL, c"unreliable messages wait up to their limit; drop this one"),
+        (UNBROKEN_ERR_SNAPSHOT, c"the snapshot would be larger than limits.snapshot"),
+        (UNBROKEN_ERR_NO_STORE, c"the endpoint has no store"),
     ];
     TEXTS
         .iter()

@@ -122,6 +122,18 @@ pub(crate) fn insert<T: Kind>(object: Box<T>) -> Result<usize, Failure> {
     Ok(generation << (INDEX_BITS + 1) | (index as usize) << 1 | 1)
 }
 
+/// How many objects have a handle at the moment. For tests in Rust; the ABI does not have it.
+#[doc(hidden)]
+pub fn objects_alive() -> usize {
+    let fresh = FREE.lock().unwrap_or_else(PoisonError::into_inner).fresh as usize;
+    let lives = |slot: &&Slot| match slot.object.try_lock() {
+        Ok(place) => place.is_some(),
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().is_some(),
+        Err(TryLockError::WouldBlock) => true,
+    };
+    (0..fresh).filter_map(slot).filter(lives).count()
+}
+
 /// Does something with the object that a handle names, alone.
 #[inline]
 pub(crate) fn with<T: Kind, R>(handle: usize, f: impl FnOnce(&mut T) -> Result<R, Failure>) -> Result<R, Failure> {

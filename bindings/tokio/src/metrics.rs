@@ -20,6 +20,13 @@
 //! | `unbroken_server_bad_records_total` | counter | links ended because of what they carried |
 //! | `unbroken_server_messages_total` | counter, `direction` = `in`, `out` | reliable messages fetched and sent by handlers |
 //! | `unbroken_server_bytes_total` | counter, `direction` | bytes on the wire, TCP payload |
+//! | `unbroken_server_takeovers_total` | counter | sessions taken over from another server, or from one that was |
+//! | `unbroken_server_swapped_out_total` | counter | sessions that left for the store or another server, and live on |
+//! | `unbroken_server_fenced_total` | counter | of these, those that another server had taken already |
+//! | `unbroken_server_snapshots_total` | counter | states of handlers taken: for a swap-out, or with `Durable` a commit |
+//! | `unbroken_server_store_requests_total` | counter | what the store was asked |
+//! | `unbroken_server_store_failures_total` | counter | of these, what it did not do, or not in time |
+//! | `unbroken_server_store_seconds` | histogram | how long the store took for a batch of requests |
 //! | `unbroken_client_sessions` | gauge | sessions of this process that are not over |
 //! | `unbroken_client_dials_total` | counter, `result` = `up`, `failed` | connections opened, or not |
 //! | `unbroken_client_handovers_total` | counter | interruptions survived |
@@ -59,6 +66,13 @@ pub mod name {
     pub const BAD_RECORDS: &str = "unbroken_server_bad_records_total";
     pub const MESSAGES: &str = "unbroken_server_messages_total";
     pub const BYTES: &str = "unbroken_server_bytes_total";
+    pub const TAKEOVERS: &str = "unbroken_server_takeovers_total";
+    pub const SWAPPED_OUT: &str = "unbroken_server_swapped_out_total";
+    pub const FENCED: &str = "unbroken_server_fenced_total";
+    pub const SNAPSHOTS: &str = "unbroken_server_snapshots_total";
+    pub const STORE_REQUESTS: &str = "unbroken_server_store_requests_total";
+    pub const STORE_FAILURES: &str = "unbroken_server_store_failures_total";
+    pub const STORE_SECONDS: &str = "unbroken_server_store_seconds";
     pub const CLIENT_SESSIONS: &str = "unbroken_client_sessions";
     pub const CLIENT_DIALS: &str = "unbroken_client_dials_total";
     pub const CLIENT_HANDOVERS: &str = "unbroken_client_handovers_total";
@@ -69,6 +83,11 @@ pub mod name {
 
 /// Upper bounds of the downtime histograms' buckets, in seconds, for exporters that want them.
 pub const DOWNTIME_BUCKETS: &[f64] = &[0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0];
+
+/// The same for the store's histogram.
+pub const STORE_BUCKETS: &[f64] = &[
+    0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0,
+];
 
 const EVERY: Duration = Duration::from_millis(250);
 
@@ -120,6 +139,8 @@ impl Share {
 pub(crate) struct ServerTally {
     pub(crate) sent: u64,
     pub(crate) received: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) store_requests: u64,
     last: Option<Instant>,
     published: Published,
     sessions: Share,
@@ -128,15 +149,17 @@ pub(crate) struct ServerTally {
     steps: Vec<(Step, Pick)>,
     bytes: [Step; 2],
     messages: [Step; 2],
+    stored: [Step; 2],
     handovers: Counter,
     downtime: Histogram,
+    store_time: Histogram,
 }
 
 /// What the gauges and counters showed last: when nothing changed, nothing is due.
 #[derive(Clone, Copy, PartialEq, Default)]
 struct Published {
     counts: [usize; 3],
-    sums: [u64; 2],
+    sums: [u64; 4],
     counters: Counters,
 }
 
@@ -154,6 +177,8 @@ impl ServerTally {
         ServerTally {
             sent: 0,
             received: 0,
+            snapshots: 0,
+            store_requests: 0,
             last: None,
             published: Published::default(),
             sessions: Share::new(gauge!(name::SESSIONS)),
@@ -172,11 +197,17 @@ impl ServerTally {
                 (refused("stale"), |c| c.resumes_stale),
                 (refused("rolled_back"), |c| c.rollbacks),
                 (refused("veto"), |c| c.vetoes),
+                (Step::new(counter!(name::TAKEOVERS)), |c| c.takeovers),
+                (Step::new(counter!(name::SWAPPED_OUT)), |c| c.swapped_out),
+                (Step::new(counter!(name::FENCED)), |c| c.fenced),
+                (Step::new(counter!(name::STORE_FAILURES)), |c| c.store_failures),
             ],
             bytes: both(name::BYTES),
             messages: both(name::MESSAGES),
+            stored: [name::SNAPSHOTS, name::STORE_REQUESTS].map(|name| Step::new(counter!(name))),
             handovers: counter!(name::HANDOVERS),
             downtime: histogram!(name::DOWNTIME),
+            store_time: histogram!(name::STORE_SECONDS),
         }
     }
 
@@ -192,9 +223,13 @@ impl ServerTally {
         }
     }
 
+    pub(crate) fn store_answered(&mut self, after: Duration) {
+        self.store_time.record(after.as_secs_f64());
+    }
+
     /// Hands on what changed, if it is time. Returns when it should be called again at the latest.
     pub(crate) fn publish(&mut self, now: Instant, (counters, sessions, links, detached): Now) -> Option<Instant> {
-        let sums = [self.sent, self.received];
+        let sums = [self.sent, self.received, self.snapshots, self.store_requests];
         let current = Published {
             counts: [sessions, links, detached],
             sums,
@@ -218,6 +253,8 @@ impl ServerTally {
             .for_each(|(step, pick)| step.upto(pick(&counters)));
         self.bytes[0].upto(self.sent);
         self.bytes[1].upto(self.received);
+        self.stored[0].upto(self.snapshots);
+        self.stored[1].upto(self.store_requests);
         self.messages[0].upto(counters.sent_messages);
         self.messages[1].upto(counters.received_messages);
         None

@@ -5,10 +5,12 @@
 //! FIN, read and discard until the peer's FIN, all within [`LINGER`].
 
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 /// How long a closed link may take to leave.
@@ -59,6 +61,18 @@ fn write_some(stream: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
         }
     }
     Ok(sent)
+}
+
+/// Reads once. By `poll_read` and not by `try_read`: it takes a read that did not fill the buffer as a sign that nothing is left, and so saves the read
+/// that would say so.
+pub(crate) fn read(
+    reader: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    buffer: &mut [u8],
+) -> Poll<io::Result<usize>> {
+    let mut buffer = ReadBuf::new(buffer);
+    ready!(Pin::new(reader).poll_read(cx, &mut buffer))?;
+    Poll::Ready(Ok(buffer.filled().len()))
 }
 
 /// Writes what is left, sends FIN and waits for the peer's, within bounds.

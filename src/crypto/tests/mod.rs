@@ -6,6 +6,7 @@ extern crate std;
 
 #[cfg(all(feature = "aws-lc-rs", not(unbroken_mock_crypto)))]
 mod backends;
+mod errors;
 #[cfg(not(unbroken_mock_crypto))]
 mod handshake;
 #[cfg(not(unbroken_mock_crypto))]

@@ -43,6 +43,23 @@ fn records_have_the_golden_values_across_a_rekey() {
 }
 
 #[test]
+fn a_key_that_was_put_away_is_the_same_afterwards_across_a_rekey_too() {
+    let start = REKEY_INTERVAL - 3;
+    let (mut steady, mut resting) = (Sealer::starting_at(&key(), start), Sealer::starting_at(&key(), start));
+    let mut opener = Opener::starting_at(&key(), start);
+    for number in 0..6_u8 {
+        let sealed = seal(&mut steady, &[number; 40]);
+        resting.rest();
+        assert!(resting.rests());
+        assert_eq!(seal(&mut resting, &[number; 40]), sealed, "record {number}");
+        opener.rest();
+        assert!(opener.rests());
+        assert_eq!(open(&mut opener, &sealed), Ok(vec![number; 40]));
+        assert!(!resting.rests() && !opener.rests());
+    }
+}
+
+#[test]
 fn in_place_and_out_of_place_agree() {
     let (mut one, mut two, mut opener) = (Sealer::new(&key()), Sealer::new(&key()), Opener::new(&key()));
     for length in [1, 15, 16, 17, 127, 128, 129, 1000, 16383, 16384] {
@@ -113,4 +130,61 @@ fn the_last_number_is_refused_on_both_ends() {
     let mut last = Opener::starting_at(&key(), u64::MAX);
     assert_eq!(last.open(&sealed, &mut [0]), Err(AuthError));
     assert_eq!(last.opened(), u64::MAX);
+}
+
+/// What comes next on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comes {
+    Next,
+    /// The one that was opened last, once more.
+    Again,
+    /// The one behind the next.
+    Ahead,
+    Forged,
+    Short,
+}
+
+/// Bounded-exhaustive: all rows of six records, 5^6 = 15,625, from number 0, across a REKEY, and up to the last number there is. The model is one counter:
+/// only the next record opens, and only it moves the number.
+#[test]
+fn l23_every_row_of_six_records_moves_the_number_by_those_that_open() {
+    const COMES: [Comes; 5] = [Comes::Next, Comes::Again, Comes::Ahead, Comes::Forged, Comes::Short];
+    const STEPS: u32 = 6;
+    for start in [0, REKEY_INTERVAL - 3, u64::MAX - 3] {
+        let mut sealer = Sealer::starting_at(&key(), start);
+        let mut records = Vec::new();
+        while records.len() < STEPS as usize + 2 && sealer.sealed() != u64::MAX {
+            records.push(seal(&mut sealer, &[records.len() as u8]));
+        }
+        for row in 0..5u32.pow(STEPS) {
+            let mut opener = Opener::starting_at(&key(), start);
+            let mut opened = 0;
+            for step in 0..STEPS {
+                let comes = COMES[(row / 5u32.pow(step) % 5) as usize];
+                let at = match comes {
+                    Comes::Again => opened.max(1) - 1,
+                    Comes::Ahead => opened + 1,
+                    _ => opened,
+                };
+                let mut record = records.get(at).cloned().unwrap_or_else(|| vec![0; 1 + TAG]);
+                match comes {
+                    Comes::Forged => record[row as usize % (1 + TAG)] ^= 1,
+                    Comes::Short => record.truncate(TAG),
+                    _ => {}
+                }
+                let good = matches!(comes, Comes::Next | Comes::Again) && at == opened && opened < records.len();
+                assert_eq!(
+                    open(&mut opener, &record).is_ok(),
+                    good,
+                    "{start} {row}: {comes:?} at step {step}"
+                );
+                opened += usize::from(good);
+                assert_eq!(
+                    opener.opened(),
+                    start + opened as u64,
+                    "{start} {row}: {comes:?} at step {step}"
+                );
+            }
+        }
+    }
 }

@@ -1,10 +1,14 @@
 //! First flights byte by byte: each judgement comes as soon as it can and never sooner, and nothing holds more than its flight.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::config::{Limits, ServerConfig};
+use crate::crypto::{ClusterKey, Seed, ServerKey};
+use crate::endpoint::Endpoint;
 use crate::endpoint::admission::{Pending, Queue, Stage, Step, refuse};
-use crate::event::LinkId;
+use crate::event::{LinkId, Output};
 use crate::session::tests::Dice;
 use crate::time::Instant;
 use crate::wire::flight::{RESUME_JUDGED, Refuse, RefuseCode};
@@ -189,4 +193,26 @@ fn the_queue_knows_the_oldest_whatever_comes_and_goes() {
             assert_eq!(queue.by_link.len(), model.len(), "seed {seed}");
         }
     }
+}
+
+/// A limit is a duration of nanoseconds and time passes in microseconds: a deadline that was told must be one that is kept, or the host would
+/// be asked to call again at once until the next microsecond.
+#[test]
+fn f71_a_connection_is_over_when_its_deadline_said() {
+    let key = ServerKey::from_bytes([1; 32]).unwrap();
+    let limits = Limits {
+        handshake: Duration::from_nanos(100_000_500),
+        ..Limits::default()
+    };
+    let config = ServerConfig::builder(key, ClusterKey::from_bytes([2; 32]).unwrap()).limits(limits);
+    let start = Instant::from_millis(1);
+    let mut endpoint = Endpoint::new(Arc::new(config.build().unwrap()), Seed::new([3; 32]), start);
+    endpoint.handle_link_up(LinkId(7), start);
+    let deadline = endpoint.poll_timeout().unwrap();
+    endpoint.handle_timeout(deadline);
+    assert_eq!(
+        endpoint.poll_output(&mut [0; 1024], deadline),
+        Some(Output::CloseLink { link: LinkId(7) })
+    );
+    assert!(endpoint.poll_timeout().is_none_or(|next| next > deadline));
 }

@@ -12,7 +12,7 @@ use crate::session::Session;
 use crate::time::Instant;
 
 /// Lets both ends talk until nothing moves any more.
-fn settle(client: &mut Session, server: &mut Endpoint, now: Instant) {
+pub fn settle(client: &mut Session, server: &mut Endpoint, now: Instant) {
     let mut buffer = vec![0; 65536];
     client.handle_timeout(now);
     server.handle_timeout(now);
@@ -91,4 +91,26 @@ fn a_session_that_has_gone_quiet_holds_next_to_nothing_at_either_end() {
         held(&server)
     );
     assert_eq!(client.stats().unacked_messages, 0);
+    // Nor is a key kept in the form that a cipher works with, longer than it is used.
+    let keys_rest = |server: &Endpoint| {
+        let link = &server.sessions[&locator_of(&id)].talk.links[0];
+        (link.sealer.rests(), link.opener.rests())
+    };
+    assert_eq!((keys_rest(&server), client.keys_rest()), ((true, true), (true, true)));
+    client.send(vec![3; 10].into()).expect("there is room");
+    let mut session = server.session(id).expect("is here");
+    session.send(vec![4; 10].into()).expect("there is room");
+    drop(session);
+    settle(&mut client, &mut server, now);
+    assert_eq!(
+        (keys_rest(&server), client.keys_rest()),
+        ((false, false), (false, false)),
+        "records passed"
+    );
+    for _ in 0..60 {
+        now += Duration::from_secs(1);
+        settle(&mut client, &mut server, now);
+    }
+    assert_eq!((keys_rest(&server), client.keys_rest()), ((true, true), (true, true)));
+    assert_eq!(client.stats().received_messages, 21);
 }

@@ -1,9 +1,18 @@
 //! The mechanisms of an endpoint, one by one.
 
 mod admission;
+mod closing;
 mod deadlines;
+mod first_record;
+mod health;
+#[cfg(not(unbroken_mock_crypto))]
+mod large;
 #[cfg(not(unbroken_mock_crypto))]
 mod memory;
+mod messages;
 mod ratchet;
 mod router;
+mod stand;
+mod stored;
 mod tombstones;
+mod users;

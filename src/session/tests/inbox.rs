@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use super::Dice;
+use crate::session::Batch;
 use crate::session::inbox::{Inbox, InboxError, RunHead};
 use crate::session::outbox::Part;
 use crate::wire::frame::{self, Frame, Frames};
@@ -18,12 +19,13 @@ fn inbox() -> Inbox {
 
 /// Takes in a record as `receive` does.
 fn take(inbox: &mut Inbox, record: &[u8]) -> Result<bool, InboxError> {
-    let (mut buffer, start) = inbox.take_buffer(record.len());
-    buffer[start..].copy_from_slice(record);
+    let (mut buffer, place) = inbox.take_buffer(record.len());
+    buffer[place.clone()].copy_from_slice(record);
+    let start = place.start;
     let mut at = 0;
     let mut fresh = false;
     let result = loop {
-        let mut walk = Frames::new(&buffer[start..]).from_position(at);
+        let mut walk = Frames::new(&buffer[place.clone()]).from_position(at);
         let Some(frame) = walk.next().map(|frame| frame.expect("the test writes well")) else {
             break Ok(fresh);
         };
@@ -88,12 +90,15 @@ fn the_application_gets_a_prefix_whatever_comes_twice_or_overlaps() {
             })
             .collect();
         let mut inbox = inbox();
+        let mut batch = Batch::new();
         let (mut delivered, mut steps) = (0, 0);
         while delivered < messages.len() {
             steps += 1;
             assert!(steps < 100_000, "seed {seed}: no progress");
-            if dice.one_in(2) {
+            if dice.one_in(4) {
                 deliver(&mut inbox, &messages, &mut delivered, &mut dice, seed);
+            } else if dice.one_in(3) {
+                deliver_all(&mut inbox, &mut batch, &messages, &mut delivered, &mut dice, seed);
             } else {
                 record(&mut inbox, &messages, &mut dice, seed);
             }
@@ -122,6 +127,35 @@ fn deliver(inbox: &mut Inbox, messages: &[Vec<u8>], delivered: &mut usize, dice:
     if dice.one_in(8) {
         inbox.shrink();
     }
+}
+
+/// As `deliver`, all that is there, while more comes before the batch has been read.
+fn deliver_all(
+    inbox: &mut Inbox,
+    batch: &mut Batch,
+    messages: &[Vec<u8>],
+    delivered: &mut usize,
+    dice: &mut Dice,
+    seed: u64,
+) {
+    let next = inbox.next() as usize;
+    let payload: usize = messages[*delivered..next].iter().map(Vec::len).sum();
+    let taken = inbox.take_all(batch);
+    assert_eq!(taken, ((next - *delivered) as u64, payload as u64), "seed {seed}");
+    assert_eq!(batch.len(), next - *delivered, "seed {seed}");
+    assert!(inbox.is_empty() && inbox.delivered() == next as u64, "seed {seed}");
+    if dice.one_in(2) {
+        record(inbox, messages, dice, seed);
+    }
+    while let Some(message) = batch.pop() {
+        assert_eq!(message.id.map(|id| id.0), Some(*delivered as u64), "seed {seed}");
+        assert!(
+            message.payload == messages[*delivered],
+            "seed {seed}: message {delivered}"
+        );
+        *delivered += 1;
+    }
+    assert!(batch.is_empty() && *delivered == next, "seed {seed}");
 }
 
 /// A record that begins at or before what the inbox has, as one of an honest sender after any handover.
@@ -293,17 +327,28 @@ fn memory_stays_bounded_by_the_window() {
 }
 
 #[test]
-fn a_large_buffer_is_given_back_when_it_is_empty() {
+fn a_large_buffer_stays_while_it_is_used_and_goes_when_it_is_not() {
     let mut inbox = Inbox::new(4, 4 << 20, 2 << 20, 0);
     let large = alloc::vec![1; 1 << 20];
+    let few = |inbox: &mut Inbox, seq, times| {
+        for _ in 0..times {
+            let mut small = Vec::new();
+            run(&mut small, seq, &[alloc::vec![1; 1]]);
+            take(inbox, &small).expect("known");
+        }
+    };
     for seq in 0..3 {
         let mut record = Vec::new();
         part(&mut record, seq, &large, 0, large.len());
         take(&mut inbox, &record).expect("within the window");
         assert_eq!(inbox.pop().map(|message| message.payload.len()), Some(1 << 20));
-        let mut small = Vec::new();
-        run(&mut small, seq, &[alloc::vec![1; 1]]);
-        take(&mut inbox, &small).expect("known");
-        assert!(inbox.memory() <= (256 << 10) + 1024, "{}", inbox.memory());
+        few(&mut inbox, seq, 10);
+        assert!(
+            inbox.memory() >= 1 << 20,
+            "{} bytes: freed between two uses",
+            inbox.memory()
+        );
     }
+    few(&mut inbox, 2, 100);
+    assert!(inbox.memory() <= (256 << 10) + 1024, "{}", inbox.memory());
 }

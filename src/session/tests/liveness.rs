@@ -15,7 +15,7 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 fn link(role: Role, rtt_ms: u64, now: Instant) -> Liveness {
     let mut rtt = Rtt::default();
     for tenth in 0..50 {
-        rtt.sample(MS(rtt_ms), Instant::from_millis(tenth * 100));
+        rtt.sample(MS(rtt_ms).into(), Instant::from_millis(tenth * 100));
     }
     Liveness::new(role, rtt, now)
 }
@@ -245,4 +245,24 @@ fn once_asked_it_wants_to_be_asked_later() {
             }
         }
     }
+}
+
+#[test]
+fn a_routine_question_is_suspect_and_never_late_unless_somebody_waits() {
+    let timing = Timing::default();
+    let start = Instant::from_millis(10_000);
+    let mut idle = link(Role::Client, 50, start);
+    let (asked, verdict) = next(&mut idle, &timing);
+    assert_eq!((asked, verdict), (start + timing.idle_probe, Verdict::Idle));
+    let (at, verdict) = next(&mut idle, &timing);
+    assert_eq!(verdict, Verdict::Suspect);
+    assert!(at <= asked + MS(350), "{at:?} after {asked:?}");
+
+    // The same, but the application has something to say meanwhile.
+    let mut busy = link(Role::Client, 50, start);
+    let (asked, _) = next(&mut busy, &timing);
+    data(&mut busy, 100, asked + MS(20));
+    let (at, verdict) = next(&mut busy, &timing);
+    assert_eq!(verdict, Verdict::Late);
+    assert!(at >= asked + MS(20) && at <= asked + MS(90), "{at:?} after {asked:?}");
 }

@@ -6,6 +6,7 @@ mod inbox;
 mod liveness;
 mod outbox;
 mod queue;
+mod window;
 
 use alloc::vec::Vec;
 

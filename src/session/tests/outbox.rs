@@ -177,6 +177,21 @@ fn carry(outbox: &mut Outbox, model: &mut Model, link: &mut Link, dice: &mut Dic
     let pad = dice.between(0, 15) as usize;
     let plaintext = outbox.with_overlay(piece, &head[..used], pad, |bytes| bytes.to_vec());
     assert!(plaintext.len() - pad <= record - beside, "{at}: does not fit");
+    if let Piece::Run { seq, .. } = piece {
+        let run = Frames::new(&plaintext).next();
+        let Some(Ok(Frame::Data(run))) = run else {
+            panic!("{at}: {run:?}");
+        };
+        let behind = seq as usize + run.iter().count();
+        if behind < model.messages.len() && model.allowed(behind) {
+            let next = model.messages[behind].len();
+            let more = frame::message_header_len(next) + next;
+            assert!(
+                plaintext.len() - pad + more > record - beside,
+                "{at}: message {behind} had room, too"
+            );
+        }
+    }
     let (seq, offset) = (&mut link.at.0, &mut link.at.1);
     for frame in Frames::new(&plaintext) {
         match frame.unwrap_or_else(|error| panic!("{at}: {error}")) {
@@ -254,4 +269,30 @@ fn memory_stays_within_twice_what_is_kept() {
         outbox.shrink();
         assert_eq!(outbox.memory(), 0);
     }
+}
+
+/// A flow of which something is always un-ACKed stays at the front of a buffer that was once needed whole: there it is in the cache.
+#[test]
+fn a_steady_flow_keeps_to_the_front_of_the_buffer() {
+    let mut outbox = Outbox::new();
+    let message = |seq: u64| alloc::vec![seq as u8; 1000];
+    while outbox.payload() < 1 << 20 {
+        outbox.push(&message(outbox.next()));
+    }
+    outbox.ack(outbox.next() - 16);
+    let held = outbox.memory();
+    for _ in 0..10_000 {
+        outbox.push(&message(outbox.next()));
+        outbox.ack(outbox.next() - 16);
+        assert!(outbox.reach() < 64 << 10, "{} bytes for 16,000", outbox.reach());
+        let first = outbox.acked();
+        let entries = outbox.unacked().chunks(1002);
+        assert!(
+            entries.len() == 16
+                && entries
+                    .enumerate()
+                    .all(|(index, entry)| entry[2..] == message(first + index as u64))
+        );
+    }
+    assert_eq!(outbox.memory(), held, "nothing was asked of the allocator");
 }

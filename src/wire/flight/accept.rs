@@ -9,6 +9,7 @@ use super::{FlightError, Position, SHORT, Window};
 use crate::wire::frame::CloseKind;
 use crate::wire::prelude;
 use crate::wire::reader::Reader;
+use crate::wire::varint;
 
 /// The server's authenticated answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct AcceptOk<'a> {
     pub address: &'a str,
     /// The server's first message not ACKed. At most 2^62 - 1.
     pub send_base: u64,
+    /// The server's first number not given out (U-64). At most 2^62 - 1; [`varint::MAX`] if the server did not say.
+    pub send_end: u64,
 }
 
 /// Why there is no session on this link (U-20).
@@ -104,7 +107,7 @@ impl<'a> Accept<'a> {
 
 impl<'a> AcceptOk<'a> {
     /// Bytes of the payload without the address, from the inner prelude on.
-    pub const FIXED_LEN: usize = prelude::LEN + 1 + 16 + 16 + 8 + Position::LEN + Window::LEN + 4 + 1 + 8;
+    pub const FIXED_LEN: usize = prelude::LEN + 1 + 16 + 16 + 8 + Position::LEN + Window::LEN + 4 + 1 + 8 + 8;
 
     fn take(reader: &mut Reader<'a>) -> Result<Self, FlightError> {
         Ok(Self {
@@ -112,7 +115,7 @@ impl<'a> AcceptOk<'a> {
             session_id: reader.array().ok_or(SHORT)?,
             token: reader.u64().ok_or(SHORT)?,
             position: Position::take(reader)?,
-            window: Window::take(reader)?,
+            window: Window::take_answer(reader)?,
             detached_ms: reader.u32().ok_or(SHORT)?,
             address: {
                 let length = reader.u8().ok_or(SHORT)?;
@@ -120,6 +123,11 @@ impl<'a> AcceptOk<'a> {
                 core::str::from_utf8(bytes).map_err(|_| FlightError("an address that is not UTF-8"))?
             },
             send_base: super::parts::number(reader)?,
+            send_end: match reader.u64() {
+                None => varint::MAX,
+                Some(number) if number > varint::MAX => return Err(FlightError("a sequence number above 2^62 - 1")),
+                Some(number) => number,
+            },
         })
     }
 
@@ -135,6 +143,7 @@ impl<'a> AcceptOk<'a> {
         out.push(address.len() as u8);
         out.extend_from_slice(address.as_bytes());
         out.extend_from_slice(&self.send_base.to_be_bytes());
+        out.extend_from_slice(&self.send_end.to_be_bytes());
     }
 
     /// An address too long for its length byte is left out: half a host name would lead the client elsewhere, none
@@ -170,6 +179,20 @@ impl LostStatus {
             6 => Self::Alive,
             _ => return Err(FlightError("unknown ACCEPT status")),
         })
+    }
+
+    /// As a tombstone in a store keeps it.
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.encode(&mut out);
+        out
+    }
+
+    /// Reads what [`LostStatus::to_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let status = reader.u8()?;
+        Self::take(status, &mut reader).ok()
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

@@ -18,7 +18,7 @@ pub struct Versions {
 /// What an end will receive beyond what it has delivered (U-11, U-45).
 ///
 /// `messages` is at least 1 and `bytes` at least `max_message`: with less, a message could exist that no credit ever
-/// covers, and the sender would wait for good.
+/// covers, and the sender would wait for good. In ACCEPT `messages` may be 0: the client is not let in yet, and gets credit when it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     /// Messages.
@@ -77,14 +77,20 @@ impl Window {
     }
 
     pub(super) fn take(reader: &mut Reader<'_>) -> Result<Self, FlightError> {
+        Self::take_answer(reader).and_then(|window| if window.messages == 0 { Err(NARROW) } else { Ok(window) })
+    }
+
+    /// The window in an ACCEPT.
+    pub(super) fn take_answer(reader: &mut Reader<'_>) -> Result<Self, FlightError> {
         let messages = reader.u32().ok_or(SHORT)?;
         let bytes = reader.u32().ok_or(SHORT)?;
         let max_message = reader.u32().ok_or(SHORT)?;
-        Self::new(messages, bytes, max_message).ok_or(FlightError("a window that a message does not fit"))
+        let window = Self::new(messages.max(1), bytes, max_message).ok_or(NARROW)?;
+        Ok(Self { messages, ..window })
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        debug_assert!(self.messages > 0 && self.bytes >= self.max_message);
+        debug_assert!(self.bytes >= self.max_message);
         for field in [self.messages, self.bytes, self.max_message] {
             out.extend_from_slice(&field.to_be_bytes());
         }
@@ -124,4 +130,5 @@ pub(super) fn number(reader: &mut Reader<'_>) -> Result<u64, FlightError> {
     Ok(value)
 }
 
+const NARROW: FlightError = FlightError("a window that a message does not fit");
 pub(super) const VERSIONS: FlightError = FlightError("an empty range of versions");

@@ -71,6 +71,7 @@ fn ok(address: &str) -> AcceptOk<'_> {
         detached_ms: 60_000,
         address,
         send_base: 4,
+        send_end: 9,
     }
 }
 
@@ -114,15 +115,21 @@ proptest! {
     #[test]
     fn accept_round_trips_and_may_grow(
         handle: [u8; 16], session_id: [u8; 16], token: u64, position in position(), window in window(),
-        detached_ms: u32, address in "[a-zé:0-9]{0,120}", send_base in 0..=varint::MAX, outer: [u8; 12], more: [u8; 5],
+        detached_ms: u32, address in "[a-zé:0-9]{0,120}", send_base in 0..=varint::MAX, send_end in 0..=varint::MAX, outer: [u8; 12], more: [u8; 5],
     ) {
-        let ok = AcceptOk { handle, session_id, token, position, window, detached_ms, address: &address, send_base };
+        let ok = AcceptOk { handle, session_id, token, position, window, detached_ms, address: &address, send_base, send_end };
         let accept = Accept::Ok(ok);
         let mut encoded = bytes(|out| accept.encode(&outer, out));
         prop_assert_eq!(encoded.len(), accept.encoded_len());
         prop_assert_eq!(Accept::parse(&encoded, &outer), Ok(accept));
-        for cut in 0..encoded.len() {
+        // U-64: a server may leave the last field out.
+        let without = encoded.len() - 8;
+        for cut in 0..without {
             prop_assert!(Accept::parse(&encoded[..cut], &outer).is_err());
+        }
+        let unsaid = Accept::Ok(AcceptOk { send_end: varint::MAX, ..ok });
+        for cut in without..encoded.len() {
+            prop_assert_eq!(Accept::parse(&encoded[..cut], &outer), Ok(unsaid));
         }
         encoded.extend_from_slice(&more);
         prop_assert_eq!(Accept::parse(&encoded, &outer), Ok(accept));
@@ -159,7 +166,9 @@ proptest! {
         accept.push(status);
         accept.extend_from_slice(&payload);
         if let Ok(Accept::Ok(ok)) = Accept::parse(&accept, &OUTER) {
-            prop_assert!(accept.starts_with(&bytes(|out| Accept::Ok(ok).encode(&OUTER, out))));
+            let again = bytes(|out| Accept::Ok(ok).encode(&OUTER, out));
+            let said = if accept.len() < again.len() { again.len() - 8 } else { again.len() };
+            prop_assert!(accept.starts_with(&again[..said]));
         }
     }
 }
@@ -168,7 +177,7 @@ proptest! {
 fn sizes_are_the_documents() {
     assert_eq!(
         (Hello::LEN, Resume::FIXED_LEN, AcceptOk::FIXED_LEN, LostStatus::LEN),
-        (18, 62, 98, 18)
+        (18, 62, 106, 18)
     );
     assert_eq!((MAC1_OFFSET, RESUME_JUDGED), (32, 80));
     const { assert!(NOISE_OVERHEAD + AcceptOk::FIXED_LEN + 255 <= ACCEPT_MAX) };
@@ -266,8 +275,8 @@ fn addresses_reach_255_bytes_and_are_utf8() {
     let encoded = bytes(|out| Accept::Ok(ok(&longest)).encode(&OUTER, out));
     assert_eq!(Accept::parse(&encoded, &OUTER), Ok(Accept::Ok(ok(&longest))));
     let mut encoded = bytes(|out| Accept::Ok(ok("ab")).encode(&OUTER, out));
-    // The address stands before the last field, 8 bytes.
-    let last = encoded.len() - 9;
+    // The address stands before the last two fields, 8 bytes each.
+    let last = encoded.len() - 17;
     encoded[last] = 0xff;
     assert!(Accept::parse(&encoded, &OUTER).is_err());
 }

@@ -3,6 +3,8 @@
 
 extern crate std;
 
+mod errors;
+mod exhaustive;
 mod flight;
 mod frame;
 mod hostile;

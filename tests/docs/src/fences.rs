@@ -45,7 +45,15 @@ pub fn blocks(markdown: &str) -> Vec<Block> {
 }
 
 /// The folders that hold documents, below the repository's root.
-pub const FOLDERS: [&str; 3] = ["", "docs", "bindings/tokio"];
+pub const FOLDERS: [&str; 7] = [
+    "",
+    "docs",
+    "bindings/tokio",
+    "bindings/uniffi",
+    "bindings/python",
+    "bindings/kotlin",
+    "bindings/swift",
+];
 
 /// The documents of a repository: the Markdown files in [`FOLDERS`], in order.
 pub fn documents(root: &std::path::Path) -> Vec<std::path::PathBuf> {

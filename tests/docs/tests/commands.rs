@@ -26,14 +26,19 @@ fn all() -> Vec<(String, Block)> {
     found
 }
 
+/// Kotlin, Swift and Python are compiled and run by their parts of tests/run (tests/bindings/documents).
+const LANGUAGES: [&str; 11] = [
+    "rust", "csharp", "yaml", "sh", "json", "toml", "text", "kotlin", "swift", "python", "xml",
+];
+
 #[test]
 fn every_block_says_what_it_is() {
     let all = all();
     assert!(all.len() > 10, "the documents have more than {} blocks", all.len());
     for (place, block) in all {
         assert!(
-            ["rust", "sh", "json", "toml", "text"].contains(&block.name()),
-            "{place}: a block of `{}`; say rust, sh, json, toml or text",
+            LANGUAGES.contains(&block.name()),
+            "{place}: a block of `{}`; say one of {LANGUAGES:?}",
             block.language
         );
     }
@@ -171,13 +176,13 @@ impl Workspace {
         let (program, arguments) = (words[start], &words[start + 1..]);
         match program {
             "cargo" => self.check_cargo(arguments)?,
-            "git" | "cd" | "python3" | "curl" | "openssl" | "rustup" => {}
+            "git" | "cd" | "python3" | "pip" | "curl" | "openssl" | "rustup" | "gradle" => {}
             _ if program.contains('/') && !program.starts_with('/') => {
                 self.exists(program)?;
             }
             _ => return Err("not a command that the documents may use; see tests/docs/tests/commands.rs".into()),
         }
-        if program == "python3" {
+        if program == "python3" && arguments.first() != Some(&"-m") {
             let script = arguments
                 .iter()
                 .find(|argument| !argument.starts_with('-'))

@@ -131,6 +131,7 @@ pub fn endpoint(data: &[u8]) {
         detached: Duration::from_secs(3),
         tombstone: Duration::from_secs(3),
         tombstones: (program.tombstones % 4).into(),
+        ..Limits::default()
     };
     let config = host::server_config(limits.clone(), program.authorise_all, program.ask_on_resume);
     let mut world = World {

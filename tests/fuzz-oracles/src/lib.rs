@@ -14,10 +14,13 @@
 //! | [`endpoint`] | many links at one endpoint with small limits | bounds, the polling contract |
 //! | [`two_sessions`] | a program for two ends and an adversary between them | delivery, life cycle, liveness |
 //! | [`authenticated_peer`] | a program for an end that holds the keys and lies | bounds, credit, only legal reactions |
+//! | [`c_abi`] | a program of calls of the C ABI, right and wrong ones | each call's promises, delivery, liveness, nothing left |
+//! | [`snapshot`] | the fields of a snapshot, and changes of a sealed one | what is read is sound and written the same again; what was changed does not open |
 
 #![forbid(unsafe_code)]
 
 mod attack;
+mod c_abi;
 mod endpoint;
 mod handshake;
 mod host;
@@ -25,12 +28,15 @@ mod life;
 mod pair;
 mod peer;
 mod reencode;
+mod snapshot;
 mod two_sessions;
 mod wire;
 
+pub use c_abi::c_abi;
 pub use endpoint::endpoint;
 pub use handshake::{handshake_nk, handshake_resume};
 pub use peer::authenticated_peer;
+pub use snapshot::snapshot;
 pub use two_sessions::two_sessions;
 pub use wire::{frames, prelude};
 
@@ -38,7 +44,7 @@ pub use wire::{frames, prelude};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them. A directory of `fuzz/corpus` belongs to each.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     ("prelude", prelude),
     ("frames", frames),
     ("handshake_nk", handshake_nk),
@@ -46,4 +52,6 @@ pub const TARGETS: [Target; 7] = [
     ("endpoint", endpoint),
     ("two_sessions", two_sessions),
     ("authenticated_peer", authenticated_peer),
+    ("snapshot", snapshot),
+    ("c_abi", c_abi),
 ];

@@ -54,5 +54,7 @@ targets!(
     handshake_resume,
     endpoint,
     two_sessions,
-    authenticated_peer
+    authenticated_peer,
+    snapshot,
+    c_abi
 );

@@ -7,12 +7,17 @@
 //! - [`net`] and [`fate`] are the network and what goes wrong in it.
 //! - [`flow`] and [`life`] are the oracles: what is delivered, what is told.
 //! - [`links`] is another network, about time: what TCP makes of a Wi-Fi that fades.
+//! - [`cluster`] is another world: several server processes that share a store, and what goes wrong between them.
+//! - [`setting`] is a run before it runs; [`random`] draws the widest, [`shrink`] makes one that fails simpler.
+//! - [`campaign`] runs seeds for hours, in pieces.
 //! - [`raw`] speaks the protocol by hand, to say what an honest end never would.
 
 #![forbid(unsafe_code)]
 
 pub mod bench;
+pub mod campaign;
 pub mod clock;
+pub mod cluster;
 pub mod fate;
 pub mod fleet;
 pub mod flow;
@@ -21,17 +26,23 @@ pub mod links;
 pub mod net;
 pub mod options;
 pub mod pair;
+pub mod profile;
+pub mod random;
 pub mod raw;
 pub mod rng;
 pub mod runner;
+pub mod setting;
+pub mod shrink;
 pub mod trace;
 pub mod world;
 
 pub use bench::{ClientBench, ServerBench};
 pub use fate::{Connect, Copied, Cut, Fate, Forge, Side, Stall, When};
 pub use fleet::Fleet;
-pub use options::{Options, Profile};
+pub use options::Options;
 pub use pair::Pair;
+pub use profile::Profile;
 pub use rng::Rng;
 pub use runner::{Failure, run_seed};
+pub use setting::Setting;
 pub use world::{Node, Totals, World};

@@ -12,7 +12,6 @@ use crate::clock::Queue;
 use crate::fate::{Connect, Cut, Fate, Side, When};
 use crate::options::NetOptions;
 use crate::rng::Rng;
-use crate::world::Event;
 
 pub type ConnId = u64;
 
@@ -101,8 +100,6 @@ pub struct Net {
     pub healed: bool,
 }
 
-type Q = Queue<Event>;
-
 impl Net {
     pub fn new(options: NetOptions, rng: Rng) -> Self {
         Net {
@@ -116,7 +113,7 @@ impl Net {
     }
 
     /// Begins a connection from the client's side.
-    pub fn open(&mut self, fate: Fate, q: &mut Q) -> ConnId {
+    pub fn open(&mut self, fate: Fate, q: &mut Queue<impl From<NetEvent>>) -> ConnId {
         let id = self.next;
         self.next += 1;
         self.counters.opened += 1;
@@ -124,8 +121,8 @@ impl Net {
         let delay = [1, 0].map(|index: usize| self.options.delay[index] * slower / 100);
         let [back, there] = delay;
         match fate.connect {
-            Connect::Works => q.after(there + back, Event::Net(NetEvent::Connected(id))),
-            Connect::Refused => q.after(there + back, Event::Net(NetEvent::ConnectFailed(id))),
+            Connect::Works => q.after(there + back, NetEvent::Connected(id).into()),
+            Connect::Refused => q.after(there + back, NetEvent::ConnectFailed(id).into()),
             Connect::BlackHole => {}
         }
         if fate.connect != Connect::Works {
@@ -167,7 +164,7 @@ impl Net {
     }
 
     /// `side` writes. Says whether the host now holds bytes back: then the core should be told.
-    pub fn write(&mut self, id: ConnId, side: Side, bytes: &[u8], q: &mut Q) -> bool {
+    pub fn write(&mut self, id: ConnId, side: Side, bytes: &[u8], q: &mut Queue<impl From<NetEvent>>) -> bool {
         let Some(conn) = self.conns.get_mut(&id) else {
             return false;
         };
@@ -185,7 +182,7 @@ impl Net {
     }
 
     /// `side` closes: what it wrote leaves first, what still comes is of no interest.
-    pub fn close(&mut self, id: ConnId, side: Side, q: &mut Q) {
+    pub fn close(&mut self, id: ConnId, side: Side, q: &mut Queue<impl From<NetEvent>>) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if conn.ends[side as usize].gone {
             return;
@@ -200,12 +197,12 @@ impl Net {
     }
 
     /// Both sides lose the connection now and see it.
-    pub fn kill(&mut self, id: ConnId, q: &mut Q) {
+    pub fn kill(&mut self, id: ConnId, q: &mut Queue<impl From<NetEvent>>) {
         match self.conns.get(&id) {
             // Half-open: now they learn of it.
             Some(conn) if conn.broken => {
                 for side in Side::BOTH {
-                    q.after(Duration::ZERO, Event::Net(NetEvent::Down(id, side, false)));
+                    q.after(Duration::ZERO, NetEvent::Down(id, side, false).into());
                 }
             }
             _ => self.break_off(id, [Some(Duration::ZERO); 2], true, q),
@@ -213,7 +210,7 @@ impl Net {
     }
 
     /// From now on nothing arrives on this connection, and nobody learns of it.
-    pub fn black_hole(&mut self, id: ConnId, q: &mut Q) {
+    pub fn black_hole(&mut self, id: ConnId, q: &mut Queue<impl From<NetEvent>>) {
         self.break_off(id, [None; 2], false, q);
     }
 
@@ -231,7 +228,7 @@ impl Net {
         }
     }
 
-    pub fn handle(&mut self, event: NetEvent, q: &mut Q, out: &mut Vec<Notice>) {
+    pub fn handle(&mut self, event: NetEvent, q: &mut Queue<impl From<NetEvent>>, out: &mut Vec<Notice>) {
         match event {
             NetEvent::Connected(id) => self.connected(id, q, out),
             NetEvent::ConnectFailed(id) => self.down(id, Side::Client, false, out),
@@ -258,21 +255,21 @@ impl Net {
         }
     }
 
-    fn connected(&mut self, id: ConnId, q: &mut Q, out: &mut Vec<Notice>) {
+    fn connected(&mut self, id: ConnId, q: &mut Queue<impl From<NetEvent>>, out: &mut Vec<Notice>) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         conn.opened = q.now();
         conn.ends[Side::Client as usize].up = true;
         // What the client writes arrives right behind the last segment of the TCP handshake.
         let accepted = q.now() + conn.delay[Side::Server as usize];
         conn.pipes[Side::Server as usize].last_arrival = accepted;
-        q.at(accepted, Event::Net(NetEvent::Accepted(id)));
+        q.at(accepted, NetEvent::Accepted(id).into());
         if let Some(cut) = conn.fate.cut {
             match cut.when {
-                When::After(life) => q.after(life, Event::Net(NetEvent::Cut(id))),
+                When::After(life) => q.after(life, NetEvent::Cut(id).into()),
                 When::Received(side, 0) => {
                     q.at(
                         if side == Side::Server { accepted } else { q.now() },
-                        Event::Net(NetEvent::Cut(id)),
+                        NetEvent::Cut(id).into(),
                     );
                 }
                 When::Received(..) => {}
@@ -282,7 +279,7 @@ impl Net {
     }
 
     /// Moves bytes from the writer's host into the socket and onto the line, as far as there is room.
-    fn flush(&mut self, id: ConnId, writer: Side, q: &mut Q) {
+    fn flush(&mut self, id: ConnId, writer: Side, q: &mut Queue<impl From<NetEvent>>) {
         let reader = writer.other();
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let pipe = &mut conn.pipes[reader as usize];
@@ -302,18 +299,18 @@ impl Net {
             let at = pipe.line_free.max(q.now()) + conn.delay[reader as usize] + jitter;
             pipe.last_arrival = pipe.last_arrival.max(at);
             pipe.line.push_back((pipe.last_arrival, bytes));
-            q.at(pipe.last_arrival, Event::Net(NetEvent::Arrive(id, reader)));
+            q.at(pipe.last_arrival, NetEvent::Arrive(id, reader).into());
         }
         if pipe.closing && pipe.host.is_empty() {
             pipe.closing = false;
             let at = pipe.last_arrival.max(q.now() + conn.delay[reader as usize]);
             pipe.last_arrival = at;
             pipe.line.push_back((at, Vec::new()));
-            q.at(at, Event::Net(NetEvent::Arrive(id, reader)));
+            q.at(at, NetEvent::Arrive(id, reader).into());
         }
     }
 
-    fn arrive(&mut self, id: ConnId, side: Side, q: &mut Q, out: &mut Vec<Notice>) {
+    fn arrive(&mut self, id: ConnId, side: Side, q: &mut Queue<impl From<NetEvent>>, out: &mut Vec<Notice>) {
         let healed = self.healed;
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if conn.broken {
@@ -324,7 +321,7 @@ impl Net {
             let until = stall.lasts.map(|lasts| from + lasts);
             if q.now() >= from && until.is_none_or(|until| q.now() < until) {
                 match until {
-                    Some(until) => q.at(until, Event::Net(NetEvent::Arrive(id, side))),
+                    Some(until) => q.at(until, NetEvent::Arrive(id, side).into()),
                     None if !healed => self.break_off(id, [None; 2], false, q),
                     // A link that is half-open stays so, whatever else has healed.
                     None => conn.broken = true,
@@ -366,7 +363,7 @@ impl Net {
             pipe.under_way -= bytes.len();
             if self.options.reset_on_closed {
                 let back = conn.delay[side.other() as usize];
-                q.after(back, Event::Net(NetEvent::Down(id, side.other(), false)));
+                q.after(back, NetEvent::Down(id, side.other(), false).into());
             }
         } else {
             pipe.arrived.extend_from_slice(&bytes);
@@ -374,7 +371,7 @@ impl Net {
                 self.read(id, side, q, out);
             } else if !pipe.reading {
                 pipe.reading = true;
-                q.after(self.options.coalesce, Event::Net(NetEvent::Read(id, side)));
+                q.after(self.options.coalesce, NetEvent::Read(id, side).into());
             }
         }
         if cut {
@@ -382,7 +379,7 @@ impl Net {
         }
     }
 
-    fn read(&mut self, id: ConnId, side: Side, q: &mut Q, out: &mut Vec<Notice>) {
+    fn read(&mut self, id: ConnId, side: Side, q: &mut Queue<impl From<NetEvent>>, out: &mut Vec<Notice>) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         let pipe = &mut conn.pipes[side as usize];
         pipe.reading = false;
@@ -410,14 +407,20 @@ impl Net {
         self.forget_if_over(id);
     }
 
-    fn cut(&mut self, id: ConnId, q: &mut Q) {
+    fn cut(&mut self, id: ConnId, q: &mut Queue<impl From<NetEvent>>) {
         let Some(cut) = self.conns.get(&id).and_then(|c| c.fate.cut) else {
             return;
         };
         self.break_off(id, cut.notice, cut.reset, q);
     }
 
-    fn break_off(&mut self, id: ConnId, notice: [Option<Duration>; 2], reset: bool, q: &mut Q) {
+    fn break_off(
+        &mut self,
+        id: ConnId,
+        notice: [Option<Duration>; 2],
+        reset: bool,
+        q: &mut Queue<impl From<NetEvent>>,
+    ) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if conn.broken {
             return;
@@ -433,7 +436,7 @@ impl Net {
                 pipe.arrived.clear();
             }
             if let Some(after) = notice[side as usize] {
-                q.after(after, Event::Net(NetEvent::Down(id, side, !reset)));
+                q.after(after, NetEvent::Down(id, side, !reset).into());
             }
             if side == Side::Server && !conn.ends[1].up {
                 conn.ends[1].gone = true;

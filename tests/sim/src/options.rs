@@ -1,73 +1,12 @@
 //! What a run is like: all of it is drawn from the seed, and all of it is printed when a run fails.
 
 use core::fmt;
-use core::str::FromStr;
 use core::time::Duration;
 
 use unbroken::{Backoff, Limits, Timing};
 
+use crate::profile::Profile;
 use crate::rng::Rng;
-
-/// A family of runs.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Profile {
-    /// A bit of everything.
-    Chaos,
-    /// As many broken links as possible.
-    Cuts,
-    /// Small socket buffers, thin lines, large messages, slow readers.
-    Slow,
-    /// Garbage, replays, copies and forgeries beside honest traffic.
-    Hostile,
-    /// Half-open links and long silences.
-    Idle,
-    /// Outages longer than a session's life: endings are allowed, silent ones are not.
-    Expiry,
-    /// Many sessions over several shards.
-    Fleet,
-    /// No fault at all: for tests that bring their own.
-    Calm,
-}
-
-impl Profile {
-    /// Those with faults of their own.
-    pub const ALL: [Profile; 7] = [
-        Profile::Chaos,
-        Profile::Cuts,
-        Profile::Slow,
-        Profile::Hostile,
-        Profile::Idle,
-        Profile::Expiry,
-        Profile::Fleet,
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Profile::Chaos => "chaos",
-            Profile::Cuts => "cuts",
-            Profile::Slow => "slow",
-            Profile::Hostile => "hostile",
-            Profile::Idle => "idle",
-            Profile::Expiry => "expiry",
-            Profile::Fleet => "fleet",
-            Profile::Calm => "calm",
-        }
-    }
-}
-
-impl FromStr for Profile {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        let all = Profile::ALL.iter().chain([&Profile::Calm]);
-        all.clone().find(|p| p.name() == name).copied().ok_or_else(|| {
-            format!(
-                "no profile `{name}`; there are: {}",
-                all.map(|p| p.name()).collect::<Vec<_>>().join(" ")
-            )
-        })
-    }
-}
 
 /// How bytes reach a receiver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -269,6 +208,7 @@ impl Options {
             ack_delay: rng.duration(Duration::ZERO..=100 * MS),
             idle_probe: rng.duration(2 * SECOND..=30 * SECOND),
             dead_after: rng.duration(2 * SECOND..=10 * SECOND),
+            ..Timing::default()
         };
         o.backoff.base = rng.duration(MS..=200 * MS);
         o.backoff.cap = o.backoff.base + rng.duration(MS..=3 * SECOND);
@@ -290,7 +230,7 @@ impl Options {
             ..FaultOptions::default()
         };
         match profile {
-            Profile::Chaos | Profile::Calm => {}
+            Profile::Chaos | Profile::Calm | Profile::Cluster | Profile::Random => {}
             Profile::Cuts => {
                 self.net.delay = [
                     rng.duration(Duration::ZERO..=10 * MS),

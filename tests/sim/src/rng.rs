@@ -43,7 +43,7 @@ impl Rng {
         bounds.start() + self.below(bounds.end() - bounds.start() + 1)
     }
 
-    /// Each order of magnitude has the same chance.
+    /// Each order of magnitude has the same chance. The upper bound itself is hardly ever drawn.
     pub fn log_range(&mut self, bounds: RangeInclusive<u64>) -> u64 {
         let (low, high) = ((bounds.start() + 1) as f64, (bounds.end() + 1) as f64);
         let unit = (self.u64() >> 11) as f64 / (1u64 << 53) as f64;

@@ -3,13 +3,18 @@
 use core::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::options::{Options, Profile};
+use crate::cluster;
+use crate::profile::Profile;
+use crate::setting::Setting;
+use crate::shrink::{self, Reductions};
 use crate::world::{Totals, World};
 
 /// A violation and how to see it again.
 pub struct Failure {
     pub seed: u64,
     pub profile: Profile,
+    /// What was taken out of the setting that the seed gives.
+    pub reductions: Reductions,
     pub what: String,
     pub trace: String,
     pub options: String,
@@ -31,7 +36,11 @@ impl fmt::Display for Failure {
             f,
             "again: cargo run --release -p unbroken-sim -- --seeds {seed}..{} --profile {name}",
             seed + 1
-        )
+        )?;
+        if !self.reductions.is_empty() {
+            write!(f, " --reduce {}", self.reductions.join(","))?;
+        }
+        Ok(())
     }
 }
 
@@ -43,27 +52,79 @@ impl fmt::Debug for Failure {
 
 /// One seed, from its options to the end; a failure shows so many of the last events.
 pub fn run_seed(profile: Profile, seed: u64, trace: usize) -> Result<Totals, Box<Failure>> {
-    let options = Options {
-        trace,
-        ..Options::draw(profile, seed)
-    };
-    run_world(World::new(options, seed), World::run)
+    run_reduced(profile, seed, &[], trace)
+}
+
+/// The same, made simpler: as a run that was shrunk is repeated.
+pub fn run_reduced(
+    profile: Profile,
+    seed: u64,
+    reductions: &[&'static str],
+    trace: usize,
+) -> Result<Totals, Box<Failure>> {
+    let drawn = Setting::draw(profile, seed);
+    let setting = reductions
+        .iter()
+        .fold(drawn, |setting, name| shrink::reduce(&setting, name).unwrap_or(setting));
+    setting.run(seed, trace).map_err(|failure| {
+        Box::new(Failure {
+            profile,
+            reductions: reductions.to_vec(),
+            ..*failure
+        })
+    })
+}
+
+/// The simplest run that was found to fail like this one, in at most `budget` runs.
+pub fn simplest(failure: Box<Failure>, trace: usize, budget: usize) -> Box<Failure> {
+    let drawn = Setting::draw(failure.profile, failure.seed);
+    if budget == 0 {
+        return failure;
+    }
+    let fails = |setting: &Setting| setting.run(failure.seed, 0).err().map(|failure| failure.what);
+    let (_, reductions) = shrink::shrink(&drawn, &failure.what, budget, fails);
+    run_reduced(failure.profile, failure.seed, &reductions, trace)
+        .err()
+        .unwrap_or(failure)
 }
 
 /// Does something with a world and reports a panic with all that is known.
 pub fn run_world<T>(mut world: World, run: impl FnOnce(&mut World) -> T) -> Result<T, Box<Failure>> {
-    catch_unwind(AssertUnwindSafe(|| run(&mut world))).map_err(|panic| {
-        let what = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
-            .unwrap_or_default();
+    catch(|| run(&mut world)).map_err(|what| {
         Box::new(Failure {
             seed: world.seed,
             profile: world.options.profile,
+            reductions: Reductions::new(),
             what,
             trace: world.trace.to_string(),
             options: world.options.to_string(),
         })
+    })
+}
+
+/// The same for a world of several processes.
+pub fn run_cluster<T>(
+    mut world: cluster::World,
+    run: impl FnOnce(&mut cluster::World) -> T,
+) -> Result<T, Box<Failure>> {
+    catch(|| run(&mut world)).map_err(|what| {
+        Box::new(Failure {
+            seed: world.seed,
+            profile: Profile::Cluster,
+            reductions: Reductions::new(),
+            what,
+            trace: world.trace.to_string(),
+            options: world.options.to_string(),
+        })
+    })
+}
+
+fn catch<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| {
+        panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+            .unwrap_or_default()
     })
 }

@@ -93,10 +93,10 @@ def answer(x, section, handshake, payload):
     return wire.parse_accept(opened, outer)
 
 
-def accept(handle, recv_next, delivered, address):
+def accept(handle, recv_next, delivered, address, send_end):
     body = handle + SESSION + (1).to_bytes(8, "big") + recv_next.to_bytes(8, "big") + bytes(4) + delivered.to_bytes(8, "big")
     body += b"".join(n.to_bytes(4, "big") for n in WINDOW) + (30000).to_bytes(4, "big")
-    return b"\x00" + body + bytes([len(address)]) + address + bytes(8)
+    return b"\x00" + body + bytes([len(address)]) + address + bytes(8) + send_end.to_bytes(8, "big")
 
 
 def derived(x, section, handshake):
@@ -143,7 +143,7 @@ def main(path):
 
     handshake = flight(x, "A.2", wire.HELLO, hello)
     x.is_("A.2", "prologue", noise.prologue(b"example", x.get("A.2", "header")))
-    body = accept(x.get("A.6", "handle, generation 0"), 0, 0, b"192.0.2.1:4000")
+    body = accept(x.get("A.6", "handle, generation 0"), 0, 0, b"192.0.2.1:4000", 0)
     status, a = answer(x, "A.3", handshake, body)
     if (status, a.id, a.token, a.limits, a.detached_ms, a.address, a.send_base) != (
         0, SESSION, 1, WINDOW, 30000, "192.0.2.1:4000", 0,
@@ -170,7 +170,7 @@ def main(path):
     x.is_("A.7", "early frames", early)
     named = x.get("A.6", "handle, generation 0") + (1).to_bytes(4, "big")
     handshake = flight(x, "A.7", wire.RESUME, wire.resume_payload(State, early), first.psk, named)
-    _, a = answer(x, "A.8", handshake, accept(x.get("A.6", "handle, generation 1"), 5, 3, b""))
+    _, a = answer(x, "A.8", handshake, accept(x.get("A.6", "handle, generation 1"), 5, 3, b"", 1))
     if (a.recv_next, a.recv_offset, a.delivered) != (5, 0, 3):
         x.failed.append(f"A.8 reads as {a}")
     second = derived(x, "A.9", handshake)

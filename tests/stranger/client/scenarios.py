@@ -292,7 +292,7 @@ def lost_first_record(run):
     """The link of the HELLO breaks right behind the ACCEPT, before anything could confirm it: the session stands."""
     s = session(run)
     s.send(bytes(8) + b"early data of a session without a verdict")
-    s.budget = lambda: (12 + 66 + 12 + 48 + 98, False)  # the HELLO and the ACCEPT, and not a byte more
+    s.budget = lambda: (12 + 66 + 12 + 48 + 106, False)  # the HELLO and the ACCEPT, and not a byte more
     until(s, lambda: s.lost_links == 1, "the cut")
     check(s.handle is not None, "the ACCEPT came whole")
     s.budget = lambda: (None, False)

@@ -222,6 +222,7 @@ class Session:
             raise BadLink("another session's id")
         keys = link.handshake.split()
         link.tx, link.rx = Records(keys.client), Records(keys.server)
+        moved = not first and a.token != self.token
         self.id, self.handle, self.token, self.detached_ms = a.id, a.handle, a.token, a.detached_ms
         self.psk, self.mac1_key, self.last_live = keys.psk, keys.mac1, link.attempt  # U-35
         self.resumes += not first
@@ -230,6 +231,8 @@ class Session:
         if not lost and a.recv_next >= self.send_base and a.recv_offset:
             at = a.recv_next - self.send_base
             lost = at >= len(self.outbox) or a.recv_offset >= len(self.outbox[at])
+        if moved:  # U-64: who took the session over must know as much as its owner told us
+            lost = lost or a.delivered < self.send_base or a.send_end is not None and a.send_end < self.recv_next
         if lost:
             self._seal(wire.close(7, 0, self.send_end, self.delivered))
             link.flush()

@@ -13,7 +13,7 @@ PAD, DATA, ACK, UNRELIABLE, PING, PONG, AUTH, AUTH_RESULT, CLOSE, CLOSE_ACK, DRA
 EARLY_MAX = 16384
 
 Limits = namedtuple("Limits", "messages bytes message")  # what an end is ready to receive
-Accepted = namedtuple("Accepted", "handle id token recv_next recv_offset delivered limits detached_ms address send_base")
+Accepted = namedtuple("Accepted", "handle id token recv_next recv_offset delivered limits detached_ms address send_base send_end")
 Frame = namedtuple("Frame", "code fields")
 
 
@@ -96,7 +96,8 @@ def parse_accept(payload, outer):
     if status != OK:
         return status, (r.int(1), r.int(4))
     values = [r.take(16), r.take(16), r.int(8), r.int(8), r.int(4), r.int(8), Limits(r.int(4), r.int(4), r.int(4)), r.int(4)]
-    return status, Accepted(*values, r.take(r.int(1)).decode(), r.int(8))
+    values += [r.take(r.int(1)).decode(), r.int(8)]
+    return status, Accepted(*values, r.int(8) if r.left() >= 8 else None)  # U-64: send_end may be missing
 
 
 # --- frames --------------------------------------------------------------------------------------------------------

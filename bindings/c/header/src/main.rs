@@ -105,6 +105,10 @@ fn generate(package: &Path) -> Result<String, cbindgen::Error> {
                 "unbroken_close",
                 "unbroken_output_kind",
                 "unbroken_network_event",
+                "unbroken_durability",
+                "unbroken_store_op",
+                "unbroken_record",
+                "unbroken_store_reply_kind",
             ]
             .map(String::from)
             .into(),

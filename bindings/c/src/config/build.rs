@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use unbroken::{
-    Backoff, ClientConfig, ClusterKey, ConfigError, Limits, PublicKey, ServerConfig, ServerKey, Shard, Timing,
+    Backoff, ClientConfig, ClusterKey, ConfigError, Durability, Limits, PublicKey, ServerConfig, ServerKey, Shard,
+    Timing,
 };
 
 use super::sized::read;
-use super::{unbroken_backoff, unbroken_client_config, unbroken_limits, unbroken_server_config, unbroken_timing};
+use super::{
+    unbroken_backoff, unbroken_client_config, unbroken_durability, unbroken_limits, unbroken_server_config,
+    unbroken_timing,
+};
 use crate::memory::{array, slice};
 use crate::status::Failure;
 
@@ -76,10 +80,21 @@ pub(crate) unsafe fn server(config: *const unbroken_server_config) -> Result<Ser
     let mut builder = ServerConfig::builder(first, cluster)
         .realm(Bytes::copy_from_slice(realm))
         .address(address)
+        .durability(durability(config.durability)?)
         .authorise_all(config.authorise_all != 0)
         .ask_on_resume(config.ask_on_resume != 0);
     for key in secrets {
         builder = builder.also_key(key?);
+    }
+    // SAFETY: the caller promises 32 bytes for each key.
+    for older in unsafe {
+        clusters(
+            "older_cluster_keys",
+            config.older_cluster_keys,
+            config.older_cluster_count,
+        )
+    }? {
+        builder = builder.also_cluster(older);
     }
     // SAFETY: passed on.
     unsafe {
@@ -100,6 +115,32 @@ pub(crate) unsafe fn server(config: *const unbroken_server_config) -> Result<Ser
 
 pub(crate) fn cluster(key: [u8; 32]) -> Result<ClusterKey, Failure> {
     ClusterKey::from_bytes(key).map_err(|zero| Failure::config("cluster_key", &zero.to_string()))
+}
+
+/// # Safety
+/// As for `keys`.
+pub(crate) unsafe fn clusters(field: &str, data: *const u8, count: u32) -> Result<Vec<ClusterKey>, Failure> {
+    // SAFETY: passed on.
+    unsafe { keys(field, data, count) }?
+        .iter()
+        .map(|key| cluster(*key))
+        .collect()
+}
+
+fn durability(number: i32) -> Result<Durability, Failure> {
+    use unbroken_durability::*;
+    const MEMORY: i32 = UNBROKEN_DURABILITY_MEMORY as i32;
+    const SWAP_OUT: i32 = UNBROKEN_DURABILITY_SWAP_OUT as i32;
+    const DURABLE: i32 = UNBROKEN_DURABILITY_DURABLE as i32;
+    match number {
+        MEMORY => Ok(Durability::Memory),
+        SWAP_OUT => Ok(Durability::SwapOut),
+        DURABLE => Ok(Durability::Durable),
+        other => Err(Failure::config(
+            "durability",
+            &format!("{other} is no unbroken_durability"),
+        )),
+    }
 }
 
 /// # Safety
@@ -133,6 +174,7 @@ fn limits(limits: &unbroken_limits) -> Limits {
         detached: duration(limits.detached_ms),
         tombstone: duration(limits.tombstone_ms),
         tombstones: limits.tombstones,
+        snapshot: limits.snapshot,
     }
 }
 
@@ -143,6 +185,7 @@ fn timing(timing: &unbroken_timing) -> Timing {
         ack_delay: duration(timing.ack_delay_ms),
         idle_probe: duration(timing.idle_probe_ms),
         dead_after: duration(timing.dead_after_ms),
+        lease: duration(timing.lease_ms),
     }
 }
 
@@ -163,9 +206,11 @@ fn refused(error: &ConfigError) -> Failure {
         | "timing.ack_delay"
         | "timing.idle_probe"
         | "timing.dead_after"
+        | "timing.lease"
         | "backoff.base"
         | "backoff.cap"
         | "backoff.give_up_after" => format!("{}_ms", error.field),
+        "clusters" => String::from("older_cluster_keys"),
         "shard.index" => String::from("shard_index"),
         other => String::from(other),
     };

@@ -8,6 +8,7 @@ use super::{unbroken_backoff, unbroken_client_config, unbroken_limits, unbroken_
 use crate::call::call;
 use crate::memory::{array, slice, write_sized};
 use crate::status::{Failure, Reply, unbroken_status::*};
+use crate::store::unbroken_store_reply;
 
 /// A struct whose first field is its size in bytes, a `u32`.
 ///
@@ -32,7 +33,7 @@ macro_rules! zeroed {
     };
 }
 
-// SAFETY: `repr(C)`, thirteen `u32`.
+// SAFETY: `repr(C)`, fourteen `u32`.
 unsafe impl Sized32 for unbroken_limits {
     const NAME: &'static str = "unbroken_limits";
     const FIRST: usize = 52;
@@ -53,11 +54,12 @@ unsafe impl Sized32 for unbroken_limits {
             detached_ms: millis(limits.detached),
             tombstone_ms: millis(limits.tombstone),
             tombstones: limits.tombstones,
+            snapshot: limits.snapshot,
         }
     }
 }
 
-// SAFETY: `repr(C)`, six `u32`.
+// SAFETY: `repr(C)`, seven `u32`.
 unsafe impl Sized32 for unbroken_timing {
     const NAME: &'static str = "unbroken_timing";
     const FIRST: usize = 24;
@@ -71,6 +73,7 @@ unsafe impl Sized32 for unbroken_timing {
             ack_delay_ms: millis(timing.ack_delay),
             idle_probe_ms: millis(timing.idle_probe),
             dead_after_ms: millis(timing.dead_after),
+            lease_ms: millis(timing.lease),
         }
     }
 }
@@ -104,7 +107,7 @@ unsafe impl Sized32 for unbroken_client_config {
     }
 }
 
-// SAFETY: `repr(C)`, two `u32`, then words, then eight bytes without a gap.
+// SAFETY: `repr(C)`, two `u32`, then words, then sixteen bytes without a gap, then a word.
 unsafe impl Sized32 for unbroken_server_config {
     const NAME: &'static str = "unbroken_server_config";
     const FIRST: usize = 4 * size_of::<u32>() + 8 * WORD;
@@ -113,6 +116,19 @@ unsafe impl Sized32 for unbroken_server_config {
         unbroken_server_config {
             struct_size: size_of::<Self>() as u32,
             shard_count: 1,
+            ..zeroed!(Self)
+        }
+    }
+}
+
+// SAFETY: `repr(C)`, three of four bytes, four single ones, two `u64`, then bytes, then words.
+unsafe impl Sized32 for unbroken_store_reply {
+    const NAME: &'static str = "unbroken_store_reply";
+    const FIRST: usize = 56 + 4 * WORD;
+
+    fn defaults() -> Self {
+        unbroken_store_reply {
+            struct_size: size_of::<Self>() as u32,
             ..zeroed!(Self)
         }
     }

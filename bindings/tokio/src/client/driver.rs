@@ -1,36 +1,25 @@
-//! The driver: the one task that owns a client's sockets and its timer.
+//! The driver: the one task that reads a client's sockets (`io.rs`) and has its timer.
 //!
-//! It is one future, polled by hand: each turn looks at every link (usually one, two while a handover runs), feeds what came into the
+//! It is one future, polled by hand, and holds the sockets while it is polled. Each turn looks at every link (usually one, two while a handover runs), feeds what came into the
 //! session, then carries out what the session wants. A link that is being dialled is a future; one that is up is a non-blocking socket
 //! with the rest of the one output that it did not take. When the session is closed and has nothing more to write, the task ends.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tracing::{debug, info, warn};
-use unbroken::{CloseReason, Event, Instant, LinkId, NetworkId, Output, Target};
+use unbroken::{CloseReason, Event, Instant, NetworkId, Output, Target};
 
+use super::io::{self, Io, Link, Socket, TURNS, Wrote};
 use super::network::Networks;
-use super::shared::Shared;
+use super::shared::{Shared, Watch};
 use crate::clock;
-use crate::dial::{Dial, Dialer, Dialing};
-use crate::metrics::ClientTally;
+use crate::dial::{Dial, Dialer};
 use crate::socket::{self, Pending};
-
-/// Reads and outputs per turn before other tasks get theirs.
-const TURNS: usize = 16;
-const SCRATCH: usize = 64 << 10;
-
-thread_local! {
-    // Used within one poll only, so all clients of a thread share it.
-    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH].into_boxed_slice());
-}
 
 pub(crate) struct Driver {
     shared: Arc<Shared>,
@@ -38,21 +27,8 @@ pub(crate) struct Driver {
     dialer: Dialer,
     networks: Arc<Networks>,
     connect_timeout: Duration,
-    links: Vec<Link>,
     timer: Pin<Box<Sleep>>,
     timer_for: Option<Instant>,
-    tally: ClientTally,
-}
-
-struct Link {
-    id: LinkId,
-    socket: Socket,
-    pending: Pending,
-}
-
-enum Socket {
-    Dialing(Dialing),
-    Up(TcpStream),
 }
 
 /// What polling a link brought.
@@ -77,18 +53,16 @@ impl Driver {
             dialer,
             networks,
             connect_timeout,
-            links: Vec::new(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             timer_for: None,
-            tally: ClientTally::new(),
         }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> bool {
-        let mut busy = self.drop_lost();
+    fn turn(&mut self, io: &mut Io, cx: &mut Context<'_>, buffer: &mut [u8]) -> bool {
+        let mut busy = self.drop_lost(io);
         let mut index = 0;
-        while index < self.links.len() {
-            match self.poll_link(index, cx, buffer) {
+        while index < io.links.len() {
+            match self.poll_link(io, index, cx, buffer) {
                 Progress::None => index += 1,
                 Progress::Some => {
                     busy = true;
@@ -96,26 +70,26 @@ impl Driver {
                 }
                 Progress::Down => {
                     busy = true;
-                    self.drop_link(index);
+                    io.drop_link(&self.shared, index);
                 }
             }
         }
-        busy | self.events() | self.outputs(buffer)
+        busy | self.events(io) | self.outputs(io, buffer)
     }
 
-    fn poll_link(&mut self, index: usize, cx: &mut Context<'_>, buffer: &mut [u8]) -> Progress {
-        let Link { id, socket, pending } = &mut self.links[index];
+    fn poll_link(&self, io: &mut Io, index: usize, cx: &mut Context<'_>, buffer: &mut [u8]) -> Progress {
+        let Link { id, socket, pending } = &mut io.links[index];
         let stream = match socket {
             Socket::Dialing(dialing) => match dialing.as_mut().poll(cx) {
                 Poll::Pending => return Progress::None,
                 Poll::Ready(Err(error)) => {
                     debug!(target: "unbroken::client", link = id.0, %error, "cannot connect");
-                    self.tally.dialled(false);
+                    io.tally.dialled(false);
                     return Progress::Down;
                 }
                 Poll::Ready(Ok(stream)) => {
                     debug!(target: "unbroken::client", link = id.0, "link up");
-                    self.tally.dialled(true);
+                    io.tally.dialled(true);
                     self.networks.settle();
                     self.shared.lock().session.handle_link_up(*id, clock::now());
                     *socket = Socket::Up(stream);
@@ -133,55 +107,44 @@ impl Driver {
                 Err(_) => return Progress::Down,
             }
         }
-        if stream.poll_read_ready(cx).is_pending() {
-            return progress;
-        }
-        match stream.try_read(buffer) {
-            Ok(0) => Progress::Down,
-            Ok(n) => {
-                self.tally.received += n as u64;
+        match socket::read(stream, cx, buffer) {
+            Poll::Pending => progress,
+            Poll::Ready(Ok(0) | Err(_)) => Progress::Down,
+            Poll::Ready(Ok(n)) => {
+                io.tally.received += n as u64;
                 let mut core = self.shared.lock();
                 core.session.handle_input(*id, &buffer[..n], clock::now());
                 core.readers.wake();
                 Progress::Some
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Progress::Some,
-            Err(_) => Progress::Down,
         }
-    }
-
-    /// The peer or the path ended it.
-    fn drop_link(&mut self, index: usize) {
-        let link = self.links.swap_remove(index);
-        debug!(target: "unbroken::client", link = link.id.0, "link down");
-        self.shared.lock().session.handle_link_down(link.id, clock::now());
     }
 
     /// Drops the links over networks that were reported lost: the core knows only which network it asked for.
-    fn drop_lost(&mut self) -> bool {
+    fn drop_lost(&self, io: &mut Io) -> bool {
         if !self.networks.take_loss() {
             return false;
         }
-        for index in (0..self.links.len()).rev() {
-            if matches!(&self.links[index].socket, Socket::Up(stream) if self.networks.is_lost(stream)) {
-                self.drop_link(index);
+        for index in (0..io.links.len()).rev() {
+            if matches!(&io.links[index].socket, Socket::Up(stream) if self.networks.is_lost(stream)) {
+                io.drop_link(&self.shared, index);
             }
         }
         true
     }
 
-    fn networks_in_use(&self) -> Vec<NetworkId> {
+    fn networks_in_use(&self, io: &Io) -> Vec<NetworkId> {
         if self.networks.is_empty() {
             return Vec::new();
         }
-        let up = self.links.iter().filter_map(|link| match &link.socket {
+        let up = io.links.iter().filter_map(|link| match &link.socket {
             Socket::Up(stream) => self.networks.of(stream),
             Socket::Dialing(_) => None,
         });
         up.collect()
     }
 
-    fn events(&mut self) -> bool {
+    fn events(&self, io: &mut Io) -> bool {
         let now = clock::now();
         let mut core = self.shared.lock();
         if core.session.poll_timeout().is_some_and(|due| due <= now) {
@@ -190,65 +153,49 @@ impl Driver {
         let mut any = false;
         while let Some(event) = core.session.poll_event() {
             any = true;
-            self.tally.event(&event);
+            io.tally.event(&event);
             log(&core.session, &event);
             core.dispatch(event);
         }
         any
     }
 
-    fn outputs(&mut self, buffer: &mut [u8]) -> bool {
-        for count in 0..TURNS {
-            let output = self.shared.lock().session.poll_output(buffer, clock::now());
-            let Some(output) = output else { return count > 0 };
-            match output {
-                Output::Send { link, len } => self.write(link, &buffer[..len]),
-                Output::OpenLink { link, target, network } => {
-                    let (address, advised) = match target {
-                        Target::Configured => (self.address.clone(), false),
-                        Target::Advised(address) => (address, true),
-                    };
-                    debug!(target: "unbroken::client", link = link.0, address, advised, "dialling");
-                    let dialing = (self.dialer)(Dial {
-                        address,
-                        advised,
-                        network,
-                        in_use: self.networks_in_use(),
-                        timeout: self.connect_timeout,
-                    });
-                    self.links.push(Link {
-                        id: link,
-                        socket: Socket::Dialing(dialing),
-                        pending: Pending::default(),
-                    });
-                }
-                Output::CloseLink { link } => {
-                    if let Some(index) = self.links.iter().position(|l| l.id == link) {
-                        close(self.links.swap_remove(index));
-                    }
-                }
-            }
+    fn outputs(&mut self, io: &mut Io, buffer: &mut [u8]) -> bool {
+        let wrote = io.write_due(&self.shared, buffer);
+        while let Some(order) = io.orders.pop_front() {
+            self.obey(io, order);
         }
-        true
+        wrote != Wrote::Nothing
     }
 
-    fn write(&mut self, id: LinkId, bytes: &[u8]) {
-        let Some(index) = self.links.iter().position(|link| link.id == id) else {
-            return;
-        };
-        let Link {
-            socket: Socket::Up(stream),
-            pending,
-            ..
-        } = &mut self.links[index]
-        else {
-            return;
-        };
-        self.tally.sent += bytes.len() as u64;
-        match pending.write(stream, bytes) {
-            Ok(true) => {}
-            Ok(false) => self.shared.lock().session.handle_link_blocked(id),
-            Err(_) => self.drop_link(index),
+    fn obey(&mut self, io: &mut Io, order: Output) {
+        match order {
+            Output::OpenLink { link, target, network } => {
+                let (address, advised) = match target {
+                    Target::Configured => (self.address.clone(), false),
+                    Target::Advised(address) => (address, true),
+                };
+                debug!(target: "unbroken::client", link = link.0, address, advised, "dialling");
+                let dialing = (self.dialer)(Dial {
+                    address,
+                    advised,
+                    network,
+                    in_use: self.networks_in_use(io),
+                    timeout: self.connect_timeout,
+                });
+                io.links.push(Link {
+                    id: link,
+                    socket: Socket::Dialing(dialing),
+                    pending: Pending::default(),
+                });
+            }
+            Output::CloseLink { link } => {
+                if let Some(index) = io.links.iter().position(|l| l.id == link) {
+                    close(io.links.swap_remove(index));
+                }
+            }
+            // Was written when it came.
+            Output::Send { .. } => {}
         }
     }
 
@@ -258,13 +205,14 @@ impl Driver {
         let due = {
             let mut core = self.shared.lock();
             let due = core.session.poll_timeout();
-            core.armed = due.unwrap_or(Instant::FAR_FUTURE);
+            core.watch = Watch::Until(due.unwrap_or(Instant::FAR_FUTURE));
             due
         };
         let Some(due) = due else { return false };
         // What is due now and could not be done (its link is blocked) must not turn into a busy loop.
         let due = due.max(now + Duration::from_millis(1));
-        if self.timer_for != Some(due) {
+        // One that goes off too early is set anew then: nearly every message moves the deadline, mostly later.
+        if self.timer_for.is_none_or(|set| due < set) {
             self.timer_for = Some(due);
             self.timer.as_mut().reset(clock::at(due, now));
         }
@@ -289,21 +237,23 @@ impl Future for Driver {
         {
             let mut core = this.shared.lock();
             // While it runs, whatever becomes due wakes it once more: it may have looked already.
-            core.armed = Instant::FAR_FUTURE;
+            core.watch = Watch::Until(Instant::FAR_FUTURE);
             if !core.driver.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
                 core.driver = Some(cx.waker().clone());
             }
         }
-        BUFFER.with_borrow_mut(|buffer| {
+        let shared = this.shared.clone();
+        let mut io = shared.io();
+        io::with_buffer(|buffer| {
             for _ in 0..TURNS {
-                if this.turn(cx, buffer) {
+                if this.turn(&mut io, cx, buffer) {
                     continue;
                 }
                 if this.finished() {
                     return Poll::Ready(());
                 }
                 if !this.arm(cx) {
-                    this.tally.publish(false);
+                    io.tally.publish(false);
                     return Poll::Pending;
                 }
             }
@@ -315,8 +265,10 @@ impl Future for Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        self.tally.publish(true);
-        self.links.drain(..).for_each(close);
+        let mut io = self.shared.io();
+        io.tally.publish(true);
+        io.links.drain(..).for_each(close);
+        drop(io);
         // The runtime stops, or the core panicked: nobody may wait for ever.
         let mut core = self.shared.lock();
         if !core.is_closed() {

@@ -2,23 +2,25 @@
 //!
 //! The session is a state machine behind a mutex. The handle's methods step it directly (a `send` is a push into its outbox, a `recv`
 //! a pop from its inbox: no channel and no copy in between), and wake the driver only if that made something due earlier than
-//! what the driver waits for. The driver (`driver.rs`) owns the sockets and the timer. Nobody holds the mutex across a system call.
+//! what the driver waits for. The driver (`driver.rs`) reads the sockets and has the timer. The sockets stand behind a mutex of their own (`io.rs`),
+//! so that a task which is about to wait can write what it sent itself. Nobody holds the session's across a system call.
 
 mod driver;
 mod error;
 mod events;
+mod io;
 pub(crate) mod network;
 mod shared;
 
 use std::fmt;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use unbroken::{
-    ClientConfig, CloseReason, MessageId, NetworkEvent, NetworkId, SendError, Session, SessionId, State, Stats,
+    Batch, ClientConfig, CloseReason, MessageId, NetworkEvent, NetworkId, Refusal, SendError, Session, SessionId,
+    State, Stats,
 };
 
 use crate::dial::{self, Dialer};
@@ -82,7 +84,9 @@ impl Client {
     /// [`SendError::TooLarge`] over either end's limit (before the session first stands: this end's), [`SendError::Closed`] once the
     /// session is over. Both give the message back.
     pub async fn send(&self, message: impl Into<Bytes>) -> Result<MessageId, SendError> {
-        self.handle.shared.send(message.into()).await
+        let message = message.into();
+        let sent = self.handle.shared.send_slice(&message).await;
+        sent.map_err(|refusal| refusal.with(message))
     }
 
     /// As [`Client::send`], without waiting.
@@ -92,6 +96,34 @@ impl Client {
     pub fn try_send(&self, message: impl Into<Bytes>) -> Result<MessageId, SendError> {
         let message = message.into();
         self.handle.shared.with(|core| core.session.send(message))
+    }
+
+    /// As [`Client::send`], from bytes that the caller keeps: nothing is allocated.
+    ///
+    /// # Errors
+    /// As there, without the message.
+    pub async fn send_slice(&self, message: &[u8]) -> Result<MessageId, Refusal> {
+        self.handle.shared.send_slice(message).await
+    }
+
+    /// Sends as many of these messages as there is room for, in order, all in one step; waits while there is room for none. Returns how many: at least one, unless
+    /// there is none. Like a write to a socket it need not be all of them: go on with the rest, `&messages[sent..]`. Or see [`Client::send_all`].
+    ///
+    /// # Errors
+    /// Why the first was not taken: as [`Client::send_slice`].
+    pub async fn send_many<M: AsRef<[u8]>>(&self, messages: &[M]) -> Result<usize, Refusal> {
+        self.handle.shared.send_many(messages).await
+    }
+
+    /// Sends all these messages, in order, in as few steps as there is room for. If the future is dropped, some of them may have been sent.
+    ///
+    /// # Errors
+    /// As [`Client::send_many`], for the first that was not taken; those before it were.
+    pub async fn send_all<M: AsRef<[u8]>>(&self, mut messages: &[M]) -> Result<(), Refusal> {
+        while !messages.is_empty() {
+            messages = &messages[self.send_many(messages).await?..];
+        }
+        Ok(())
     }
 
     /// Sends a message that may be lost: it is neither kept nor sent again.
@@ -115,6 +147,24 @@ impl Client {
         self.handle.shared.with(|core| core.session.recv().map(Message::from))
     }
 
+    /// Fills `batch` with all messages that have arrived; waits for one. Nothing is copied or allocated in a steady flow, so this is the fast way to read
+    /// many messages; [`Client::recv`] is for those that are kept. All of them count as delivered at once. False once the session is closed and
+    /// all that had arrived was fetched. A batch that is not empty is left as it is.
+    ///
+    /// ```no_run
+    /// # async fn run(client: unbroken_tokio::Client) {
+    /// let mut batch = unbroken_tokio::Batch::new();
+    /// while client.recv_batch(&mut batch).await {
+    ///     while let Some(message) = batch.pop() {
+    ///         println!("{} bytes", message.payload.len());
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub async fn recv_batch(&self, batch: &mut Batch) -> bool {
+        self.handle.shared.recv_batch(batch).await
+    }
+
     /// What happens to the session, from its start on, as a stream that ends after `Event::Closed`. All streams of one client share
     /// one queue: each event goes to one of them. Of events that nobody fetches, the newest 256 are kept
     /// ([`Events::missed`] counts the others); nothing else waits for them.
@@ -122,8 +172,9 @@ impl Client {
         Events::new(self.handle.shared.clone())
     }
 
-    /// Ends the session: what was sent before still arrives, if a link is up or comes up within 2 s. Returns why it ended, which is
-    /// `CloseReason::Local` unless something else came first.
+    /// Ends the session: what was sent before still arrives, if a link stands until then, at most 2 s. None is redialled for it: a server
+    /// that hears nothing keeps the session for its life without a link ([`Limits::detached`](unbroken::Limits)). Returns why it ended,
+    /// which is `CloseReason::Local` unless something else came first.
     pub async fn disconnect(&self, code: u32) -> CloseReason {
         self.handle.shared.with(|core| core.session.disconnect(code));
         self.closed().await
@@ -213,8 +264,8 @@ impl Builder {
     ///
     /// # Errors
     /// The system gives no randomness, or there is no runtime.
-    pub fn start(self) -> io::Result<Client> {
-        let runtime = tokio::runtime::Handle::try_current().map_err(io::Error::other)?;
+    pub fn start(self) -> std::io::Result<Client> {
+        let runtime = tokio::runtime::Handle::try_current().map_err(std::io::Error::other)?;
         let session = Session::connect(self.config, seed::fresh()?, clock::now());
         let shared = Arc::new(Shared::new(session));
         let networks = Arc::new(self.networks);

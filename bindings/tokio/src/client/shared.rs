@@ -1,29 +1,33 @@
-//! What the handle and the driver share: the session behind a mutex, and who waits for what.
+//! What the handle and the driver share: the session behind a mutex, and who waits for what; and the sockets behind another, which the handle only tries.
 //!
 //! Waking the driver costs more than a send, so it happens only when something became due *before* the moment that the driver is
-//! armed for; the first of a burst of sends wakes it, the others do not.
+//! armed for; the first of a burst of sends wakes it, and until it runs the others do not even look.
 
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-use bytes::Bytes;
 use tokio::task::coop;
-use unbroken::{CloseReason, Event, Instant, MessageId, SendError, Session};
+use unbroken::{Batch, CloseReason, Event, Instant, MessageId, Refusal, Session};
 
 use super::error::ConnectError;
+use super::io::{self, Io, Wrote};
 use crate::message::Message;
 use crate::ring::Ring;
 use crate::wakers::Wakers;
 
-pub(crate) struct Shared(Mutex<Core>);
+pub(crate) struct Shared {
+    core: Mutex<Core>,
+    /// Locked before `core`, if both are.
+    io: Mutex<Io>,
+}
 
 pub(crate) struct Core {
     pub(crate) session: Session,
     pub(crate) ring: Ring,
-    /// The driver, once it ran, and the moment it waits for.
+    /// The driver, once it ran.
     pub(crate) driver: Option<Waker>,
-    pub(crate) armed: Instant,
+    pub(crate) watch: Watch,
     pub(crate) standing: Standing,
     /// It stood once, even if it has ended since.
     stood: bool,
@@ -31,6 +35,15 @@ pub(crate) struct Core {
     pub(crate) writers: Wakers,
     pub(crate) watchers: Wakers,
     pub(crate) enders: Wakers,
+}
+
+/// What the driver is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watch {
+    /// It was woken, or has not begun, and will see whatever is due.
+    Woken,
+    /// It waits, or is at work and has looked already: what is due before this must wake it.
+    Until(Instant),
 }
 
 /// How far the session got, for those who wait for its beginning or its end.
@@ -44,25 +57,49 @@ pub(crate) enum Standing {
 
 impl Shared {
     pub(crate) fn new(session: Session) -> Self {
-        Shared(Mutex::new(Core {
+        let core = Core {
             session,
             ring: Ring::default(),
             driver: None,
-            // Before its first turn the driver needs no waking.
-            armed: Instant::ZERO,
+            watch: Watch::Woken,
             standing: Standing::Trying,
             stood: false,
             readers: Wakers::default(),
             writers: Wakers::default(),
             watchers: Wakers::default(),
             enders: Wakers::default(),
-        }))
+        };
+        Shared {
+            core: Mutex::new(core),
+            io: Mutex::new(Io::new()),
+        }
+    }
+
+    /// For the driver: the sockets. Whoever else has them is about to be done.
+    pub(crate) fn io(&self) -> MutexGuard<'_, Io> {
+        self.io.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For an application that is about to wait: what is due leaves now. Only if the driver was woken for it and has not begun, and nobody is at the sockets.
+    fn flush(&self) {
+        if self.lock().watch != Watch::Woken {
+            return;
+        }
+        let Ok(mut io) = self.io.try_lock() else { return };
+        let wrote = io::with_buffer(|buffer| io.write_due(self, buffer));
+        drop(io);
+        self.with(|core| {
+            // It may have been quicker than this, and would not look again.
+            if wrote == Wrote::Unfinished {
+                core.wake_driver();
+            }
+        });
     }
 
     /// For the driver: no waking of itself.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         // A panic inside the core took the driver with it, which closed the session: what is left can still be read.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For the application: whatever became due wakes the driver.
@@ -73,27 +110,21 @@ impl Shared {
         result
     }
 
-    pub(crate) async fn send(&self, message: Bytes) -> Result<MessageId, SendError> {
-        let mut message = Some(message);
+    pub(crate) async fn send_slice(&self, message: &[u8]) -> Result<MessageId, Refusal> {
         poll_fn(|cx| {
             let spent = ready!(coop::poll_proceed(cx));
             let result = self.with(|core| {
-                let result = core.session.send(message.take().unwrap_or_default());
-                if let Err(SendError::WouldBlock(_)) = result {
+                let result = core.session.send_slice(message);
+                if result == Err(Refusal::WouldBlock) {
                     core.writers.register(cx.waker());
                 }
                 result
             });
-            match result {
-                Err(SendError::WouldBlock(back)) => {
-                    message = Some(back);
-                    Poll::Pending
-                }
-                result => {
-                    spent.made_progress();
-                    Poll::Ready(result)
-                }
+            if result == Err(Refusal::WouldBlock) {
+                return Poll::Pending;
             }
+            spent.made_progress();
+            Poll::Ready(result)
         })
         .await
     }
@@ -111,6 +142,54 @@ impl Shared {
             });
             if next.is_ready() {
                 spent.made_progress();
+            } else {
+                self.flush();
+            }
+            next
+        })
+        .await
+    }
+
+    /// See [`Client::send_many`](crate::Client::send_many).
+    pub(crate) async fn send_many<M: AsRef<[u8]>>(&self, messages: &[M]) -> Result<usize, Refusal> {
+        poll_fn(|cx| {
+            let spent = ready!(coop::poll_proceed(cx));
+            let (taken, refusal) = self.with(|core| {
+                let result = core.session.send_many(messages);
+                if let (0, Some(Refusal::WouldBlock)) = result {
+                    core.writers.register(cx.waker());
+                }
+                result
+            });
+            let outcome = match (taken, refusal) {
+                (0, Some(Refusal::WouldBlock)) => return Poll::Pending,
+                (0, Some(refusal)) => Err(refusal),
+                (taken, _) => Ok(taken),
+            };
+            spent.made_progress();
+            Poll::Ready(outcome)
+        })
+        .await
+    }
+
+    /// See [`Client::recv_batch`](crate::Client::recv_batch).
+    pub(crate) async fn recv_batch(&self, batch: &mut Batch) -> bool {
+        poll_fn(|cx| {
+            let spent = ready!(coop::poll_proceed(cx));
+            let next = self.with(|core| {
+                if core.session.recv_batch(batch) {
+                    Poll::Ready(true)
+                } else if core.is_closed() {
+                    Poll::Ready(false)
+                } else {
+                    core.readers.register(cx.waker());
+                    Poll::Pending
+                }
+            });
+            if next.is_ready() {
+                spent.made_progress();
+            } else {
+                self.flush();
             }
             next
         })
@@ -208,10 +287,9 @@ impl Core {
     }
 
     fn rouse(&mut self) {
-        if let Some(due) = self.session.poll_timeout()
-            && due < self.armed
-        {
-            self.armed = due;
+        let Watch::Until(armed) = self.watch else { return };
+        if self.session.poll_timeout().is_some_and(|due| due < armed) {
+            self.watch = Watch::Woken;
             self.wake_driver();
         }
     }

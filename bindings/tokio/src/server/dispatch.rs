@@ -1,16 +1,16 @@
 //! Events of the endpoint on their way to those whom they concern: the authorise and resume hooks, the session's handler, the logs.
 
-use std::iter::from_fn;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use tracing::{Instrument, debug, debug_span, error, warn};
-use unbroken::{CloseReason, Event, SessionId, Verdict};
+use unbroken::{Batch, CloseReason, Event, SessionId, Verdict};
 
 use super::HANDLER_PANICKED;
+use super::handler::End;
+use super::seat::first_state;
 use super::session::{ServerSession, Slot};
 use super::worker::{State, Worker};
-use crate::message::Message;
 
 impl Worker {
     pub(crate) fn dispatch(self: &Rc<Self>, state: &mut State, id: SessionId, event: Event) {
@@ -22,25 +22,38 @@ impl Worker {
             .or_insert_with(|| Rc::new(Slot::new(id)))
             .clone();
         match &event {
-            Event::Readable => return slot.wake_readers(),
-            Event::Writable => return slot.wake_writers(),
+            Event::Readable => slot.wake_readers(),
+            Event::Writable => slot.wake_writers(),
             Event::Authorise { credential } => return self.authorise(state, &slot, credential.clone().into_bytes()),
             Event::ResumeRequest => return self.judge_resume(state, id),
-            Event::Established { .. } => self.handle(&slot),
-            Event::Closed(reason) => {
-                state.sessions.remove(&id);
-                // What had arrived is still the handler's; at most a window of it.
-                let mut left = Vec::new();
-                if let Some(mut session) = state.endpoint.session(id) {
-                    while let Some(message) = session.recv() {
-                        left.push(Message::from(message));
-                    }
-                }
-                slot.close(*reason, left);
-            }
+            Event::Established { .. } => return self.start(&slot, event),
+            Event::SwappedOut => self.finish(state, &slot, End::SwappedOut),
+            Event::Closed(reason) => self.finish(state, &slot, End::from(*reason)),
             _ => {}
         }
-        slot.push(event);
+        self.tell(&slot, event);
+    }
+
+    /// The session is over here. What had arrived is still the handler's; at most a window of it.
+    fn finish(&self, state: &mut State, slot: &Slot, end: End) {
+        state.sessions.remove(&slot.id);
+        let mut left = Batch::new();
+        state.endpoint.recv_batch(slot.id, &mut left);
+        slot.finish(end, left);
+    }
+
+    /// The session stands: its handler begins.
+    fn start(self: &Rc<Self>, slot: &Rc<Slot>, established: Event) {
+        self.handle(slot);
+        self.tell(slot, established);
+    }
+
+    fn tell(self: &Rc<Self>, slot: &Rc<Slot>, event: Event) {
+        if self.hooks.factory.is_some() {
+            self.seat(slot, event);
+        } else if !matches!(event, Event::Readable | Event::Writable) {
+            slot.push(event);
+        }
     }
 
     /// Lets the application judge a new session, as a task.
@@ -57,6 +70,7 @@ impl Worker {
             }
             return;
         };
+        let first = first_state(&credential);
         // A panic in the hook is a refusal.
         let slot = slot.clone();
         let answer = Answer::new(self.clone(), move |worker: &Rc<Worker>, verdict: Option<Verdict>| {
@@ -65,17 +79,18 @@ impl Worker {
                 message: Bytes::new(),
             });
             let welcome = matches!(verdict, Verdict::Accept { .. });
-            let mut left = Vec::new();
+            let mut left = Batch::new();
             if let Some(mut session) = worker.state.borrow_mut().endpoint.session(id) {
-                session.authorise(verdict);
+                session.authorise_with(verdict, Some(first));
                 if session.state() == unbroken::State::Closed {
-                    left.extend(from_fn(|| session.recv().map(Message::from)));
+                    session.recv_batch(&mut left);
                 }
             }
-            // The client has spoken and left meanwhile: what it said is still the handler's.
-            if let (Some(reason), true) = (slot.closed(), welcome) {
-                slot.close(reason, left);
-                worker.handle(&slot);
+            // The client has spoken and left meanwhile: what it said is still the handler's. One that was sent elsewhere starts over there.
+            if let Some(end) = slot.end().filter(|end| welcome && *end != End::SwappedOut) {
+                slot.finish(end, left);
+                let (session, message) = (id, Bytes::new());
+                worker.start(&slot, Event::Established { session, message });
             }
         });
         self.spawn(async move { answer.set(hook(credential).await) });
@@ -191,6 +206,9 @@ fn log(session: SessionId, event: &Event) {
         Event::HandoverFailed { reason, .. } => {
             debug!(target: "unbroken::server", %session, %reason, "handover failed")
         }
+        Event::Restored { .. } => debug!(target: "unbroken::server", %session, "taken over"),
+        Event::SwappedOut => debug!(target: "unbroken::server", %session, "swapped out"),
+        Event::SwapOutFailed => warn!(target: "unbroken::server", %session, "not swapped out; it goes on here"),
         Event::Closed(CloseReason::Internal) => error!(target: "unbroken::server", %session, "closed: internal error"),
         Event::Closed(reason) => debug!(target: "unbroken::server", %session, %reason, "closed"),
         _ => {}

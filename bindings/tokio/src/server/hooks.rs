@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use unbroken::{SessionId, Verdict};
 
+use super::handler::AnyFactory;
 use super::session::ServerSession;
 
 /// A future that stays in its worker.
@@ -16,7 +17,9 @@ type Hook<I, O> = Arc<dyn Fn(I) -> Local<O> + Send + Sync>;
 
 #[derive(Default)]
 pub(crate) struct Hooks {
+    /// Either this, or `factory`.
     pub(crate) handler: Option<Hook<ServerSession, ()>>,
+    pub(crate) factory: Option<Arc<dyn AnyFactory>>,
     pub(crate) authorise: Option<Hook<Bytes, Verdict>>,
     pub(crate) resume: Option<Hook<SessionId, Result<(), u32>>>,
 }

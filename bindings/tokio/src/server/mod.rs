@@ -1,46 +1,66 @@
 //! The server: an acceptor and N workers, sharing nothing.
 //!
-//! Each worker is a thread with its own single-threaded runtime and its own [`Endpoint`]: it owns its sessions, their
+//! Each worker is a thread with its own single-threaded runtime and its own [`Endpoint`](unbroken::Endpoint): it owns its sessions, their
 //! sockets, their timers and their handler tasks, so nothing is ever locked. The acceptor (`accept.rs`, a thread of its own) reads the first 28 bytes
 //! of a connection; a resume names its worker in there, a new session goes to the next in turn. The worker's driver (`worker.rs`) moves
 //! bytes between links (`link.rs`) and the endpoint; handlers hold a [`ServerSession`] (`session.rs`), which steps the endpoint
 //! directly. A [`SessionHandle`] (`remote.rs`) reaches a session from any thread.
+//!
+//! With a store, sessions can leave for other processes. Their handlers are values that the driver calls (`handler.rs`, `seat.rs`); each worker's endpoint is an owner of
+//! its own in the store, and its driver carries requests there and answers back (`storing.rs`). `drain.rs` is the planned end.
 //!
 //! What keeps one client from delaying another (L-11): a socket that takes no more blocks only its own link; a handler that does not fetch
 //! holds back its own peer by credit; a handler that waits is one task among many; and fetching and sending count against tokio's
 //! cooperative budget, so that a busy handler yields. What a handler must not do is block the thread.
 
 mod accept;
+mod builder;
+mod crowd;
 mod dispatch;
+mod drain;
+mod handler;
 mod hooks;
 mod link;
+mod listen;
+pub mod probe;
+mod readiness;
 mod remote;
+mod seat;
 mod session;
+mod storing;
 mod worker;
 
 use std::fmt;
-use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::{TcpListener, ToSocketAddrs};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tracing::info;
-use unbroken::{Counters, Endpoint, Router, ServerConfig, SessionId, Shard, Verdict};
+use unbroken::{Counters, ServerConfig, SessionId};
+use unbroken_store::{Sent, Store, StoreError, send_to_session};
 
-use crate::{clock, seed};
-use hooks::Hooks;
 use worker::Command;
 
+pub use builder::Builder;
+pub use drain::{Drain, DrainError, Drained, Progress};
+pub use handler::{End, HandlerFactory, RestoreError, SessionHandler, SessionRef};
+pub use readiness::Readiness;
 pub use remote::SessionHandle;
 pub use session::{ServerEvents, ServerSession};
 
 /// The code of the CLOSE that a client gets when its handler panicked.
 pub const HANDLER_PANICKED: u32 = u32::MAX;
+
+/// The code of the CLOSE that a client gets when its session came here and the handler's state could not be read.
+pub const RESTORE_FAILED: u32 = u32::MAX - 2;
+/// The code of the CLOSE that a client gets when its handler's state has become larger than `Limits::snapshot`, with `Durability::Durable`.
+pub const STATE_TOO_LARGE: u32 = u32::MAX - 3;
+
+/// How long a message from a server waits for a session that is away, beyond the session's own life.
+const MAIL_MARGIN: Duration = Duration::from_secs(60);
 
 /// Connections handed to a worker that it has not looked at yet. Beyond that they are turned away.
 const HANDED_OVER: usize = 1024;
@@ -51,6 +71,13 @@ pub struct Server {
     stop: watch::Sender<bool>,
     acceptor: Option<JoinHandle<()>>,
     workers: Vec<Workhorse>,
+    readiness: Readiness,
+    store: Option<Arc<dyn Store>>,
+    /// By their durability.
+    sessions_can_leave: bool,
+    mail_life: Duration,
+    /// Held by a drain.
+    draining: Mutex<()>,
 }
 
 /// The server's end of one worker.
@@ -68,6 +95,8 @@ pub struct WorkerStats {
     pub detached: usize,
     /// Connections, resumed or not.
     pub links: usize,
+    /// What the store was asked and has not answered.
+    pub store_requests: usize,
     /// What its endpoint counted since the start.
     pub counters: Counters,
 }
@@ -75,11 +104,7 @@ pub struct WorkerStats {
 impl Server {
     /// Starts from the defaults.
     pub fn builder(config: ServerConfig) -> Builder {
-        Builder {
-            config,
-            workers: std::thread::available_parallelism().map_or(1, |n| n.get()),
-            hooks: Hooks::default(),
-        }
+        Builder::new(config)
     }
 
     /// Where it listens.
@@ -111,9 +136,35 @@ impl Server {
         found
     }
 
+    /// Sends a message to a session, on whatever server it is: its handler gets it by [`SessionHandler::on_mail`], once and in order. It is queued in the
+    /// store, for as long as a session can be away and a minute more. Other processes use [`unbroken_store::send_to_session`].
+    ///
+    /// # Errors
+    /// As [`unbroken_store::send_to_session`]; without a store, too.
+    pub async fn send_to_session(&self, session: SessionId, message: impl Into<Bytes>) -> Result<Sent, StoreError> {
+        let Some(store) = &self.store else {
+            return Err(StoreError::Option {
+                option: "store",
+                problem: "none is set, so nothing can be sent to sessions by it; give one to Builder::store".into(),
+            });
+        };
+        send_to_session(&**store, session, message, self.mail_life).await
+    }
+
+    /// Whether new connections should come here: false from the beginning of a drain or shutdown. For probes see [`probe::listen`].
+    pub fn is_ready(&self) -> bool {
+        self.readiness.is_ready()
+    }
+
+    /// The same, to be asked from elsewhere.
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.clone()
+    }
+
     /// Stops accepting, closes all sessions with `code` and waits until their last messages are through and their handlers have returned,
     /// at most for `grace`. Then everything that is left ends.
     pub async fn shutdown(mut self, code: u32, grace: Duration) {
+        self.readiness.set(false);
         self.stop.send_replace(true);
         for answer in self.ask(|done| Command::Shutdown { code, grace, done }) {
             // An error means that the worker has ended, which is what is waited for.
@@ -133,6 +184,13 @@ impl Server {
         self.workers.iter().map(ask).collect()
     }
 
+    /// One order to all workers.
+    fn tell_all(&self, command: impl Fn() -> Command) {
+        for worker in &self.workers {
+            let _ = worker.commands.send(command());
+        }
+    }
+
     fn join(&mut self) {
         let threads = self
             .workers
@@ -145,6 +203,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.readiness.set(false);
         self.stop.send_replace(true);
         // A worker ends when nobody can command it any more; the threads are not waited for, a handler may hold them.
         self.workers.clear();
@@ -157,108 +216,5 @@ impl fmt::Debug for Server {
             .field("address", &self.address)
             .field("workers", &self.workers.len())
             .finish()
-    }
-}
-
-/// Collects what a [`Server`] is made of.
-#[must_use = "a builder does nothing before `serve`"]
-pub struct Builder {
-    config: ServerConfig,
-    workers: usize,
-    hooks: Hooks,
-}
-
-impl Builder {
-    /// How many worker threads, 1 to 1,024; default: one per core.
-    pub fn workers(mut self, workers: usize) -> Self {
-        self.workers = workers.clamp(1, 1024);
-        self
-    }
-
-    /// Judges each new session by the credential its client sent (at most 8192 bytes). Runs as a task of its own in the session's worker; no message
-    /// is handed out before the verdict. Without it, and without `ServerConfig::authorise_all`, every client is refused with code 0.
-    pub fn authorise<H, F>(mut self, hook: H) -> Self
-    where
-        H: Fn(Bytes) -> F + Send + Sync + 'static,
-        F: Future<Output = Verdict> + 'static,
-    {
-        self.hooks.authorise = Some(Arc::new(move |credential| Box::pin(hook(credential))));
-        self
-    }
-
-    /// May veto each resume: an error is the code that the client gets, with `CloseReason::Refused`; the session ends. Asked only with
-    /// `ServerConfig::ask_on_resume`; must answer within `Limits::handshake`. Without the hook, all resumes are let in.
-    pub fn on_resume<H, F>(mut self, hook: H) -> Self
-    where
-        H: Fn(SessionId) -> F + Send + Sync + 'static,
-        F: Future<Output = Result<(), u32>> + 'static,
-    {
-        self.hooks.resume = Some(Arc::new(move |session| Box::pin(hook(session))));
-        self
-    }
-
-    /// Binds `address`, starts the workers and serves: `handler` runs once for each session, as a task in its worker, from the moment
-    /// the session stands until the handler returns, which closes it with code 0. When the session ends otherwise, `recv` gives
-    /// `None` and `send` an error, and the handler should return. The future need not be `Send`. A panic in it puts out its own session only,
-    /// with [`HANDLER_PANICKED`].
-    ///
-    /// # Errors
-    /// The address cannot be bound, threads or runtimes cannot be started, or the system gives no randomness.
-    pub async fn serve<H, F>(self, address: impl ToSocketAddrs, handler: H) -> io::Result<Server>
-    where
-        H: Fn(ServerSession) -> F + Send + Sync + 'static,
-        F: Future<Output = ()> + 'static,
-    {
-        let listener = TcpListener::bind(address).await?.into_std()?;
-        self.serve_on(listener, handler)
-    }
-
-    /// As [`Builder::serve`], on a listener that is bound already (and perhaps handed over by a service manager).
-    ///
-    /// # Errors
-    /// As [`Builder::serve`].
-    pub fn serve_on<H, F>(mut self, listener: std::net::TcpListener, handler: H) -> io::Result<Server>
-    where
-        H: Fn(ServerSession) -> F + Send + Sync + 'static,
-        F: Future<Output = ()> + 'static,
-    {
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        self.hooks.handler = Some(Arc::new(move |session| Box::pin(handler(session))));
-        let hooks = Arc::new(self.hooks);
-        let (stop, stopped) = watch::channel(false);
-        let count = self.workers as u16;
-        let mut server = Server {
-            address,
-            stop,
-            acceptor: None,
-            workers: Vec::new(),
-        };
-        let mut doors = Vec::new();
-        for index in 0..count {
-            let config = self
-                .config
-                .for_shard(Shard { index, count })
-                .map_err(io::Error::other)?;
-            let endpoint = Endpoint::new(Arc::new(config), seed::fresh()?, clock::now());
-            let (commands, orders) = mpsc::unbounded_channel();
-            let (door, arrivals) = mpsc::channel(HANDED_OVER);
-            let thread = worker::spawn(index, endpoint, hooks.clone(), orders, arrivals)?;
-            server.workers.push(Workhorse {
-                commands,
-                thread: Some(thread),
-            });
-            doors.push(door);
-        }
-        let router = Router::new(self.config.cluster(), count);
-        server.acceptor = Some(accept::spawn(
-            listener,
-            router,
-            doors,
-            self.config.limits().clone(),
-            stopped,
-        )?);
-        info!(target: "unbroken::server", %address, workers = count, "listening");
-        Ok(server)
     }
 }

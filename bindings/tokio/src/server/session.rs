@@ -1,7 +1,6 @@
 //! A session as its handler sees it. Its methods step the worker's endpoint directly, on the worker's thread; there is no channel in between.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -11,9 +10,13 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::task::coop;
-use unbroken::{CloseReason, Event, MessageId, SendError, SessionId, SessionMut, State, Stats};
+use unbroken::{
+    Batch, CloseReason, Endpoint, Event, MessageId, Refusal, SendError, SessionId, SessionMut, State, Stats,
+};
 
+use super::handler::End;
 use super::remote::{self, SessionHandle};
+use super::seat::Seat;
 use super::worker::Worker;
 use crate::message::Message;
 use crate::ring::Ring;
@@ -40,7 +43,7 @@ impl ServerSession {
 
     /// What the client showed to the authorise hook; empty with `ServerConfig::authorise_all`.
     pub fn credential(&self) -> Bytes {
-        self.slot.inner.borrow().credential.clone()
+        self.slot.credential()
     }
 
     /// The next message; waits for it. `None` once the session is over and all that had arrived was fetched. Fetching is what
@@ -65,13 +68,43 @@ impl ServerSession {
 
     /// The next message, if one is there.
     pub fn try_recv(&self) -> Option<Message> {
-        if let Some(message) = self.slot.inner.borrow_mut().left.pop_front() {
-            return Some(message);
+        if let Some(message) = self.slot.inner.borrow_mut().left.pop() {
+            return Some(message.into());
         }
         let mut state = self.worker.state.borrow_mut();
-        let message = Message::from(state.endpoint.session(self.slot.id)?.recv()?);
+        let message: Message = state.endpoint.recv(self.slot.id, |message| message.into())?;
         self.worker.touch();
         Some(message)
+    }
+
+    /// Fills `batch` with all messages that have arrived; waits for one. Nothing is copied or allocated in a steady flow, so this is the fast way to read
+    /// many messages; [`ServerSession::recv`] is for those that are kept. All of them count as delivered at once. False once the session is over and all
+    /// that had arrived was fetched. A batch that is not empty is left as it is.
+    pub async fn recv_batch(&self, batch: &mut Batch) -> bool {
+        poll_fn(|cx| {
+            let spent = ready!(coop::poll_proceed(cx));
+            let next = self.poll_batch(batch, cx);
+            if next.is_ready() {
+                spent.made_progress();
+            }
+            next
+        })
+        .await
+    }
+
+    fn poll_batch(&self, batch: &mut Batch, cx: &Context<'_>) -> Poll<bool> {
+        if !batch.is_empty() || self.slot.take_left(batch) {
+            return Poll::Ready(true);
+        }
+        if self.worker.state.borrow_mut().endpoint.recv_batch(self.slot.id, batch) {
+            self.worker.touch();
+            return Poll::Ready(true);
+        }
+        if self.slot.closed().is_some() {
+            return Poll::Ready(false);
+        }
+        self.slot.inner.borrow_mut().readers.register(cx.waker());
+        Poll::Pending
     }
 
     /// Sends a reliable message; waits for room while the un-ACKed limits are used up. A client that is away keeps its handler waiting here, and nobody else.
@@ -79,22 +112,9 @@ impl ServerSession {
     /// # Errors
     /// [`SendError::TooLarge`] over either end's limit, [`SendError::Closed`] once the session is over. Both give the message back.
     pub async fn send(&self, message: impl Into<Bytes>) -> Result<MessageId, SendError> {
-        let mut message = Some(message.into());
-        poll_fn(|cx| {
-            let spent = ready!(coop::poll_proceed(cx));
-            match self.try_send(message.take().unwrap_or_default()) {
-                Err(SendError::WouldBlock(back)) => {
-                    message = Some(back);
-                    self.slot.inner.borrow_mut().writers.register(cx.waker());
-                    Poll::Pending
-                }
-                result => {
-                    spent.made_progress();
-                    Poll::Ready(result)
-                }
-            }
-        })
-        .await
+        let message = message.into();
+        let sent = self.send_slice(&message).await;
+        sent.map_err(|refusal| refusal.with(message))
     }
 
     /// As [`ServerSession::send`], without waiting.
@@ -103,11 +123,62 @@ impl ServerSession {
     /// Also [`SendError::WouldBlock`].
     pub fn try_send(&self, message: impl Into<Bytes>) -> Result<MessageId, SendError> {
         let message = message.into();
-        let mut state = self.worker.state.borrow_mut();
-        let sent = match state.endpoint.session(self.slot.id) {
-            Some(mut session) => session.send(message)?,
-            None => return Err(SendError::Closed(message)),
-        };
+        self.give(|endpoint, id| endpoint.send_slice(id, &message))
+            .map_err(|refusal| refusal.with(message))
+    }
+
+    /// As [`ServerSession::send`], from bytes that the caller keeps: nothing is allocated.
+    ///
+    /// # Errors
+    /// As there, without the message.
+    pub async fn send_slice(&self, message: &[u8]) -> Result<MessageId, Refusal> {
+        self.when_there_is_room(|endpoint, id| endpoint.send_slice(id, message))
+            .await
+    }
+
+    /// Sends as many of these messages as there is room for, in order, all in one step; waits while there is room for none. Returns how many: at least one, unless
+    /// there is none. Like a write to a socket it need not be all of them: go on with the rest, `&messages[sent..]`. Or see [`ServerSession::send_all`].
+    ///
+    /// # Errors
+    /// Why the first was not taken: as [`ServerSession::send_slice`].
+    pub async fn send_many<M: AsRef<[u8]>>(&self, messages: &[M]) -> Result<usize, Refusal> {
+        self.when_there_is_room(|endpoint, id| match endpoint.send_many(id, messages) {
+            (0, Some(refusal)) => Err(refusal),
+            (sent, _) => Ok(sent),
+        })
+        .await
+    }
+
+    /// Sends all these messages, in order, in as few steps as there is room for. If the future is dropped, some of them may have been sent.
+    ///
+    /// # Errors
+    /// As [`ServerSession::send_many`], for the first that was not taken; those before it were.
+    pub async fn send_all<M: AsRef<[u8]>>(&self, mut messages: &[M]) -> Result<(), Refusal> {
+        while !messages.is_empty() {
+            messages = &messages[self.send_many(messages).await?..];
+        }
+        Ok(())
+    }
+
+    async fn when_there_is_room<T>(
+        &self,
+        mut send: impl FnMut(&mut Endpoint, SessionId) -> Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        poll_fn(|cx| {
+            let spent = ready!(coop::poll_proceed(cx));
+            let sent = self.give(&mut send);
+            if let Err(Refusal::WouldBlock) = sent {
+                self.slot.inner.borrow_mut().writers.register(cx.waker());
+                return Poll::Pending;
+            }
+            spent.made_progress();
+            Poll::Ready(sent)
+        })
+        .await
+    }
+
+    fn give<T>(&self, send: impl FnOnce(&mut Endpoint, SessionId) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let sent = send(&mut self.worker.state.borrow_mut().endpoint, self.slot.id)?;
         self.worker.touch();
         Ok(sent)
     }
@@ -189,6 +260,10 @@ impl ServerSession {
             .clone()
     }
 
+    pub(crate) fn slot(&self) -> &Slot {
+        &self.slot
+    }
+
     pub(crate) fn order(&self, act: impl FnOnce(&mut SessionMut<'_>)) {
         if let Some(mut session) = self.worker.state.borrow_mut().endpoint.session(self.slot.id) {
             act(&mut session);
@@ -230,6 +305,8 @@ impl Stream for ServerEvents {
 pub(crate) struct Slot {
     pub(crate) id: SessionId,
     inner: RefCell<Inner>,
+    /// With a handler that can move.
+    pub(crate) seat: RefCell<Seat>,
     remote: OnceCell<SessionHandle>,
 }
 
@@ -241,8 +318,9 @@ struct Inner {
     writers: Wakers,
     watchers: Wakers,
     enders: Wakers,
-    closed: Option<CloseReason>,
-    left: VecDeque<Message>,
+    end: Option<End>,
+    /// What had arrived when it ended.
+    left: Batch,
 }
 
 impl Slot {
@@ -250,6 +328,7 @@ impl Slot {
         Slot {
             id,
             inner: RefCell::default(),
+            seat: RefCell::default(),
             remote: OnceCell::new(),
         }
     }
@@ -266,15 +345,38 @@ impl Slot {
         self.inner.borrow_mut().credential = credential;
     }
 
+    pub(crate) fn credential(&self) -> Bytes {
+        self.inner.borrow().credential.clone()
+    }
+
+    fn take_left(&self, batch: &mut Batch) -> bool {
+        let left = &mut self.inner.borrow_mut().left;
+        if !left.is_empty() {
+            std::mem::swap(batch, left);
+        }
+        !batch.is_empty()
+    }
+
+    /// Why it is over, if it is.
+    pub(crate) fn end(&self) -> Option<End> {
+        self.inner.borrow().end
+    }
+
     pub(crate) fn closed(&self) -> Option<CloseReason> {
-        self.inner.borrow().closed
+        self.end().map(|end| match end {
+            End::Kicked { code } => CloseReason::Kicked { code },
+            End::Expired => CloseReason::Expired,
+            End::Closed(reason) => reason,
+            // Only told to handlers that can move.
+            End::SwappedOut | End::Stopped => CloseReason::Local { code: 0 },
+        })
     }
 
     /// The end: wakes all who wait for anything.
-    pub(crate) fn close(&self, reason: CloseReason, left: Vec<Message>) {
+    pub(crate) fn finish(&self, end: End, left: Batch) {
         let mut inner = self.inner.borrow_mut();
-        inner.closed = Some(reason);
-        inner.left = left.into();
+        inner.end = Some(end);
+        inner.left = left;
         inner.readers.wake();
         inner.writers.wake();
         inner.enders.wake();
@@ -290,7 +392,7 @@ impl Slot {
         let mut inner = self.inner.borrow_mut();
         match inner.ring.pop() {
             Some(event) => Poll::Ready(Some(event)),
-            None if inner.closed.is_some() => Poll::Ready(None),
+            None if inner.end.is_some() => Poll::Ready(None),
             None => {
                 inner.watchers.register(cx.waker());
                 Poll::Pending

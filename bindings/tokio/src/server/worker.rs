@@ -1,37 +1,47 @@
 //! A worker: a thread, a runtime, an endpoint, and the driver task that keeps it going.
 //!
-//! All tasks of a worker share the endpoint through a `RefCell`: links feed it, handlers fetch and send, and each of them only marks
-//! the worker as *dirty*. The driver runs once after all of them (its waker is queued once), hands out the events and writes
+//! All tasks of a worker share the endpoint through a `RefCell`: links feed it and wake the handlers that this concerns, handlers fetch and send, and each of
+//! them only marks the worker as *dirty*. The driver runs once after all of them (its waker is queued once), looks at the timers and writes
 //! what is to be written, so a hundred messages that came together cost one turn, and leave together in few records.
+//!
+//! ```text
+//!   epoll ──► link: read, open, wake ──► handler: fetch, send ──► driver: seal, write      each arrow is a place in one queue of this thread
+//! ```
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::runtime::{self, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::spawn_local;
 use tokio::time::Sleep;
 use unbroken::{Endpoint, LinkId, Output, SessionId};
+use unbroken_store::Store;
 
 use super::WorkerStats;
 use super::accept::Arrival;
 use super::hooks::Hooks;
 use super::link::{self, Link, Written};
+use super::readiness::Readiness;
 use super::session::Slot;
+use super::storing::Storing;
 use crate::clock;
 use crate::metrics::ServerTally;
 
 const SCRATCH: usize = 64 << 10;
 /// Outputs in a row before links and handlers get their turn.
 const OUTPUTS: usize = 256;
+/// Arrivals let in by one turn of the driver.
+const ARRIVALS: usize = 128;
 
 /// What the server asks of a worker.
 pub(crate) enum Command {
@@ -41,6 +51,9 @@ pub(crate) enum Command {
         reply: oneshot::Sender<bool>,
     },
     Stats(oneshot::Sender<WorkerStats>),
+    /// To be told when the store has heard of this worker.
+    Leased(oneshot::Sender<()>),
+    Leave(Leave),
     Shutdown {
         code: u32,
         grace: Duration,
@@ -48,9 +61,25 @@ pub(crate) enum Command {
     },
 }
 
+/// The steps of a drain.
+#[derive(Clone, Copy)]
+pub(crate) enum Leave {
+    /// Let nobody in, and ask clients to move within this time.
+    TurnAway(Duration),
+    /// Swap all out that are still here; again, if need be.
+    Retire,
+    /// Take it back.
+    Stay,
+}
+
 pub(crate) struct Worker {
     pub(crate) state: RefCell<State>,
     pub(crate) hooks: Arc<Hooks>,
+    /// With a store.
+    pub(crate) storing: Option<Storing>,
+    pub(crate) durable: bool,
+    /// Sessions whose handlers have something to do.
+    pub(crate) line: RefCell<VecDeque<Rc<Slot>>>,
     dirty: Cell<bool>,
     driver: RefCell<Option<Waker>>,
     buffer: RefCell<Box<[u8]>>,
@@ -66,36 +95,77 @@ pub(crate) struct State {
     next_link: u64,
 }
 
+/// What a worker begins with.
+pub(crate) struct Job {
+    pub(crate) index: u16,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) durable: bool,
+    pub(crate) hooks: Arc<Hooks>,
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) orders: mpsc::UnboundedReceiver<Command>,
+    pub(crate) arrivals: mpsc::Receiver<Arrival>,
+    pub(crate) readiness: Readiness,
+}
+
 /// Starts the thread. It ends when `orders` is closed, or after a shutdown.
-pub(crate) fn spawn(
-    index: u16,
-    endpoint: Endpoint,
-    hooks: Arc<Hooks>,
-    orders: mpsc::UnboundedReceiver<Command>,
-    arrivals: mpsc::Receiver<Arrival>,
-) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Builder::new().name(format!("unbroken-worker-{index}")).spawn(move || {
-        let state = State {
-            endpoint,
-            sessions: HashMap::new(),
-            tally: ServerTally::new(),
-            links: HashMap::new(),
-            next_link: 0,
-        };
-        let worker = Rc::new(Worker {
-            state: RefCell::new(state),
-            hooks,
-            dirty: Cell::new(true),
-            driver: RefCell::new(None),
-            buffer: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
-            tasks: Cell::new(0),
-        });
-        let local = LocalSet::new();
-        // Within the runtime, because of the timer.
-        let drive = async { Driver::new(worker, orders, arrivals).run().await };
-        runtime.block_on(local.run_until(drive));
-    })
+pub(crate) fn spawn(job: Job) -> io::Result<JoinHandle<()>> {
+    let name = format!("unbroken-worker-{}", job.index);
+    let (told, built) = std::sync::mpsc::channel();
+    let thread = Builder::new().name(name).spawn(move || {
+        // Of its own tasks only: those of a `LocalSet` would wait in a queue behind the runtime's.
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(LocalOptions::default());
+        match runtime {
+            Ok(runtime) => {
+                let _ = told.send(Ok(()));
+                work(&runtime, job);
+            }
+            Err(error) => _ = told.send(Err(error)),
+        }
+    })?;
+    // Without a word it panicked.
+    built.recv().map_err(io::Error::other)??;
+    Ok(thread)
+}
+
+fn work(runtime: &runtime::LocalRuntime, job: Job) {
+    let Job {
+        endpoint,
+        durable,
+        hooks,
+        store,
+        orders,
+        arrivals,
+        readiness,
+        ..
+    } = job;
+    let _working = readiness.working();
+    let state = State {
+        endpoint,
+        sessions: HashMap::new(),
+        tally: ServerTally::new(),
+        links: HashMap::new(),
+        next_link: 0,
+    };
+    let worker = Rc::new(Worker {
+        state: RefCell::new(state),
+        hooks,
+        storing: store.map(Storing::new),
+        durable,
+        line: RefCell::default(),
+        dirty: Cell::new(true),
+        driver: RefCell::new(None),
+        buffer: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
+        tasks: Cell::new(0),
+    });
+    // A task like the others: then to wake it is to put it into the same queue.
+    let driver = runtime.spawn_local(async { Driver::new(worker, orders, arrivals).run().await });
+    if let Err(error) = runtime.block_on(driver)
+        && let Ok(panic) = error.try_into_panic()
+    {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 impl Worker {
@@ -108,11 +178,11 @@ impl Worker {
         }
     }
 
-    pub(crate) fn link_up(&self, stream: TcpStream) -> Rc<Link> {
+    pub(crate) fn link_up(&self, writer: OwnedWriteHalf) -> Rc<Link> {
         let mut state = self.state.borrow_mut();
         let id = LinkId(state.next_link);
         state.next_link += 1;
-        let link = Rc::new(Link::new(id, stream));
+        let link = Rc::new(Link::new(id, writer));
         state.links.insert(id, link.clone());
         state.endpoint.handle_link_up(id, clock::now());
         self.touch();
@@ -133,23 +203,29 @@ impl Worker {
         self.touch();
     }
 
-    pub(crate) fn input(&self, id: LinkId, bytes: &[u8]) {
+    pub(crate) fn input(self: &Rc<Self>, id: LinkId, bytes: &[u8]) {
         let mut state = self.state.borrow_mut();
         state.tally.received += bytes.len() as u64;
         if state.links.contains_key(&id) {
             state.endpoint.handle_input(id, bytes, clock::now());
+            // Now, so that handlers have had their turn when the driver has its.
+            self.hand_out(&mut state);
             self.touch();
         }
     }
 
     /// One read into the worker's buffer, and from there into the endpoint.
-    pub(crate) fn read(&self, id: LinkId, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+    pub(crate) fn read(
+        self: &Rc<Self>,
+        id: LinkId,
+        read: impl FnOnce(&mut [u8]) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         let mut buffer = self.buffer.borrow_mut();
-        let n = read(&mut buffer)?;
+        let n = ready!(read(&mut buffer))?;
         if n > 0 {
             self.input(id, &buffer[..n]);
         }
-        Ok(n)
+        Poll::Ready(Ok(n))
     }
 
     /// Runs a task in this worker and counts it.
@@ -168,11 +244,12 @@ impl Worker {
             sessions: state.endpoint.sessions(),
             detached: state.endpoint.detached(),
             links: state.links.len(),
+            store_requests: self.storing.as_ref().map_or(0, Storing::under_way),
             counters: state.endpoint.counters(),
         }
     }
 
-    /// Time, events, outputs. Returns whether there may be more to do.
+    /// Time, events, handlers, the store, outputs. Returns whether there may be more to do.
     fn turn(self: &Rc<Self>) -> bool {
         let now = clock::now();
         self.dirty.set(false);
@@ -180,9 +257,22 @@ impl Worker {
         if state.endpoint.poll_timeout().is_some_and(|due| due <= now) {
             state.endpoint.handle_timeout(now);
         }
+        self.hand_out(&mut state);
+        drop(state);
+        let more = self.hooks.factory.is_some() && (self.call_handlers() | self.take_snapshots());
+        self.ask_store();
+        self.write_outputs(now) || more
+    }
+
+    fn hand_out(self: &Rc<Self>, state: &mut State) {
         while let Some((id, event)) = state.endpoint.poll_event() {
-            self.dispatch(&mut state, id, event);
+            self.dispatch(state, id, event);
         }
+    }
+
+    /// Returns whether there is more.
+    fn write_outputs(&self, now: unbroken::Instant) -> bool {
+        let mut state = self.state.borrow_mut();
         let mut buffer = self.buffer.borrow_mut();
         for _ in 0..OUTPUTS {
             match state.endpoint.poll_output(&mut buffer, now) {
@@ -235,6 +325,8 @@ struct Driver {
     arrivals: mpsc::Receiver<Arrival>,
     timer: Pin<Box<Sleep>>,
     timer_for: Option<unbroken::Instant>,
+    /// Who waits for the lease.
+    unleased: Vec<oneshot::Sender<()>>,
     /// Set by a shutdown: until when, and who waits.
     leaving: Option<(unbroken::Instant, oneshot::Sender<()>)>,
 }
@@ -248,12 +340,17 @@ impl Driver {
             arrivals,
             timer,
             timer_for: None,
+            unleased: Vec::new(),
             leaving: None,
         }
     }
 
     async fn run(mut self) {
         poll_fn(|cx| self.poll(cx)).await;
+        self.worker.dismiss_handlers();
+        if self.leaving.is_some() {
+            self.worker.give_up_lease().await;
+        }
         let mut state = self.worker.state.borrow_mut();
         let counters = state.endpoint.counters();
         state.tally.publish_last(counters);
@@ -274,12 +371,24 @@ impl Driver {
                 Poll::Pending => break,
             }
         }
-        // The acceptor may be gone during a shutdown; its channel then just stays silent.
-        while let Poll::Ready(Some(arrival)) = self.arrivals.poll_recv(cx) {
+        // The acceptor may be gone during a shutdown; its channel then just stays silent. Of a crowd so many at a time that their flights are read in
+        // between: the oldest connection without a flight goes when there are too many, and these have theirs in their sockets.
+        for _ in 0..ARRIVALS {
+            let Poll::Ready(Some(arrival)) = self.arrivals.poll_recv(cx) else {
+                break;
+            };
             self.worker.spawn(link::run(self.worker.clone(), arrival));
+        }
+        if !self.arrivals.is_empty() {
+            cx.waker().wake_by_ref();
         }
         if self.worker.turn() {
             cx.waker().wake_by_ref();
+        }
+        if !self.unleased.is_empty() && self.worker.state.borrow().endpoint.store_is_up() {
+            for told in self.unleased.drain(..) {
+                let _ = told.send(());
+            }
         }
         if self.gone() {
             return Poll::Ready(());
@@ -302,6 +411,19 @@ impl Driver {
                 let _ = reply.send(found);
             }
             Command::Stats(reply) => drop(reply.send(worker.stats())),
+            Command::Leased(told) => self.unleased.push(told),
+            Command::Leave(step) => {
+                let endpoint = &mut worker.state.borrow_mut().endpoint;
+                match step {
+                    Leave::TurnAway(window) => {
+                        endpoint.turn_away();
+                        // Without an address there is none to be too long.
+                        let _ = endpoint.drain(window, "");
+                    }
+                    Leave::Retire => endpoint.retire(),
+                    Leave::Stay => endpoint.stay(),
+                }
+            }
             Command::Shutdown { code, grace, done } => {
                 let mut state = worker.state.borrow_mut();
                 let ids: Vec<_> = state.sessions.keys().copied().collect();
@@ -318,7 +440,12 @@ impl Driver {
     /// Whether a shutdown is complete, or out of time.
     fn gone(&self) -> bool {
         let Some((until, _)) = &self.leaving else { return false };
-        let idle = self.worker.tasks.get() == 0 && self.worker.state.borrow().sessions.is_empty();
+        let stored = self
+            .worker
+            .storing
+            .as_ref()
+            .is_none_or(|storing| storing.under_way() == 0);
+        let idle = stored && self.worker.tasks.get() == 0 && self.worker.state.borrow().sessions.is_empty();
         idle || clock::now() >= *until
     }
 
@@ -343,7 +470,8 @@ impl Driver {
         };
         // What is due now and could not be done (its link is blocked) must not turn into a busy loop.
         let due = due.max(now + Duration::from_millis(1));
-        if self.timer_for != Some(due) {
+        // One that goes off too early is set anew then: nearly every message moves the deadline, mostly later.
+        if self.timer_for.is_none_or(|set| due < set) {
             self.timer_for = Some(due);
             self.timer.as_mut().reset(clock::at(due, now));
         }

@@ -1,8 +1,13 @@
-//! L-11: one stalled client, or one stalled handler, never delays another.
+//! L-11: one stalled client, or one stalled handler, never delays another. L-16: nor does a crowd before the door.
 
-use unbroken_tokio::{Client, ServerSession};
+use std::time::Duration;
 
-use crate::{LOCAL, eager, echo, open_server, ping, proxy, soon};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use unbroken_tokio::{Client, Limits, Server, ServerConfig, ServerSession};
+
+use crate::{LOCAL, cluster, eager, echo, key, open_server, ping, proxy, soon};
 
 /// A handler that sends without end to whoever says "flood", and echoes otherwise.
 async fn flood_or_echo(session: ServerSession) {
@@ -82,4 +87,33 @@ async fn l4_a_stalled_reader_still_sends() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn l16_connections_that_show_nothing_keep_nobody_out() {
+    let limits = Limits {
+        pending_handshakes: 8,
+        // Longer than the test: none of them goes by itself.
+        handshake: Duration::from_secs(60),
+        ..Limits::default()
+    };
+    let config = ServerConfig::builder(key(), cluster()).authorise_all(true);
+    let config = config.limits(limits).build().unwrap();
+    // Of several workers the acceptor must see the first bytes before it knows which.
+    let server = Server::builder(config).workers(2).serve(LOCAL, echo).await.unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(server.local_addr()).await.unwrap());
+    }
+    let client = soon(Client::connect(server.local_addr(), eager())).await.unwrap();
+    ping(&client, 1).await;
+    // Room was made by the oldest, and no more than was needed.
+    let mut oldest = silent.remove(0);
+    assert_eq!(soon(oldest.read(&mut [0])).await.unwrap(), 0);
+    let mut youngest = silent.pop().unwrap();
+    assert!(
+        timeout(Duration::from_millis(100), youngest.read(&mut [0]))
+            .await
+            .is_err()
+    );
 }

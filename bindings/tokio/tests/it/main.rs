@@ -1,5 +1,7 @@
 //! The binding over real sockets on loopback. No test waits for a time to pass by, only for something to happen; the limits are generous.
 
+mod batches;
+mod cluster;
 mod ends;
 mod events;
 mod failures;

@@ -5,6 +5,7 @@ use unbroken::crypto::{Opener, Responder, Resumption, Sealer, Split};
 use unbroken::wire::flight::{Accept, AcceptOk, LostStatus, MAC1_LEN, MAC1_OFFSET, NOISE_OVERHEAD, Position, Resume};
 use unbroken::wire::frame::CloseKind;
 use unbroken::wire::prelude::{self, FlightKind, Prelude};
+use unbroken::wire::varint;
 use unbroken::{Instant, LinkId, MessageId, SendError, Session, State, Stats};
 
 use super::bench::{Bench, End};
@@ -161,6 +162,7 @@ impl Server {
                 detached_ms: 30_000,
                 address: if lies.status & 0x80 == 0 { "" } else { "host:1" },
                 send_base: near(counts.send_next, lies.send_base),
+                send_end: varint::MAX,
             }),
         };
         let length = accept.encoded_len() + NOISE_OVERHEAD;

@@ -7,7 +7,7 @@ use unbroken::{CloseReason, Event as CoreEvent, MessageId, NetworkEvent, SendErr
 
 use super::{Event, Node, Only, Seat, Talk, World};
 use crate::fate::Side;
-use crate::options::Profile;
+use crate::profile::Profile;
 
 impl World {
     /// Takes one event of a node, if there is one.
@@ -165,6 +165,9 @@ impl World {
                 self.judge_end(i, Side::Server, *reason);
             }
             CoreEvent::Draining { .. } => self.fail("Draining at a server"),
+            CoreEvent::Restored { .. } | CoreEvent::SwappedOut | CoreEvent::SwapOutFailed | CoreEvent::Mail => {
+                self.fail(format_args!("{event:?} without a store"));
+            }
             _ => {}
         }
     }
@@ -507,7 +510,8 @@ fn welcome(i: usize) -> Vec<u8> {
     format!("welcome, client {i}").into_bytes()
 }
 
-fn name(event: &CoreEvent) -> &'static str {
+/// An event's name, for the trace.
+pub fn name(event: &CoreEvent) -> &'static str {
     match event {
         CoreEvent::State(_) => "State",
         CoreEvent::Established { .. } => "Established",
@@ -520,11 +524,16 @@ fn name(event: &CoreEvent) -> &'static str {
         CoreEvent::HandoverEnd(_) => "HandoverEnd",
         CoreEvent::HandoverFailed { .. } => "HandoverFailed",
         CoreEvent::Draining { .. } => "Draining",
+        CoreEvent::Restored { .. } => "Restored",
+        CoreEvent::SwappedOut => "SwappedOut",
+        CoreEvent::SwapOutFailed => "SwapOutFailed",
+        CoreEvent::Mail => "Mail",
         CoreEvent::Closed(_) => "Closed",
     }
 }
 
-fn code(event: &CoreEvent) -> u64 {
+/// A number that belongs to it.
+pub fn code(event: &CoreEvent) -> u64 {
     match event {
         CoreEvent::State(state) => *state as u64,
         CoreEvent::HandoverBegin { cause } => *cause as u64,

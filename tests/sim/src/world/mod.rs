@@ -10,7 +10,7 @@
 //!                  hostile                           garbage, replays, copies, impostors
 //! ```
 
-mod app;
+pub(crate) mod app;
 mod drive;
 mod hostile;
 mod run;
@@ -59,6 +59,12 @@ pub enum Event {
     Kill,
 }
 
+impl From<NetEvent> for Event {
+    fn from(event: NetEvent) -> Self {
+        Event::Net(event)
+    }
+}
+
 /// Something with timers and links.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Node {
@@ -85,6 +91,38 @@ pub struct Host {
     serial: u64,
     /// Wake-ups since time moved.
     spins: (Instant, u32),
+}
+
+impl Host {
+    /// Sets the timer; says what to queue if it was not set to that.
+    pub(crate) fn arm(&mut self, timeout: Option<Instant>, now: Instant) -> Option<(Instant, u64)> {
+        let Some(timeout) = timeout.filter(|t| *t != Instant::FAR_FUTURE) else {
+            self.wake = None;
+            return None;
+        };
+        let at = timeout.max(now);
+        if self.wake.is_some_and(|(set, _)| set == at) {
+            return None;
+        }
+        self.serial += 1;
+        self.wake = Some((at, self.serial));
+        self.wake
+    }
+
+    /// Whether this is the timer that is set. It is over then.
+    pub(crate) fn wakes(&mut self, serial: u64, now: Instant) -> bool {
+        if self.wake.is_none_or(|(_, s)| s != serial) {
+            return false;
+        }
+        self.wake = None;
+        self.spins = if self.spins.0 == now {
+            (now, self.spins.1 + 1)
+        } else {
+            (now, 0)
+        };
+        assert!(self.spins.1 <= 1000, "wants to be woken again and again at {now:?}");
+        true
+    }
 }
 
 /// One end of a conversation, as its application sees it.

@@ -7,7 +7,8 @@ use core::time::Duration;
 use unbroken::{CloseReason, NetworkEvent, NetworkId, State};
 
 use super::{Event, Node, World};
-use crate::options::Profile;
+use crate::cluster::Counters;
+use crate::profile::Profile;
 
 /// What a run was worth.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Totals {
     pub unreliable: u64,
     pub bytes: u64,
     pub ended_early: u64,
+    /// Of what happened between server processes.
+    pub servers: Counters,
     pub virtual_time: Duration,
     /// Of the traces: the same seeds give the same number.
     pub digest: u64,
@@ -39,6 +42,7 @@ impl AddAssign for Totals {
         self.unreliable += other.unreliable;
         self.bytes += other.bytes;
         self.ended_early += other.ended_early;
+        self.servers += other.servers;
         self.virtual_time += other.virtual_time;
         self.digest ^= other.digest;
     }
@@ -60,7 +64,11 @@ impl fmt::Display for Totals {
             self.bytes >> 20,
             self.unreliable,
             self.ended_early,
-        )
+        )?;
+        if self.servers.requests > 0 {
+            write!(f, "; {}", self.servers)?;
+        }
+        Ok(())
     }
 }
 
@@ -289,6 +297,7 @@ impl World {
             unreliable: talks().map(|t| t.reader.unreliable_received()).sum(),
             bytes: talks().map(|t| t.reader.bytes).sum(),
             ended_early: self.ended_early,
+            servers: Counters::default(),
             virtual_time: self.now().since(start),
             digest: self.trace.digest(),
         }

@@ -199,6 +199,26 @@ fn f106_a_drain_is_followed_although_the_first_try_is_turned_away() {
     assert!(guest.bench.links.asked.is_empty(), "{:?}", guest.bench.links.asked);
 }
 
+#[test]
+fn f106_servers_that_send_a_client_on_and_on_cause_no_storm() {
+    let mut guest = Guest::new();
+    let until = guest.bench.now + 10 * SECOND;
+    let mut moves = 0;
+    while guest.bench.now < until && moves < 200 {
+        guest.say(&frames::drain(0, "other:1"));
+        talk_on(&mut guest, SECOND);
+        assert!(!guest.bench.links.asked.is_empty(), "it moves");
+        let (link, flight) = guest.bench.link_up();
+        let served = guest.server.read(&flight);
+        let (answer, wire) = guest.server.accept(served, 0, 0, 0);
+        guest.bench.input(link, &answer);
+        (guest.link, guest.wire) = (link, wire);
+        moves += 1;
+    }
+    // Some at once, as after links that break, and then no more than for a network that flaps.
+    assert!((16..=16 + 100).contains(&moves), "{moves} moves in ten seconds");
+}
+
 /// Time passes with a server that answers, until the client asks for a link.
 fn talk_on(guest: &mut Guest, time: Duration) {
     let until = guest.bench.now + time;

@@ -1,0 +1,241 @@
+//! Connections to Redis: one server, the primary that Sentinel names, or a cluster.
+//!
+//! A [`Keeper`] has a connection that many requests share; it makes it anew when it is lost, and whoever needs it meanwhile waits.
+//!
+//! **Nothing is sent twice** unless the server said that it has not done it. A write whose answer was lost may have been done; sent again it would
+//! find its own record and call it a conflict, and a message would be queued twice. The cluster client of the library would do so by itself, so
+//! its retries are off.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::cluster::ClusterClient;
+use redis::cluster_async::ClusterConnection;
+use redis::sentinel::SentinelClient;
+use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, ServerErrorKind, Value};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Between two attempts to connect, or to have something done that was turned down.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Who can be asked for a connection.
+pub(super) enum Connector {
+    One(Client),
+    Sentinel(AsyncMutex<SentinelClient>),
+    Cluster(Box<ClusterClient>),
+}
+
+/// A connection. Clones share it.
+#[derive(Clone)]
+pub(super) enum Link {
+    One(MultiplexedConnection),
+    Cluster(ClusterConnection),
+}
+
+impl Connector {
+    /// A connection of its own, for requests that block it.
+    pub(super) async fn connect(&self, timeout: Duration) -> Result<Link, RedisError> {
+        // Answers are waited for by deadlines of ours.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(timeout))
+            .set_response_timeout(None);
+        Ok(match self {
+            Connector::One(client) => Link::One(client.get_multiplexed_async_connection_with_config(&config).await?),
+            Connector::Sentinel(client) => {
+                Link::One(client.lock().await.get_async_connection_with_config(&config).await?)
+            }
+            Connector::Cluster(client) => Link::Cluster(client.get_async_connection().await?),
+        })
+    }
+}
+
+impl ConnectionLike for Link {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Link::One(link) => link.req_packed_command(command),
+            Link::Cluster(link) => link.req_packed_command(command),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Link::One(link) => link.req_packed_commands(pipeline, offset, count),
+            Link::Cluster(link) => link.req_packed_commands(pipeline, offset, count),
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Link::One(link) => link.get_db(),
+            Link::Cluster(link) => link.get_db(),
+        }
+    }
+}
+
+/// Why a command has no answer.
+pub(super) enum Trouble {
+    /// It was never sent, or the server turned it down: it was not done and will not be.
+    NotDone(RedisError),
+    /// It may have been done, or be done yet.
+    Unknown(RedisError),
+}
+
+impl Trouble {
+    pub(super) fn error(&self) -> &RedisError {
+        match self {
+            Trouble::NotDone(error) | Trouble::Unknown(error) => error,
+        }
+    }
+}
+
+impl From<RedisError> for Trouble {
+    /// An answer that makes no sense.
+    fn from(error: RedisError) -> Self {
+        Trouble::Unknown(error)
+    }
+}
+
+/// Keeps a shared connection.
+pub(super) struct Keeper {
+    connector: Arc<Connector>,
+    timeout: Duration,
+    /// The connection and its number, if there is one.
+    link: AsyncMutex<(u64, Option<Link>)>,
+    /// What went wrong last.
+    trouble: Mutex<Option<String>>,
+}
+
+impl Keeper {
+    pub(super) fn new(connector: Arc<Connector>, timeout: Duration) -> Self {
+        Keeper {
+            connector,
+            timeout,
+            link: AsyncMutex::new((0, None)),
+            trouble: Mutex::new(None),
+        }
+    }
+
+    /// Has a command done, waiting for a connection if there is none.
+    ///
+    /// # Errors
+    /// After the deadline, if the connection was lost, or with what the server says against it.
+    pub(super) async fn call(&self, command: &Cmd, deadline: Instant) -> Result<Value, Trouble> {
+        loop {
+            let (number, mut link) = match timeout_at(deadline, self.link()).await {
+                Ok(link) => link,
+                Err(_) => return Err(Trouble::NotDone(late())),
+            };
+            let error = match timeout_at(deadline, command.query_async(&mut link)).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    // A connection that has not answered all that time may be dead without a word.
+                    self.lost(number, &late()).await;
+                    return Err(Trouble::Unknown(late()));
+                }
+            };
+            match Remedy::of(&error) {
+                Remedy::Again => {}
+                Remedy::Reconnect => self.lost(number, &error).await,
+                Remedy::Refused => return Err(Trouble::NotDone(error)),
+                Remedy::None => {
+                    if error.is_unrecoverable_error() || error.is_io_error() {
+                        self.lost(number, &error).await;
+                    }
+                    return Err(Trouble::Unknown(error));
+                }
+            }
+            if Instant::now() + AGAIN >= deadline {
+                return Err(Trouble::NotDone(error));
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// What went wrong last, if nothing went right since.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The connection; made if there is none, for as long as it takes.
+    async fn link(&self) -> (u64, Link) {
+        let mut there = self.link.lock().await;
+        loop {
+            if let (number, Some(link)) = &*there {
+                return (*number, link.clone());
+            }
+            match self.connector.connect(self.timeout).await {
+                Ok(link) => {
+                    self.note(None);
+                    *there = (there.0 + 1, Some(link));
+                }
+                Err(error) => {
+                    self.note(Some(&error));
+                    sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// The connection of this number is of no use any more. A cluster's connection mends itself, as long as it answers.
+    async fn lost(&self, number: u64, error: &RedisError) {
+        self.note(Some(error));
+        if matches!(*self.connector, Connector::Cluster(_)) && !error.is_timeout() {
+            return;
+        }
+        let mut there = self.link.lock().await;
+        if there.0 == number && there.1.take().is_some() {
+            tracing::warn!(target: "unbroken::store", %error, "the connection to Redis is lost");
+        }
+    }
+
+    fn note(&self, error: Option<&RedisError>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = error.map(ToString::to_string);
+    }
+}
+
+/// What to do about a command that was answered by an error.
+enum Remedy {
+    /// The server has not done it, and soon may.
+    Again,
+    /// The server has not done it, and another one would.
+    Reconnect,
+    /// The server has not done it, and will not as long as nothing changes there.
+    Refused,
+    /// Nothing: it may have been done, or never will be.
+    None,
+}
+
+impl Remedy {
+    fn of(error: &RedisError) -> Remedy {
+        match error.kind() {
+            ErrorKind::Server(
+                ServerErrorKind::Moved
+                | ServerErrorKind::Ask
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::BusyLoading,
+            )
+            | ErrorKind::ClusterConnectionNotFound => Remedy::Again,
+            ErrorKind::Server(ServerErrorKind::ReadOnly) => Remedy::Reconnect,
+            ErrorKind::Server(ServerErrorKind::NoScript | ServerErrorKind::NoPerm) => Remedy::Refused,
+            _ if error.code().is_some_and(|code| TURNED_DOWN.contains(&code)) => Remedy::Refused,
+            _ => Remedy::None,
+        }
+    }
+}
+
+/// What a server says before it does anything. Of a script, too: what it would be stopped by, it is stopped by at its first write.
+const TURNED_DOWN: [&str; 6] = ["OOM", "MISCONF", "NOREPLICAS", "NOAUTH", "NOPERM", "BUSY"];
+
+pub(super) fn late() -> RedisError {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time").into()
+}

@@ -1,0 +1,230 @@
+//! A store in Redis or Valkey: for servers on many machines.
+//!
+//! Each request is one script, which Redis runs as a whole; `ops` has the layout of the keys. All requests share a few connections and are
+//! written to them without waiting for each other, save those about the same key (`lanes`). Redis reads some KiB from each connection and then syncs its
+//! log once for all of it: that is its group commit. Waiting for notes has connections of its own.
+
+mod builder;
+mod check;
+mod lanes;
+mod link;
+mod ops;
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ::redis;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use redis::RedisError;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::{Instant, sleep, timeout_at};
+use unbroken::{Owner, StoreOp, StoreReply};
+
+use crate::{BoxFuture, Bytes, Store, StoreError, failed, unavailable};
+pub use builder::{Confirm, RedisBuilder};
+use lanes::{Lanes, Place};
+use link::{Connector, Keeper, Link, Trouble, late};
+use ops::{Ops, Subject};
+
+/// Requests that are with Redis at most. More wait here, where they can be given up.
+const UNDER_WAY: usize = 1024;
+
+/// How long a `receive` waits for a note.
+const RECEIVE_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a `receive` that failed pretends to wait.
+const RECEIVE_FAILED: Duration = Duration::from_secs(1);
+
+/// A store in Redis (6 or later) or Valkey. Clones share it.
+#[derive(Clone)]
+pub struct RedisStore(Arc<Inner>);
+
+struct Inner {
+    name: String,
+    connector: Arc<Connector>,
+    /// The shared connections; a subject has one of them.
+    keepers: Vec<Keeper>,
+    ops: Ops,
+    lanes: Arc<Lanes<Subject>>,
+    under_way: Semaphore,
+    /// Connections for waiting that nobody waits on.
+    idle: Mutex<Vec<Link>>,
+    timeout: Duration,
+    confirm: Confirm,
+}
+
+impl RedisStore {
+    /// Connects to one server with the options' defaults: `redis://[[user]:password@]host[:port][/database]`, `rediss://...` for TLS (feature `tls`),
+    /// or `redis+unix:///path`.
+    ///
+    /// # Errors
+    /// As [`RedisBuilder::connect`].
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        RedisStore::builder([url]).connect().await
+    }
+
+    /// Options for a store in the server at this URL, or with [`RedisBuilder::sentinel`] and [`RedisBuilder::cluster`], for Sentinels and nodes at these.
+    pub fn builder<U: Into<String>>(urls: impl IntoIterator<Item = U>) -> RedisBuilder {
+        RedisBuilder::new(urls.into_iter().map(Into::into).collect())
+    }
+}
+
+impl Store for RedisStore {
+    fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>> {
+        let (count, deadline) = (batch.len(), Instant::now() + self.0.timeout);
+        let lanes = self.0.line_up(batch);
+        let (reply, answer) = oneshot::channel();
+        let inner = self.0.clone();
+        // A task, so that what stands behind it in a lane does not depend on who polls this.
+        tokio::spawn(async move {
+            let _ = reply.send(inner.carry_out(lanes, count, deadline).await);
+        });
+        Box::pin(async move { answer.await.unwrap_or_else(|_| failed(count)) })
+    }
+
+    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+        let inner = self.0.clone();
+        Box::pin(async move {
+            match inner.receive(owner).await {
+                Ok(notes) => notes,
+                Err(error) => {
+                    tracing::debug!(target: "unbroken::store", %error, "cannot wait for notes");
+                    sleep(RECEIVE_FAILED).await;
+                    Vec::new()
+                }
+            }
+        })
+    }
+
+    fn check(&self) -> BoxFuture<Result<(), StoreError>> {
+        let probe = self.submit(vec![crate::probe()]);
+        let inner = self.0.clone();
+        Box::pin(async move {
+            if probe.await != [StoreReply::Done] {
+                return Err(inner.unreachable());
+            }
+            inner.settings().await
+        })
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("name", &self.0.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What concerns one subject, with its places in the batch.
+struct Lane {
+    place: Place<Subject>,
+    ops: Vec<(usize, StoreOp)>,
+}
+
+impl Inner {
+    /// Puts each request into its lane.
+    fn line_up(&self, batch: Vec<StoreOp>) -> Vec<Lane> {
+        let mut lanes: Vec<Lane> = Vec::with_capacity(batch.len());
+        let mut known = std::collections::HashMap::new();
+        for (index, op) in batch.into_iter().enumerate() {
+            let subject = Subject::of(&op);
+            let lane = *known.entry(subject).or_insert_with(|| {
+                let place = self.lanes.enter(subject);
+                lanes.push(Lane { place, ops: Vec::new() });
+                lanes.len() - 1
+            });
+            lanes[lane].ops.push((index, op));
+        }
+        lanes
+    }
+
+    async fn carry_out(&self, lanes: Vec<Lane>, count: usize, deadline: Instant) -> Vec<StoreReply> {
+        let mut replies = unavailable(count);
+        let mut trouble = None;
+        let mut running: FuturesUnordered<_> = lanes.into_iter().map(|lane| self.follow(lane, deadline)).collect();
+        while let Some((answers, error)) = running.next().await {
+            for (index, reply) in answers {
+                replies[index] = reply;
+            }
+            trouble = trouble.or(error);
+        }
+        if let Some(error) = trouble {
+            let count_of = |what| replies.iter().filter(|reply| **reply == what).count();
+            let (failed, not_done) = (count_of(StoreReply::Failed), count_of(StoreReply::Unavailable));
+            tracing::warn!(target: "unbroken::store", failed, not_done, of = count, %error, "Redis did not do all, or nobody knows");
+        }
+        let was_sent = |reply: &StoreReply| *reply != StoreReply::Unavailable;
+        if replies.iter().any(was_sent) && !self.is_confirmed(deadline).await {
+            for reply in &mut replies {
+                if was_sent(reply) {
+                    *reply = StoreReply::Failed;
+                }
+            }
+        }
+        replies
+    }
+
+    /// One lane's requests, up to the first that failed: those behind it were asked for in the belief that it had been done. What has no answer here was never sent.
+    async fn follow(&self, mut lane: Lane, deadline: Instant) -> (Vec<(usize, StoreReply)>, Option<RedisError>) {
+        let mut answers = Vec::with_capacity(lane.ops.len());
+        let keeper = self.keeper(lane.place.lane());
+        if timeout_at(deadline, lane.place.turn()).await.is_err() {
+            return (answers, None);
+        }
+        // Only whoever's turn it is counts, so that nobody holds a permit and waits for another.
+        let Ok(Ok(_permit)) = timeout_at(deadline, self.under_way.acquire()).await else {
+            return (answers, None);
+        };
+        for (index, op) in lane.ops {
+            match self.ops.carry_out(keeper, op, deadline).await {
+                Ok(reply) => answers.push((index, reply)),
+                Err(Trouble::NotDone(error)) => return (answers, Some(error)),
+                Err(Trouble::Unknown(error)) => {
+                    answers.push((index, StoreReply::Failed));
+                    return (answers, Some(error));
+                }
+            }
+        }
+        (answers, None)
+    }
+
+    /// The connection of a subject, always the same.
+    fn keeper(&self, subject: &Subject) -> &Keeper {
+        let mut hasher = DefaultHasher::new();
+        subject.hash(&mut hasher);
+        &self.keepers[hasher.finish() as usize % self.keepers.len()]
+    }
+
+    async fn receive(&self, owner: Owner) -> Result<Vec<Bytes>, RedisError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut link = match idle {
+            Some(link) => link,
+            // A cluster's connection has no bound of its own.
+            None => timeout_at(Instant::now() + self.timeout, self.connector.connect(self.timeout))
+                .await
+                .map_err(|_| late())??,
+        };
+        let patience = RECEIVE_WAIT + self.timeout;
+        let wait = self.ops.blocking_take(owner, RECEIVE_WAIT);
+        let first: Option<(String, Vec<u8>)> = timeout_at(Instant::now() + patience, wait.query_async(&mut link))
+            .await
+            .map_err(|_| late())??;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(link);
+        let Some((_, first)) = first else {
+            return Ok(Vec::new());
+        };
+        let rest = self
+            .ops
+            .take(
+                self.keeper(&Subject::Owner(owner)),
+                owner,
+                Instant::now() + self.timeout,
+            )
+            .await;
+        Ok(std::iter::once(first.into()).chain(rest.unwrap_or_default()).collect())
+    }
+}

@@ -1,0 +1,397 @@
+//! The servers' end. One task has the connection and makes it anew when it is lost; requests that were sent and not answered by then are `Failed`,
+//! and never sent again; those that were not sent wait for the next connection, and are `Unavailable` if there is none in time.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::SinkExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
+use unbroken::{Owner, StoreOp, StoreReply};
+
+use super::address::{Address, Reader, Writer};
+use super::wire::{
+    Answer, Ask, Checked, End, Frames, Greeting, Hello, MAGIC, Op, Outlet, PING_EVERY, Part, Request, VERSION, Verdict,
+    feed, frames, is_proven, next, nonce, parts, proof, send, size_of_op, unbound,
+};
+use crate::mailboxes::RECEIVE_WAIT;
+use crate::ticket::Ticket;
+use crate::{BoxFuture, Bytes, Store, StoreError, failed, unavailable};
+
+/// Requests that may wait for a connection. More are turned down at once.
+const LINE: usize = 65_536;
+
+/// Between two attempts to connect.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// How long a `receive` that failed pretends to wait.
+const RECEIVE_FAILED: Duration = Duration::from_secs(1);
+
+/// A store that another process lends by `StoreServer`. Clones share the connection; when the last is dropped, it ends.
+#[derive(Clone)]
+pub struct RemoteStore(Arc<Inner>);
+
+struct Inner {
+    address: Address,
+    timeout: Duration,
+    line: mpsc::Sender<Sending>,
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+/// Options of a [`RemoteStore`].
+#[derive(Clone)]
+pub struct RemoteBuilder {
+    address: String,
+    secret: Vec<u8>,
+    timeout: Duration,
+}
+
+/// A request on its way to the connection.
+struct Sending {
+    ask: Ask,
+    answer: oneshot::Sender<Part>,
+    /// Its caller has given up after that.
+    not_after: Instant,
+    ticket: Ticket,
+}
+
+/// What became of a request.
+enum Outcome {
+    Answered(Part),
+    /// It was never sent.
+    NotSent,
+    Unknown,
+}
+
+impl RemoteStore {
+    /// Connects with the options' defaults to `host:port` or `unix:/path`.
+    ///
+    /// # Errors
+    /// As [`RemoteBuilder::connect`].
+    pub async fn connect(address: &str) -> Result<Self, StoreError> {
+        RemoteStore::builder(address).connect().await
+    }
+
+    /// Options for the store process at this address.
+    pub fn builder(address: impl Into<String>) -> RemoteBuilder {
+        RemoteBuilder {
+            address: address.into(),
+            secret: Vec::new(),
+            timeout: Duration::from_secs(5),
+        }
+    }
+
+    /// Puts a request into the line, now.
+    fn ask(&self, ask: Ask, patience: Duration) -> impl Future<Output = Outcome> + Send + 'static {
+        let (answer, answered) = oneshot::channel();
+        let ticket = Ticket::default();
+        let sending = Sending {
+            ask,
+            answer,
+            not_after: Instant::now() + patience,
+            ticket: ticket.clone(),
+        };
+        let lined_up = self.0.line.try_send(sending).is_ok();
+        async move {
+            if lined_up && let Ok(Ok(part)) = timeout(patience, answered).await {
+                return Outcome::Answered(part);
+            }
+            match ticket.take() {
+                true => Outcome::NotSent,
+                false => Outcome::Unknown,
+            }
+        }
+    }
+}
+
+impl RemoteBuilder {
+    /// What the store process wants its clients to know.
+    pub fn secret(mut self, secret: impl Into<Vec<u8>>) -> Self {
+        self.secret = secret.into();
+        self
+    }
+
+    /// After how long a request without an answer is given up: 5 s unless told, from 100 ms to 60 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Connects, waiting up to the time-out for the process to be there.
+    ///
+    /// # Errors
+    /// [`StoreError::Option`] for an option out of bounds, [`StoreError::Unreachable`], [`StoreError::Refused`] if the secret or the
+    /// version is another.
+    pub async fn connect(self) -> Result<RemoteStore, StoreError> {
+        crate::check_timeout(self.timeout)?;
+        let address = Address::parse(&self.address)?;
+        let deadline = Instant::now() + self.timeout;
+        let connection = loop {
+            let error = match timeout(self.timeout, open(&address, &self.secret)).await {
+                Ok(Ok(connection)) => break connection,
+                Ok(Err(error)) => error,
+                Err(late) => late.into(),
+            };
+            if error.kind() == io::ErrorKind::PermissionDenied {
+                return Err(StoreError::Refused {
+                    store: name(&address),
+                    problem: format!("{error}; give both ends the same"),
+                });
+            }
+            if Instant::now() + AGAIN >= deadline {
+                return Err(unreachable(&address, &error.to_string()));
+            }
+            sleep(AGAIN).await;
+        };
+        let (line, requests) = mpsc::channel(LINE);
+        let trouble = Arc::new(Mutex::new(None));
+        let keeper = keep(
+            connection,
+            address.clone(),
+            self.secret,
+            self.timeout,
+            requests,
+            trouble.clone(),
+        );
+        tokio::spawn(keeper);
+        Ok(RemoteStore(Arc::new(Inner {
+            address,
+            timeout: self.timeout,
+            line,
+            trouble,
+        })))
+    }
+}
+
+impl Store for RemoteStore {
+    fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>> {
+        let sent: Vec<_> = parts(batch, size_of_op, Op)
+            .into_iter()
+            .map(|part| (part.len(), self.ask(Ask::Submit(part), self.0.timeout)))
+            .collect();
+        Box::pin(async move {
+            let mut replies = Vec::new();
+            for (count, answer) in sent {
+                match answer.await {
+                    Outcome::Answered(Part::Replies(part)) if part.len() == count => {
+                        replies.extend(part.into_iter().map(|reply| reply.0))
+                    }
+                    Outcome::NotSent => replies.extend(unavailable(count)),
+                    _ => replies.extend(failed(count)),
+                }
+            }
+            replies
+        })
+    }
+
+    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+        let answer = self.ask(Ask::Receive(owner), RECEIVE_WAIT + self.0.timeout);
+        Box::pin(async move {
+            match answer.await {
+                Outcome::Answered(Part::Notes(notes)) => notes,
+                _ => {
+                    sleep(RECEIVE_FAILED).await;
+                    Vec::new()
+                }
+            }
+        })
+    }
+
+    fn check(&self) -> BoxFuture<Result<(), StoreError>> {
+        // The other process may be at its own store's time-out.
+        let answer = self.ask(Ask::Check, 2 * self.0.timeout);
+        let inner = self.0.clone();
+        Box::pin(async move {
+            let store = name(&inner.address);
+            match answer.await {
+                Outcome::Answered(Part::Checked(Checked::Fine)) => Ok(()),
+                Outcome::Answered(Part::Checked(Checked::Forgets(findings))) => {
+                    Err(StoreError::Forgets { store, findings })
+                }
+                Outcome::Answered(Part::Checked(Checked::Broken(problem))) => {
+                    Err(StoreError::Refused { store, problem })
+                }
+                _ => {
+                    let trouble = lock(&inner.trouble).clone();
+                    Err(unreachable(
+                        &inner.address,
+                        trouble.as_deref().unwrap_or("it does not answer in time"),
+                    ))
+                }
+            }
+        })
+    }
+}
+
+impl fmt::Debug for RemoteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteStore")
+            .field("address", &self.0.address.to_string())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Shows no secret.
+impl fmt::Debug for RemoteBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteBuilder")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+fn name(address: &Address) -> String {
+    format!("the store process at {address}")
+}
+
+fn unreachable(address: &Address, problem: &str) -> StoreError {
+    StoreError::Unreachable {
+        store: name(address),
+        problem: format!("{problem}; check the address, and that unbroken-store-server or a `StoreServer` runs there"),
+    }
+}
+
+type Connection = (Frames<Reader>, Outlet<Writer>);
+
+/// Connects, and lets each end show that it knows the secret.
+async fn open(address: &Address, secret: &[u8]) -> io::Result<Connection> {
+    let (read, write) = address.connect().await?;
+    let (mut from, mut to) = frames(read, write);
+    let refused = |why: String| io::Error::new(io::ErrorKind::PermissionDenied, why);
+    let greeting: Greeting = next(&mut from).await?;
+    if greeting.magic != MAGIC {
+        return Err(refused("it is no store process".into()));
+    }
+    let own = nonce()?;
+    let hello = Hello {
+        version: VERSION,
+        nonce: own,
+        proof: proof(secret, End::Client, &greeting.nonce, &own),
+    };
+    send(&mut to, &hello).await?;
+    match next(&mut from).await? {
+        Verdict::Welcome { proof } if is_proven(&proof, secret, End::Server, &greeting.nonce, &own) => {
+            unbound(&mut from, &mut to);
+            Ok((from, to))
+        }
+        Verdict::Welcome { .. } => Err(refused("it does not know the secret itself".into())),
+        Verdict::Refused { why } => Err(refused(why)),
+    }
+}
+
+/// Keeps a connection until the last store is dropped.
+async fn keep(
+    mut connection: Connection,
+    address: Address,
+    secret: Vec<u8>,
+    patience: Duration,
+    mut requests: mpsc::Receiver<Sending>,
+    trouble: Arc<Mutex<Option<String>>>,
+) {
+    loop {
+        let error = match serve(connection, &mut requests).await {
+            Ok(()) => return,
+            Err(error) => error,
+        };
+        tracing::warn!(target: "unbroken::store", %address, %error, "the connection to the store process is lost");
+        *lock(&trouble) = Some(error.to_string());
+        connection = loop {
+            if requests.is_closed() {
+                return;
+            }
+            match timeout(patience, open(&address, &secret)).await {
+                Ok(Ok(connection)) => break connection,
+                Ok(Err(error)) => *lock(&trouble) = Some(error.to_string()),
+                Err(late) => *lock(&trouble) = Some(late.to_string()),
+            }
+            sleep(AGAIN).await;
+        };
+        *lock(&trouble) = None;
+    }
+}
+
+/// What is sent and not answered, by its number. Dropped with the connection: that fails them.
+#[derive(Default)]
+struct Pending(Mutex<HashMap<u64, Waiting>>);
+
+struct Waiting {
+    answer: oneshot::Sender<Part>,
+    /// Of a batch: how many replies there will be, and those that are there.
+    count: usize,
+    replies: Vec<super::wire::Reply>,
+}
+
+/// Until the connection is lost, or (`Ok`) the last store is dropped.
+async fn serve((mut from, mut to): Connection, requests: &mut mpsc::Receiver<Sending>) -> io::Result<()> {
+    let pending = Pending::default();
+    tokio::select! {
+        written = write(&mut to, requests, &pending) => written,
+        read = read(&mut from, &pending) => read,
+    }
+}
+
+async fn write(to: &mut Outlet<Writer>, requests: &mut mpsc::Receiver<Sending>, pending: &Pending) -> io::Result<()> {
+    for id in 0.. {
+        let ask = match timeout(PING_EVERY, requests.recv()).await {
+            Ok(Some(sending)) if sending.not_after <= Instant::now() || !sending.ticket.take() => continue,
+            Ok(Some(Sending { ask, answer, .. })) => {
+                let count = match &ask {
+                    Ask::Submit(ops) => ops.len(),
+                    _ => 0,
+                };
+                let waiting = Waiting {
+                    answer,
+                    count,
+                    replies: Vec::new(),
+                };
+                lock(&pending.0).insert(id, waiting);
+                ask
+            }
+            Ok(None) => return Ok(()),
+            // Nothing to ask, but both ends want to hear that the other is there.
+            Err(_) => Ask::Submit(Vec::new()),
+        };
+        feed(to, &Request { id, ask }).await?;
+        if requests.is_empty() {
+            SinkExt::<Bytes>::flush(to).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn read(from: &mut Frames<Reader>, pending: &Pending) -> io::Result<()> {
+    loop {
+        let Answer { id, part } = next(from).await?;
+        pending.take_in(id, part);
+    }
+}
+
+impl Pending {
+    fn take_in(&self, id: u64, part: Part) {
+        let mut waiting = lock(&self.0);
+        let whole = match part {
+            Part::Replies(mut part) => {
+                let Some(batch) = waiting.get_mut(&id) else {
+                    return;
+                };
+                batch.replies.append(&mut part);
+                if batch.replies.len() < batch.count {
+                    return;
+                }
+                Part::Replies(std::mem::take(&mut batch.replies))
+            }
+            other => other,
+        };
+        if let Some(waiting) = waiting.remove(&id) {
+            // Whoever asked may have given up.
+            let _ = waiting.answer.send(whole);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

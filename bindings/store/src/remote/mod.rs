@@ -1,0 +1,11 @@
+//! A store in another process, which has it and lends it: so several servers of one machine share one file.
+//!
+//! `client` asks, `server` answers, `wire` says how.
+
+mod address;
+mod client;
+mod server;
+mod wire;
+
+pub use client::{RemoteBuilder, RemoteStore};
+pub use server::{StoreServer, StoreServerBuilder};

@@ -1,0 +1,57 @@
+//! A message from any process to a session, wherever it is.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use unbroken::{Cursor, SessionId, StoreKey, StoreOp, StoreReply, mail_note};
+
+use crate::rules::QUEUE_MESSAGE;
+use crate::{Store, StoreError};
+
+/// A message that is queued.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sent {
+    /// Where it stands in the session's queue: 1 is the first.
+    pub cursor: Cursor,
+    /// Its owner was told. If not, the session is parked, or its owner is gone; the message is read when the session is taken over.
+    pub told: bool,
+}
+
+/// Queues `message` for a session, to be kept for `life`, and tells the session's owner, if it has one. The session's handler gets it once and in
+/// order, however often the session moves.
+///
+/// # Errors
+/// [`StoreError::NoSession`], [`StoreError::QueueFull`], [`StoreError::TooLarge`]: it is not queued. [`StoreError::NoAnswer`]: not known.
+pub async fn send_to_session(
+    store: &dyn Store,
+    id: SessionId,
+    message: impl Into<Bytes>,
+    life: Duration,
+) -> Result<Sent, StoreError> {
+    let (key, message) = (store_key(id), message.into());
+    if message.len() > QUEUE_MESSAGE {
+        return Err(StoreError::TooLarge { size: message.len() });
+    }
+    let (cursor, owner) = match one(store, StoreOp::Append { key, message, life }).await {
+        StoreReply::Appended { cursor, owner } => (cursor, owner),
+        StoreReply::NoSession => return Err(StoreError::NoSession),
+        StoreReply::Conflict => return Err(StoreError::QueueFull),
+        _ => return Err(StoreError::NoAnswer),
+    };
+    let note = mail_note(key);
+    let told = match owner {
+        Some(to) => one(store, StoreOp::Send { to, note }).await == StoreReply::Done,
+        None => false,
+    };
+    Ok(Sent { cursor, told })
+}
+
+/// The key under which the store has a session.
+fn store_key(id: SessionId) -> StoreKey {
+    let [key @ .., _, _, _, _, _, _, _, _] = id.0;
+    key
+}
+
+async fn one(store: &dyn Store, op: StoreOp) -> StoreReply {
+    store.submit(vec![op]).await.pop().unwrap_or(StoreReply::Failed)
+}

@@ -1,0 +1,254 @@
+//! The store of another process, here of another task: the suite, and what a connection can suffer.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinHandle;
+use unbroken_store::conformance::{Subject, suite};
+use unbroken_store::{
+    Bytes, Expect, MemoryStore, Owner, Record, RemoteStore, Store, StoreError, StoreOp, StoreReply, StoreServer,
+};
+
+suite!(async || {
+    let (address, _) = lend(MemoryStore::new(), "127.0.0.1:0", "").await;
+    Subject::new(patient(&address).await)
+});
+
+#[cfg(unix)]
+mod by_socket {
+    use super::*;
+
+    suite!(async || {
+        let place = tempfile::tempdir().expect("a directory");
+        let address = format!("unix:{}", place.path().join("socket").display());
+        let (address, _) = lend(MemoryStore::new(), &address, "").await;
+        Subject::new(patient(&address).await)
+    });
+}
+
+/// No busy machine reaches its time-out: the suite is about answers, not about how soon they come.
+async fn patient(address: &str) -> RemoteStore {
+    let builder = RemoteStore::builder(address).timeout(Duration::from_secs(60));
+    builder.connect().await.expect("it connects")
+}
+
+/// Serves until it is aborted.
+async fn lend(store: impl Store, address: &str, secret: &str) -> (String, JoinHandle<()>) {
+    let server = StoreServer::builder(store)
+        .secret(secret)
+        .bind(address)
+        .await
+        .expect("it listens");
+    let address = server.address();
+    (address, tokio::spawn(server.serve_until(std::future::pending())))
+}
+
+fn put(key: u64, size: usize) -> StoreOp {
+    StoreOp::Put {
+        key: key.to_be_bytes(),
+        expect: Expect::Absent,
+        record: Record::Parked {
+            token: key,
+            blob: vec![key as u8; size].into(),
+        },
+        life: Duration::from_secs(600),
+        linger: Duration::ZERO,
+    }
+}
+
+/// Both ways: batches and answers of any size go in parts.
+#[tokio::test]
+async fn a_batch_of_many_megabytes_is_carried_out_and_read_back() {
+    let (address, _) = lend(MemoryStore::new(), "127.0.0.1:0", "").await;
+    let store = RemoteStore::builder(address)
+        .timeout(Duration::from_secs(30))
+        .connect()
+        .await
+        .expect("it connects");
+    let sizes = [0, 1, 2 << 20, 5 << 20, 100, 20 << 20, 4 << 20, 0];
+    let batch = (0..).zip(sizes).map(|(key, size)| put(key, size)).collect();
+    assert_eq!(store.submit(batch).await, vec![StoreReply::Done; sizes.len()]);
+    let peeks = (0..sizes.len() as u64)
+        .map(|key| StoreOp::Peek { key: key.to_be_bytes() })
+        .collect();
+    for ((key, size), reply) in (0..).zip(sizes).zip(store.submit(peeks).await) {
+        let StoreReply::Peeked(Some(found)) = reply else {
+            panic!("{reply:?}");
+        };
+        let blob = Bytes::from(vec![key as u8; size]);
+        assert!(found.record == Record::Parked { token: key, blob }, "session {key}");
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_know_the_secret_is_refused_at_either_end() {
+    let (address, _) = lend(MemoryStore::new(), "127.0.0.1:0", "correct horse battery").await;
+    for secret in ["", "correct horse", "another"] {
+        let error = RemoteStore::builder(&address)
+            .secret(secret)
+            .connect()
+            .await
+            .expect_err("the secret is wrong");
+        assert!(
+            matches!(&error, StoreError::Refused { .. }) && error.to_string().contains("secret"),
+            "{error}"
+        );
+    }
+    let store = RemoteStore::builder(&address)
+        .secret("correct horse battery")
+        .connect()
+        .await
+        .expect("it is right");
+    assert_eq!(store.submit(vec![put(1, 1)]).await, [StoreReply::Done]);
+}
+
+/// A server that only repeats what it hears does not know the secret.
+#[tokio::test]
+async fn a_false_server_is_refused() {
+    let real = lend(MemoryStore::new(), "127.0.0.1:0", "secret of sixteen").await.0;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    tokio::spawn(async move {
+        let (mut client, _) = listener.accept().await.expect("a client");
+        let mut server = tokio::net::TcpStream::connect(real).await.expect("it is there");
+        // The real greeting, and an answer in which one bit is another.
+        let mut frame = vec![0; 4 + 8 + 1 + 32];
+        server.read_exact(&mut frame).await.expect("a greeting");
+        client.write_all(&frame).await.expect("it is sent");
+        let mut hello = vec![0; 4 + 1 + 64];
+        client.read_exact(&mut hello).await.expect("a hello");
+        server.write_all(&hello).await.expect("it is sent");
+        let mut welcome = vec![0; 4 + 1 + 32];
+        server.read_exact(&mut welcome).await.expect("a welcome");
+        *welcome.last_mut().expect("a byte") ^= 1;
+        client.write_all(&welcome).await.expect("it is sent");
+        std::future::pending::<()>().await;
+    });
+    let builder = RemoteStore::builder(address)
+        .secret("secret of sixteen")
+        .timeout(Duration::from_secs(2));
+    let error = builder.connect().await.expect_err("it is false").to_string();
+    assert!(error.contains("does not know the secret itself"), "{error}");
+}
+
+/// What it says before it is known has no effect, and no one else notices.
+#[tokio::test]
+async fn garbage_ends_its_connection_and_nothing_else() {
+    let (address, server) = lend(MemoryStore::new(), "127.0.0.1:0", "").await;
+    let store = RemoteStore::connect(&address).await.expect("it connects");
+    let huge = [0xff; 64];
+    let noise: Vec<u8> = (0..500).map(|i| (i * 7) as u8).collect();
+    let small = [&[0, 0, 0, 5][..], &[9; 5]].concat();
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &huge, &noise, &small] {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.expect("it connects");
+        stream.write_all(garbage).await.expect("it is sent");
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut rest)).await;
+        // By FIN, or by RST as not all was read.
+        let _ = ended.expect("the server ends it");
+        assert!(rest.len() < 100, "it says no more than its greeting");
+    }
+    assert_eq!(store.submit(vec![put(1, 1)]).await, [StoreReply::Done]);
+    assert!(!server.is_finished());
+}
+
+/// What was under way is not known and not repeated; what is asked meanwhile waits; then all is as before.
+#[tokio::test]
+async fn it_connects_again() {
+    let memory = MemoryStore::new();
+    let (address, server) = lend(memory.clone(), "127.0.0.1:0", "").await;
+    let store = RemoteStore::builder(&address)
+        .timeout(Duration::from_secs(10))
+        .connect()
+        .await
+        .expect("it connects");
+    let key = 7_u64.to_be_bytes();
+    assert_eq!(store.submit(vec![put(7, 10)]).await, [StoreReply::Done]);
+    for round in 1..=3 {
+        let waiting = tokio::spawn(store.receive(Owner([1; 16])));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        server.abort();
+        assert!(waiting.await.expect("it does not panic").is_empty());
+        let (again, next) = (store.clone(), round);
+        let asked = tokio::spawn(async move {
+            let message = Bytes::from(next.to_string());
+            let life = Duration::from_secs(600);
+            again.submit(vec![StoreOp::Append { key, message, life }]).await
+        });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let (_, _next) = lend(memory.clone(), &address, "").await;
+        let appended = StoreReply::Appended {
+            cursor: round,
+            owner: None,
+        };
+        assert_eq!(asked.await.expect("it does not panic"), [appended], "round {round}");
+        _next.abort();
+        let _ = _next.await;
+    }
+}
+
+/// Neither a refused nor a silent process makes anybody hang.
+#[tokio::test]
+async fn a_store_process_that_is_away_or_silent_is_answered_by_failed_in_time() {
+    let timeout = Duration::from_secs(1);
+    let error = RemoteStore::builder("127.0.0.1:1")
+        .timeout(timeout)
+        .connect()
+        .await
+        .expect_err("nobody is there");
+    assert!(
+        matches!(&error, StoreError::Unreachable { .. }) && error.to_string().contains("127.0.0.1:1"),
+        "{error}"
+    );
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("its address").to_string();
+    let started = Instant::now();
+    RemoteStore::builder(address)
+        .timeout(timeout)
+        .connect()
+        .await
+        .expect_err("it says nothing");
+    assert!(started.elapsed() < 5 * timeout, "it took {:?}", started.elapsed());
+
+    let (address, server) = lend(MemoryStore::new(), "127.0.0.1:0", "").await;
+    let store = RemoteStore::builder(address)
+        .timeout(timeout)
+        .connect()
+        .await
+        .expect("it connects");
+    server.abort();
+    let _ = server.await;
+    let first = store.submit(vec![put(1, 1), put(2, 1)]).await;
+    assert!(
+        [vec![StoreReply::Failed; 2], vec![StoreReply::Unavailable; 2]].contains(&first),
+        "{first:?}"
+    );
+    // By now the connection is known to be lost, and nothing is sent.
+    assert_eq!(
+        store.submit(vec![put(1, 1), put(2, 1)]).await,
+        vec![StoreReply::Unavailable; 2]
+    );
+    assert!(matches!(store.check().await, Err(StoreError::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_refused() {
+    for address in ["", "localhost", ":1", "unix:", "host:99999", "host:port"] {
+        let error = RemoteStore::connect(address).await.expect_err("that is no address");
+        assert!(
+            matches!(&error, StoreError::Option { option: "address", .. }),
+            "{error}"
+        );
+    }
+}
+
+/// The check goes through to the store that is lent.
+#[tokio::test]
+async fn a_check_is_the_lent_stores() {
+    let (address, _) = lend(MemoryStore::new(), "127.0.0.1:0", "").await;
+    let store = RemoteStore::connect(&address).await.expect("it connects");
+    let Err(StoreError::Forgets { findings, .. }) = store.check().await else {
+        panic!("a memory store forgets");
+    };
+    assert!(findings[0].contains("ends with the process"), "{findings:?}");
+}

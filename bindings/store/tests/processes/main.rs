@@ -1,0 +1,5 @@
+//! Stores that are processes of their own, started and killed: Redis, and the store process. Each test has its own.
+
+mod redis;
+mod store_process;
+mod writers;

@@ -1,0 +1,227 @@
+//! The ways to reach Redis: a cluster, Sentinels, TLS. The suite through each, and a failover.
+
+use std::process::Command;
+use std::time::Duration;
+
+use unbroken_store::conformance;
+use unbroken_store::{Expect, RedisStore, Store, StoreError, StoreOp, StoreReply};
+
+use super::server::{Server, cli, eventually, free_port};
+use super::{PATIENT, keeping};
+use crate::writers::{OWNER, live, one, put};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_of_three_passes_the_suite_and_a_moved_slot() {
+    let nodes: Vec<Server> = (0..3)
+        .map(|_| {
+            Server::with(&[
+                "--cluster-enabled yes",
+                "--cluster-node-timeout 15000",
+                "--appendonly yes",
+                "--appendfsync always",
+            ])
+        })
+        .collect();
+    let addresses: Vec<String> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
+    let mut create = vec!["--cluster", "create"];
+    create.extend(addresses.iter().map(String::as_str));
+    create.push("--cluster-yes");
+    cli(&create);
+    let agreed = |node: &Server| node.tells(&["CLUSTER", "INFO"], "cluster_state:ok");
+    eventually("all nodes agree", || nodes.iter().all(agreed));
+
+    let store = RedisStore::builder([nodes[0].url()])
+        .cluster()
+        .timeout(PATIENT)
+        .connect()
+        .await
+        .expect("it connects");
+    assert_eq!(store.check().await, Ok(()));
+    // Keys of many slots, so that each node has some.
+    for i in 0..60_u64 {
+        assert_eq!(
+            one(&store, put(i.to_be_bytes(), Expect::Absent, live(1))).await,
+            StoreReply::Done
+        );
+    }
+    let held: Vec<u32> = nodes
+        .iter()
+        .map(|node| node.cli(&["DBSIZE"]).parse().expect("a number"))
+        .collect();
+    assert!(
+        held.iter().all(|held| *held > 5) && held.iter().sum::<u32>() == 60,
+        "{held:?}"
+    );
+
+    // Slots move while the store writes; it knows the old places.
+    let ids: Vec<String> = nodes.iter().map(|node| node.cli(&["CLUSTER", "MYID"])).collect();
+    let moves = [
+        "--cluster-from",
+        &ids[0],
+        "--cluster-to",
+        &ids[1],
+        "--cluster-slots",
+        "2000",
+        "--cluster-yes",
+    ];
+    let reshard: Vec<String> = ["--cluster", "reshard", &addresses[0]]
+        .iter()
+        .chain(&moves)
+        .map(ToString::to_string)
+        .collect();
+    let moving = tokio::task::spawn_blocking(move || cli(&reshard));
+    let mut token = 1;
+    while !moving.is_finished() || token < 3 {
+        for i in 0..60_u64 {
+            let next = put(i.to_be_bytes(), Expect::Live(token, OWNER), live(token + 1));
+            assert_eq!(one(&store, next).await, StoreReply::Done, "session {i}");
+        }
+        token += 1;
+    }
+    moving.await.expect("the slots are moved");
+    let now: Vec<u32> = nodes
+        .iter()
+        .map(|node| node.cli(&["DBSIZE"]).parse().expect("a number"))
+        .collect();
+    assert!(
+        now[0] < held[0] && now.iter().sum::<u32>() == 60,
+        "{held:?} became {now:?}"
+    );
+    conformance::run(keeping(store, nodes)).await;
+}
+
+/// The primary dies; the Sentinels agree on another; the store finds it. What the replica had is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_sentinels_it_passes_the_suite_and_follows_a_failover() {
+    let mut primary = Server::start();
+    let replica = Server::replica_of(&primary);
+    let sentinels: Vec<Server> = (0..3).map(|_| Server::sentinel(primary.port, 2)).collect();
+    eventually("the Sentinels know each other and the replica", || {
+        let known = |sentinel: &Server, what| sentinel.tells(&["INFO", "sentinel"], what);
+        sentinels
+            .iter()
+            .all(|sentinel| known(sentinel, "slaves=1") && known(sentinel, "sentinels=3"))
+    });
+    let urls = sentinels.iter().map(|sentinel| sentinel.url());
+    let builder = RedisStore::builder(urls).sentinel("sessions").timeout(PATIENT);
+    let store = builder
+        .confirm(unbroken_store::Confirm::Replicas(1))
+        .connect()
+        .await
+        .expect("it connects");
+    for i in 0..20_u64 {
+        assert_eq!(
+            one(&store, put(i.to_be_bytes(), Expect::Absent, live(1))).await,
+            StoreReply::Done
+        );
+    }
+    primary.kill();
+    eventually("another is primary", || replica.tells(&["ROLE"], "master"));
+
+    let store = RedisStore::builder(sentinels.iter().map(|sentinel| sentinel.url())).sentinel("sessions");
+    let after = store.timeout(PATIENT).connect().await.expect("it connects");
+    for i in 0..20_u64 {
+        let next = put(i.to_be_bytes(), Expect::Live(1, OWNER), live(2));
+        assert_eq!(
+            one(&after, next).await,
+            StoreReply::Done,
+            "session {i} was confirmed by the replica"
+        );
+    }
+    conformance::run(keeping(after, (sentinels, primary, replica))).await;
+}
+
+/// A store that is connected follows by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_store_follows_a_failover() {
+    let mut primary = Server::start();
+    let replica = Server::replica_of(&primary);
+    let sentinel = Server::sentinel(primary.port, 1);
+    eventually("the Sentinel knows the replica", || {
+        sentinel.tells(&["INFO", "sentinel"], "slaves=1")
+    });
+    let builder = RedisStore::builder([sentinel.url()])
+        .sentinel("sessions")
+        .timeout(PATIENT);
+    let store = builder.connect().await.expect("it connects");
+    assert_eq!(
+        one(&store, put([1; 8], Expect::Absent, live(1))).await,
+        StoreReply::Done
+    );
+    primary.kill();
+    // The first may be lost with the connection, and nobody knows; what comes after that waits for the new primary.
+    let first = one(&store, StoreOp::Peek { key: [2; 8] }).await;
+    assert!(
+        matches!(
+            first,
+            StoreReply::Failed | StoreReply::Unavailable | StoreReply::Peeked(None)
+        ),
+        "{first:?}"
+    );
+    assert_eq!(
+        one(&store, put([2; 8], Expect::Absent, live(1))).await,
+        StoreReply::Done
+    );
+    assert!(replica.tells(&["ROLE"], "master"));
+    assert_eq!(replica.cli(&["EXISTS", "unbroken:{0202020202020202}:record"]), "1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_tls_it_passes_the_suite_and_trusts_nobody_else() {
+    let place = tempfile::tempdir().expect("a directory");
+    let openssl = |arguments: &str| {
+        let output = Command::new("openssl")
+            .current_dir(place.path())
+            .args(arguments.split(' '))
+            .output()
+            .expect("openssl runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
+    openssl(&format!("{new} -subj /CN=authority -keyout ca.key -out ca.pem"));
+    openssl(&format!("{new} -subj /CN=another -keyout other.key -out other.pem"));
+    let leaf = "-addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE";
+    openssl(&format!(
+        "{new} -subj /CN=redis {leaf} -CA ca.pem -CAkey ca.key -keyout redis.key -out redis.pem"
+    ));
+    openssl(&format!(
+        "{new} -subj /CN=client {leaf} -CA ca.pem -CAkey ca.key -keyout client.key -out client.pem"
+    ));
+    let read = |name: &str| std::fs::read(place.path().join(name)).expect("it is there");
+
+    let (port, at) = (free_port(), place.path().display());
+    let tls = format!("--tls-cert-file {at}/redis.pem --tls-key-file {at}/redis.key --tls-ca-cert-file {at}/ca.pem");
+    let options = [
+        "--port 0",
+        &format!("--tls-port {port}"),
+        &tls,
+        "--tls-auth-clients yes",
+        "--appendonly yes",
+        "--appendfsync always",
+    ];
+    let server = Server::at(port, &options);
+    let url = format!("rediss://127.0.0.1:{port}");
+    let builder = || RedisStore::builder([url.clone()]).timeout(Duration::from_secs(2));
+    let trusting = builder()
+        .tls_root(read("ca.pem"))
+        .tls_client(read("client.pem"), read("client.key"));
+    let patient = trusting.clone().timeout(PATIENT);
+    let store = patient.connect().await.expect("it connects");
+
+    let refused = [
+        ("the authority is another", trusting.tls_root(read("other.pem"))),
+        ("it shows no certificate", builder().tls_root(read("ca.pem"))),
+        (
+            "it does not speak TLS",
+            RedisStore::builder([format!("redis://127.0.0.1:{port}")]).timeout(Duration::from_secs(2)),
+        ),
+    ];
+    for (why, builder) in refused {
+        let error = builder.connect().await.expect_err(why);
+        assert!(
+            matches!(error, StoreError::Unreachable { .. } | StoreError::Refused { .. }),
+            "{why}: {error}"
+        );
+    }
+    conformance::run(keeping(store, (server, place))).await;
+}

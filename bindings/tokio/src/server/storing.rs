@@ -1,0 +1,142 @@
+//! Carries a worker's requests to the store and the answers back.
+//!
+//! Whatever the endpoint asked for in one turn of the driver goes out as one batch; what it asks for meanwhile is the next. Answers are awaited by tasks, so the worker
+//! never waits. Waiting for notes is a task of its own, as it takes as long as it takes. Every request is answered: what a store does not answer,
+//! because it hangs, breaks or answers too little, is `Failed`, which means that nothing is known.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_local;
+use tokio::time::{Instant, timeout};
+use tracing::warn;
+use unbroken::{Owner, RequestId, StoreOp, StoreReply, StoreRequest};
+use unbroken_store::Store;
+
+use super::worker::Worker;
+use crate::clock;
+
+/// A store that is right answers sooner by itself.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a wait for notes may take: it ends by itself after some seconds.
+const NOTES_PATIENCE: Duration = Duration::from_secs(60);
+/// The last word to a store.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// A worker's way to the store.
+pub(crate) struct Storing {
+    pub(crate) store: Arc<dyn Store>,
+    /// Requests under way, those for notes aside.
+    under_way: Cell<usize>,
+}
+
+impl Storing {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Storing {
+            store,
+            under_way: Cell::new(0),
+        }
+    }
+
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.get()
+    }
+}
+
+impl Worker {
+    /// Sends out what the endpoint wants of the store.
+    pub(crate) fn ask_store(self: &Rc<Self>) {
+        let Some(storing) = &self.storing else { return };
+        let (mut ids, mut batch) = (VecDeque::new(), Vec::new());
+        let mut state = self.state.borrow_mut();
+        while let Some(StoreRequest { id, op }) = state.endpoint.poll_store() {
+            if let StoreOp::Receive { owner } = op {
+                self.wait_for_notes(storing, id, owner);
+            } else {
+                ids.push_back(id);
+                batch.push(op);
+            }
+        }
+        if batch.is_empty() {
+            return;
+        }
+        storing.under_way.set(storing.under_way.get() + ids.len());
+        state.tally.store_requests += ids.len() as u64;
+        drop(state);
+        let mut asked = Asked::new(self, ids);
+        let answer = storing.store.submit(batch);
+        spawn_local(async move {
+            let begun = Instant::now();
+            let Ok(replies) = timeout(PATIENCE, answer).await else {
+                warn!(target: "unbroken::server", "the store gives no answer");
+                return;
+            };
+            asked.worker.state.borrow_mut().tally.store_answered(begun.elapsed());
+            asked.answer(replies);
+        });
+    }
+
+    fn wait_for_notes(self: &Rc<Self>, storing: &Storing, id: RequestId, owner: Owner) {
+        let worker = self.clone();
+        let notes = storing.store.receive(owner);
+        spawn_local(async move {
+            // One that never ended would leave this worker deaf.
+            let reply = match timeout(NOTES_PATIENCE, notes).await {
+                Ok(notes) => StoreReply::Notes(notes),
+                Err(_) => StoreReply::Failed,
+            };
+            worker.state.borrow_mut().endpoint.handle_store(id, reply, clock::now());
+            worker.touch();
+        });
+    }
+
+    /// The worker leaves for good: others need not wait for its lease to run out.
+    pub(crate) async fn give_up_lease(&self) {
+        let Some(storing) = &self.storing else { return };
+        let owner = self.state.borrow().endpoint.owner();
+        let life = Duration::ZERO;
+        let given_up = storing.store.submit(vec![StoreOp::Lease { owner, life }]);
+        let _ = timeout(FAREWELL, given_up).await;
+    }
+}
+
+/// A batch under way. What has no answer when this is dropped is answered by `Failed`.
+struct Asked {
+    worker: Rc<Worker>,
+    ids: VecDeque<RequestId>,
+}
+
+impl Asked {
+    fn new(worker: &Rc<Worker>, ids: VecDeque<RequestId>) -> Self {
+        Asked {
+            worker: worker.clone(),
+            ids,
+        }
+    }
+
+    fn answer(&mut self, replies: impl IntoIterator<Item = StoreReply>) {
+        let Some(storing) = &self.worker.storing else { return };
+        // The worker itself may be on its way out, with everything in it borrowed.
+        let Ok(mut state) = self.worker.state.try_borrow_mut() else {
+            return;
+        };
+        let now = clock::now();
+        for reply in replies {
+            let Some(id) = self.ids.pop_front() else { break };
+            storing.under_way.set(storing.under_way.get() - 1);
+            state.endpoint.handle_store(id, reply, now);
+        }
+        self.worker.touch();
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.ids.is_empty() {
+            self.answer(std::iter::repeat(StoreReply::Failed));
+        }
+    }
+}

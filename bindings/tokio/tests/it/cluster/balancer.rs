@@ -1,0 +1,67 @@
+//! A TCP load balancer that does as it is told: new connections go to the servers of a list, in turn.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::LOCAL;
+
+#[derive(Clone)]
+pub(super) struct Balancer {
+    pub(super) address: SocketAddr,
+    servers: Arc<Mutex<Vec<SocketAddr>>>,
+    cuts: watch::Sender<()>,
+    /// Connections that reached a server.
+    pub(super) carried: Arc<AtomicUsize>,
+}
+
+impl Balancer {
+    pub(super) async fn start(servers: &[SocketAddr]) -> Balancer {
+        let listener = TcpListener::bind(LOCAL).await.expect("a port");
+        let balancer = Balancer {
+            address: listener.local_addr().expect("bound"),
+            servers: Arc::new(Mutex::new(servers.to_vec())),
+            cuts: watch::channel(()).0,
+            carried: Arc::default(),
+        };
+        tokio::spawn(balancer.clone().accept(listener));
+        balancer
+    }
+
+    /// From now on new connections go there.
+    pub(super) fn send_to(&self, servers: &[SocketAddr]) {
+        *self.servers.lock().unwrap() = servers.to_vec();
+    }
+
+    /// Cuts all connections.
+    pub(super) fn cut(&self) {
+        self.cuts.send_replace(());
+    }
+
+    async fn accept(self, listener: TcpListener) {
+        let mut turn = 0;
+        while let Ok((mut client, _)) = listener.accept().await {
+            let servers = self.servers.lock().unwrap().clone();
+            let Some(server) = servers.get(turn % servers.len().max(1)).copied() else {
+                continue;
+            };
+            turn += 1;
+            let (mut cut, carried) = (self.cuts.subscribe(), self.carried.clone());
+            tokio::spawn(async move {
+                let Ok(mut server) = TcpStream::connect(server).await else {
+                    return;
+                };
+                let _ = (client.set_nodelay(true), server.set_nodelay(true));
+                carried.fetch_add(1, Ordering::Relaxed);
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut server) => {}
+                    _ = cut.changed() => {}
+                }
+            });
+        }
+    }
+}

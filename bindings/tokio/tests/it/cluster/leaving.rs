@@ -1,0 +1,199 @@
+//! The planned end of a server: nobody is lost, or it does not leave.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use unbroken_tokio::server::{Drain, probe};
+use unbroken_tokio::{DrainError, Durability, End, MemoryStore, Server, ServerConfig, Store};
+
+use super::balancer::Balancer;
+use super::game::{Games, Player};
+use super::member;
+use super::moving::sum;
+use super::switch::Switch;
+use crate::{LOCAL, cluster, key, soon};
+
+const PLAYERS: usize = 200;
+
+/// Two hundred play, their server leaves: those who move in time are fetched by the other server, the rest is swapped out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_leaves_and_two_hundred_players_notice_a_pause_at_most() {
+    for window in [Duration::from_millis(800), Duration::ZERO] {
+        everybody_moves(window).await;
+    }
+}
+
+async fn everybody_moves(window: Duration) {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let (from, to) = (Games::default(), Games::default());
+    let a = member(Durability::SwapOut, &store).serve_sessions(LOCAL, from.clone());
+    let a = a.await.unwrap();
+    let b = member(Durability::SwapOut, &store).serve_sessions(LOCAL, to.clone());
+    let b = b.await.unwrap();
+    let balancer = Balancer::start(&[a.local_addr()]).await;
+    let mut players = JoinSet::new();
+    for _ in 0..PLAYERS {
+        let address = balancer.address;
+        players.spawn(async move {
+            let mut player = Player::join(address).await;
+            player.play(100, Duration::from_millis(20)).await;
+            player.client
+        });
+    }
+    while sum(std::slice::from_ref(&a), |counters| counters.sessions_opened).await < PLAYERS as u64 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    balancer.send_to(&[b.local_addr()]);
+    assert!(a.is_ready());
+    let (drained, ()) = tokio::join!(soon(a.drain(window)), async {
+        tokio::task::yield_now().await;
+        while a.is_ready() {
+            tokio::task::yield_now().await;
+        }
+    });
+    let drained = drained.unwrap();
+    assert_eq!(drained.moved + drained.swapped_out, PLAYERS as u64, "{drained:?}");
+    assert!(
+        window.is_zero() || drained.moved > 0,
+        "vacuous: nobody moved by himself, {drained:?}"
+    );
+    assert!(!a.is_ready());
+    assert_eq!((from.ended(End::SwappedOut), from.ends().len()), (PLAYERS, PLAYERS));
+    soon(a.shutdown(0, Duration::from_secs(5))).await;
+    let clients = soon(players.join_all()).await;
+    assert_eq!(to.restored().len(), PLAYERS);
+    assert!(clients.iter().all(|client| client.stats().handovers > 0));
+    assert_eq!(
+        b.stats().await.iter().map(|worker| worker.sessions).sum::<usize>(),
+        PLAYERS
+    );
+}
+
+/// The only server, restarted: who comes meanwhile waits.
+#[tokio::test]
+async fn nobody_is_let_in_by_a_server_that_leaves() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let server = member(Durability::SwapOut, &store).serve_sessions(LOCAL, Games::default());
+    let server = server.await.unwrap();
+    let mut player = Player::join(server.local_addr()).await;
+    soon(player.play(3, Duration::ZERO)).await;
+    soon(server.drain(Duration::ZERO)).await.unwrap();
+    let balancer = Balancer::start(&[server.local_addr()]).await;
+    let late = tokio::spawn(Player::join(balancer.address));
+    // It has been turned away more than once when it is let in elsewhere.
+    while balancer.carried.load(Ordering::Relaxed) < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(!late.is_finished());
+    assert_eq!(
+        server.stats().await.iter().map(|worker| worker.sessions).sum::<usize>(),
+        0
+    );
+    let other = member(Durability::SwapOut, &store).serve_sessions(LOCAL, Games::default());
+    let other = other.await.unwrap();
+    balancer.send_to(&[other.local_addr()]);
+    soon(soon(late).await.unwrap().play(3, Duration::ZERO)).await;
+}
+
+#[tokio::test]
+async fn f87_a_server_whose_store_is_down_refuses_to_leave_and_goes_on_serving() {
+    let switch = Switch::default();
+    let store: Arc<dyn Store> = Arc::new(switch.clone());
+    let games = Games::default();
+    let server = member(Durability::SwapOut, &store).serve_sessions(LOCAL, games.clone());
+    let server = server.await.unwrap();
+    let mut player = Player::join(server.local_addr()).await;
+    soon(player.play(3, Duration::ZERO)).await;
+
+    // Before it began.
+    switch.set_down(true);
+    let refused = soon(server.drain(Duration::ZERO)).await.unwrap_err();
+    assert!(matches!(refused, DrainError::Store(_)), "{refused}");
+    assert!(refused.to_string().contains("still serving"), "{refused}");
+    assert!(server.is_ready());
+    soon(player.play(3, Duration::ZERO)).await;
+
+    // While it goes on.
+    switch.set_down(false);
+    let progress = Arc::new(Mutex::new(Vec::new()));
+    let (told, off) = (progress.clone(), switch.clone());
+    let how = Drain::within(Duration::from_millis(1500))
+        .deadline(Duration::from_millis(1500))
+        .on_progress(move |progress| {
+            told.lock().unwrap().push(progress);
+            off.set_down(true);
+        });
+    // It has nowhere to move to in the window, and then the store is down.
+    let refused = soon(server.drain_with(how)).await.unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            DrainError::Incomplete {
+                left: 1,
+                swapped_out: 0
+            }
+        ),
+        "{refused}"
+    );
+    let progress = progress.lock().unwrap().clone();
+    assert!(
+        progress.len() >= 2 && progress.iter().all(|progress| progress.left == 1),
+        "{progress:?}"
+    );
+    assert!(server.is_ready());
+    soon(player.play(3, Duration::ZERO)).await;
+    assert_eq!(games.ends(), []);
+
+    // When it works again, newcomers are let in as before, and the server can leave.
+    switch.set_down(false);
+    let mut newcomer = soon(Player::join(server.local_addr())).await;
+    soon(newcomer.play(3, Duration::ZERO)).await;
+    let drained = soon(server.drain(Duration::ZERO)).await.unwrap();
+    assert_eq!((drained.moved, drained.swapped_out), (0, 2));
+    assert_eq!(games.ended(End::SwappedOut), 2);
+}
+
+#[tokio::test]
+async fn sessions_in_memory_cannot_leave() {
+    let config = ServerConfig::builder(key(), cluster())
+        .authorise_all(true)
+        .build()
+        .unwrap();
+    let server = Server::builder(config)
+        .serve_sessions(LOCAL, Games::default())
+        .await
+        .unwrap();
+    let mut player = Player::join(server.local_addr()).await;
+    soon(player.play(3, Duration::ZERO)).await;
+    assert!(matches!(server.drain(Duration::ZERO).await, Err(DrainError::NoStore)));
+    assert!(server.is_ready());
+    soon(player.play(3, Duration::ZERO)).await;
+}
+
+#[tokio::test]
+async fn an_orchestrator_is_told_by_http() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let server = member(Durability::SwapOut, &store).serve_sessions(LOCAL, Games::default());
+    let server = server.await.unwrap();
+    let address = probe::listen(LOCAL, server.readiness()).await.unwrap();
+    let ask = async |path: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        soon(stream.read_to_string(&mut answer)).await.unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!((ask("/ready").await, ask("/live").await), ("200".into(), "200".into()));
+    assert_eq!(ask("/").await, "404");
+    soon(server.drain(Duration::ZERO)).await.unwrap();
+    assert_eq!((ask("/ready").await, ask("/live").await), ("503".into(), "200".into()));
+    soon(server.shutdown(0, Duration::from_secs(5))).await;
+    assert_eq!(ask("/live").await, "503");
+}

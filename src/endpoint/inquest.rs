@@ -1,0 +1,161 @@
+//! What is told of sessions that are elsewhere, and looking before a loss is reported.
+//!
+//! A process may have slept while others went on with its sessions. So before it says of one that it was rolled back or is unknown, it looks in the store whether it is still the
+//! owner; if not, its copy is wiped and the record speaks. QUERY writes nothing, whatever it finds: whoever asks has proved nothing.
+
+use alloc::boxed::Box;
+use bytes::Bytes;
+
+use super::cluster::{Purpose, Tried};
+use super::ratchet::Ratchet;
+use super::served::Held;
+use super::takeover::{Arrival, RETRY_LATER};
+use super::{Endpoint, Locator};
+use crate::error::CloseReason;
+use crate::snapshot::Unusable;
+use crate::store::{Peeked, Record, StoreOp, StoreReply};
+use crate::wire::flight::{LostStatus, RefuseCode};
+use crate::wire::frame::CloseKind;
+use crate::wire::prelude::Prelude;
+
+/// A flight that says what cannot be, if this process is still the owner.
+pub struct Doubt {
+    locator: Locator,
+    prelude: Prelude,
+    held: Held,
+}
+
+impl Endpoint {
+    /// QUERY after a session that is not here. Nothing is written: whoever asks has proved nothing.
+    pub(super) fn answer_query(&mut self, arrival: &Arrival, found: Option<Peeked>) {
+        let Arrival {
+            link,
+            prelude,
+            generation,
+            locator,
+            ..
+        } = *arrival;
+        let me = self.owner();
+        let status = match found {
+            None => self.tombstones.find(&locator).unwrap_or(LostStatus::Unknown),
+            Some(Peeked { expired: true, .. }) => LostStatus::Closed {
+                kind: CloseKind::Expired,
+                code: 0,
+                send_end: 0,
+            },
+            Some(Peeked {
+                record, owner_alive, ..
+            }) => match record {
+                Record::Tomb { blob, .. } => LostStatus::from_bytes(&blob).unwrap_or(LostStatus::Unknown),
+                // Its session is on its way here, or the store has gone back to a time when it was.
+                Record::Live { owner, .. } if owner == me && self.is_claiming(&locator) => LostStatus::Alive,
+                Record::Live { owner, .. } if owner == me => {
+                    self.tombstones.find(&locator).unwrap_or(LostStatus::RolledBack)
+                }
+                Record::Live { blob, .. } if !owner_alive && blob.is_empty() => LostStatus::OwnerCrashed,
+                Record::Live { token, blob, .. } if !owner_alive => {
+                    self.judge_snapshot(&blob, &locator, token, generation)
+                }
+                Record::Live { .. } => LostStatus::Alive,
+                Record::Parked { token, blob } => self.judge_snapshot(&blob, &locator, token, generation),
+            },
+        };
+        let Some(key) = self.config.keys.iter().find(|key| key.id() == prelude.key_id).cloned() else {
+            return self.reject(link);
+        };
+        self.tell(link, prelude, &key, &arrival.flight, status);
+    }
+
+    fn judge_snapshot(&self, blob: &Bytes, locator: &Locator, token: u64, generation: u32) -> LostStatus {
+        let Some(cluster) = &self.cluster else {
+            return LostStatus::Unknown;
+        };
+        let opened = match cluster.vault.open(blob, locator, token) {
+            Ok(opened) => opened,
+            // Somebody else can read it.
+            Err(Unusable::Foreign) => return LostStatus::Alive,
+            Err(Unusable::Damaged) => return LostStatus::RolledBack,
+        };
+        match opened.snapshot() {
+            Ok(snapshot) => {
+                let ratchet = Ratchet::restore(snapshot.attempt, snapshot.current, snapshot.pending);
+                ratchet.standing(generation, snapshot.base + u64::from(snapshot.count))
+            }
+            Err(_) => LostStatus::RolledBack,
+        }
+    }
+
+    /// This process is about to say of a session that it was rolled back. It may be a sleeper that does not know of a newer owner: so it looks first.
+    pub(super) fn doubt(&mut self, locator: Locator, prelude: Prelude, held: Held, ahead: &[u8]) {
+        if let Some(pending) = self.pending.by_link.get_mut(&held.link) {
+            pending.hold(prelude, ahead);
+        }
+        self.ask(
+            StoreOp::Peek { key: locator },
+            Purpose::Doubt(Box::new(Doubt { locator, prelude, held })),
+        );
+    }
+
+    pub(super) fn doubt_settled(&mut self, doubt: Doubt, reply: &StoreReply) {
+        let Doubt { locator, prelude, held } = doubt;
+        let StoreReply::Peeked(found) = reply else {
+            return self.refuse(
+                held.link,
+                prelude.version,
+                prelude.key_id,
+                RefuseCode::Later,
+                RETRY_LATER,
+            );
+        };
+        if self.is_fenced(&locator, found.as_ref()) {
+            self.fence(locator);
+        } else if let Some(served) = self.sessions.get_mut(&locator) {
+            self.counters.rollbacks += 1;
+            served.talk.finish(CloseReason::RolledBack);
+            self.touch(locator);
+            return self.farewell_lost(held.link, prelude, held.responder, LostStatus::RolledBack);
+        }
+        self.refuse(
+            held.link,
+            prelude.version,
+            prelude.key_id,
+            RefuseCode::Later,
+            RETRY_LATER,
+        );
+    }
+
+    /// Another endpoint asks for a session that the record calls this one's, and that is not here. If it is not on its way, it never comes: the store
+    /// went back to an older state (F-86). That is said, lest everybody asks for ever.
+    ///
+    /// The same is done when nothing is known of a write of a session that has ended here; `parked` is the token under which it may have been parked.
+    pub(super) fn orphaned(&mut self, key: Locator, parked: Option<u64>, reply: &StoreReply) {
+        let StoreReply::Peeked(Some(found)) = reply else { return };
+        if self.is_alive(&key) || self.is_claiming(&key) {
+            return;
+        }
+        let buried = self.tombstones.find(&key);
+        match found.record {
+            Record::Live { owner, .. } if owner != self.owner() => self.tombstones.forget(&key),
+            Record::Live { token, .. } => {
+                let status = buried.unwrap_or(LostStatus::RolledBack);
+                self.put_tomb(key, token, status.to_bytes().into(), Tried::Looked);
+            }
+            Record::Parked { token, .. } if Some(token) == parked => {
+                if let Some(status) = buried {
+                    self.bury_moved(key, token, status);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn is_alive(&self, key: &Locator) -> bool {
+        self.sessions.get(key).is_some_and(|served| served.ended.is_none())
+    }
+
+    pub(super) fn is_claiming(&self, key: &Locator) -> bool {
+        self.cluster
+            .as_ref()
+            .is_some_and(|cluster| cluster.claiming.contains(key))
+    }
+}

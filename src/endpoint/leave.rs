@@ -1,0 +1,308 @@
+//! How a session leaves its process: swapped out to the store, or taken by another server; and how its end is told to the others.
+//!
+//! From the moment it is to leave, its application may not touch it; links are read on, as nothing of what comes is ACKed. The host gives the
+//! application's bytes, the record becomes `Parked`, and then, not before, the copy here is wiped and the links are closed. If the store was not reached the session
+//! stays; if nothing is known of the write it waits, out of reach, until the store says what stands there.
+
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::time::Duration;
+
+use super::cluster::{Purpose, Tried};
+use super::keep::Stage;
+use super::{Endpoint, Locator, notes, tombstones};
+use crate::event::{Event, Output};
+use crate::store::{Expect, Owner, Record, StoreOp, StoreReply};
+use crate::wire::flight::LostStatus;
+use crate::wire::frame::CloseKind;
+
+impl Endpoint {
+    /// Swaps all sessions out, to leave: from now on nobody is let in here, and [`Endpoint::poll_snapshot`] names session after session. It is done
+    /// when [`Endpoint::sessions`] is 0. Sessions that the store does not take go on, with [`Event::SwapOutFailed`]; call this again to try them
+    /// again, or [`Endpoint::stay`]. Does nothing with [`Durability::Memory`](crate::Durability::Memory).
+    pub fn retire(&mut self) {
+        let Some(cluster) = &mut self.cluster else { return };
+        (cluster.turning_away, cluster.leaving) = (true, true);
+        let mut locators: Vec<Locator> = self.sessions.keys().copied().collect();
+        // In an order that does not depend on where the map happens to lie: one seed must reproduce everything.
+        locators.sort_unstable();
+        for locator in locators {
+            if self
+                .sessions
+                .get(&locator)
+                .is_some_and(|served| served.may_start_over())
+            {
+                self.gone(locator);
+            } else {
+                self.leave(locator, None);
+            }
+        }
+    }
+
+    /// As a first step of leaving: from now on nobody is let in here; the sessions that are here go on, and may be taken over by others. Does nothing with
+    /// [`Durability::Memory`](crate::Durability::Memory).
+    pub fn turn_away(&mut self) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.turning_away = true;
+        }
+    }
+
+    /// Takes [`Endpoint::retire`] and [`Endpoint::turn_away`] back: clients are let in again. What has left has left.
+    pub fn stay(&mut self) {
+        if let Some(cluster) = &mut self.cluster {
+            (cluster.turning_away, cluster.leaving) = (false, false);
+        }
+        let mut locators: Vec<Locator> = self.sessions.keys().copied().collect();
+        locators.sort_unstable();
+        for locator in locators {
+            let kept = self.sessions.get(&locator).and_then(|served| served.kept.as_ref());
+            if kept.is_some_and(|kept| kept.stage == Stage::Leaving) {
+                self.stay_here(locator);
+            }
+        }
+    }
+
+    /// One that comes to stand here while all others leave.
+    pub(super) fn leave_too(&mut self, locator: Locator) {
+        if self.cluster.as_ref().is_some_and(|cluster| cluster.leaving) {
+            self.leave(locator, None);
+        }
+    }
+
+    /// Wants a session swapped out, and `teller` told of it.
+    pub(super) fn leave(&mut self, locator: Locator, teller: Option<Owner>) {
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        let closing = served.talk.closing.has_begun();
+        let Some(kept) = &mut served.kept else { return };
+        if let Some(owner) = teller
+            && !kept.asked_by.contains(&owner)
+            && kept.asked_by.len() < 16
+        {
+            kept.asked_by.push(owner);
+        }
+        if kept.stage == Stage::Live && !closing {
+            kept.stage = Stage::Leaving;
+            served.talk.frozen = true;
+            // A held resume would make keys that the snapshot does not have.
+            if let Some(held) = served.held.take() {
+                self.reject(held.link);
+            }
+            self.touch(locator);
+        }
+    }
+
+    pub(super) fn put_parked(&mut self, locator: Locator, app: Option<&[u8]>) {
+        let (Some(cluster), Some(served)) = (&mut self.cluster, self.sessions.get_mut(&locator)) else {
+            return;
+        };
+        let Some(kept) = &mut served.kept else { return };
+        kept.stage = Stage::Parking;
+        kept.app = app.map(Bytes::copy_from_slice);
+        kept.highest += 1;
+        let (token, before, owner) = (kept.highest, kept.token, cluster.owner);
+        let snapshot = served.snapshot(&self.config.limits, app);
+        let life = snapshot.life.max(Duration::from_secs(1));
+        let blob = cluster.vault.seal(&snapshot, &locator, token, &mut self.rng).into();
+        cluster.parking += 1;
+        let record = Record::Parked { token, blob };
+        self.put(
+            locator,
+            Expect::Live(before, owner),
+            record,
+            life,
+            Purpose::Park { locator, token },
+        );
+    }
+
+    pub(super) fn parked(&mut self, locator: Locator, token: u64, reply: &StoreReply) {
+        if !self.sessions.contains_key(&locator) {
+            return self.bury_parked(locator, token, reply);
+        }
+        match reply {
+            StoreReply::Done => self.gone(locator),
+            StoreReply::Unavailable => {
+                self.unpark();
+                if let Some(kept) = self.sessions.get_mut(&locator).and_then(|served| served.kept.as_mut()) {
+                    kept.stage = Stage::Leaving;
+                }
+                self.stay_here(locator);
+            }
+            // Not known, or refused: perhaps because an earlier one was done.
+            _ => {
+                if let Some(kept) = self.sessions.get_mut(&locator).and_then(|served| served.kept.as_mut()) {
+                    kept.writing = true;
+                }
+                self.check(locator);
+            }
+        }
+    }
+
+    /// What was to leave does not: the application goes on.
+    pub(super) fn stay_here(&mut self, locator: Locator) {
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        let Some(kept) = &mut served.kept else { return };
+        if served.talk.frozen {
+            kept.stage = Stage::Live;
+            kept.app = None;
+            kept.asked_by.clear();
+            served.talk.thaw();
+            served.talk.events.push_back(Event::SwapOutFailed);
+        } else if let Some(reason) = served.talk.closing.reason() {
+            // It ended while it was on its way out.
+            kept.stage = Stage::Live;
+            let status = tombstones::status(reason, served.talk.outbox.next());
+            self.bury(locator, status);
+        }
+        self.touch(locator);
+    }
+
+    /// The session is another's.
+    pub(super) fn fence(&mut self, locator: Locator) {
+        self.counters.fenced += 1;
+        self.gone(locator);
+    }
+
+    /// The session is not this process's any more: its copy is wiped (F-82).
+    pub(super) fn gone(&mut self, locator: Locator) {
+        let Some(mut served) = self.take_out(locator) else {
+            return;
+        };
+        let parking = served.kept.as_ref().is_some_and(|kept| kept.stage == Stage::Parking);
+        if parking {
+            self.unpark();
+        }
+        if let Some(held) = served.held.take() {
+            self.reject(held.link);
+        }
+        let links = served.talk.links.iter().map(|link| link.id);
+        for link in links.chain(core::mem::take(&mut served.talk.to_close)) {
+            self.links.remove(&link);
+            self.outputs.push_back(Output::CloseLink { link });
+        }
+        if let Some(reason) = served.talk.closing.wish() {
+            // It ended, or was to end, while it was on its way out.
+            let status = tombstones::status(reason, served.talk.outbox.next());
+            if let Some(kept) = &served.kept
+                && parking
+            {
+                self.bury_moved(locator, kept.highest, status);
+            }
+            if served.ended.is_none() {
+                self.events.push_back((served.id, Event::Closed(reason)));
+            }
+            return;
+        }
+        if !served.confirmed {
+            // Nobody was told of it.
+            return;
+        }
+        self.counters.swapped_out += u64::from(served.kept.as_ref().is_some_and(|kept| kept.is_stored()));
+        for event in served.talk.events.drain(..) {
+            self.events.push_back((served.id, event));
+        }
+        self.events.push_back((served.id, Event::SwappedOut));
+        if let Some(kept) = served.kept {
+            for to in kept.asked_by {
+                let note = notes::handed(&locator);
+                self.ask(StoreOp::Send { to, note }, Purpose::Nothing);
+            }
+        }
+    }
+
+    pub(super) fn unpark(&mut self) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.parking = cluster.parking.saturating_sub(1);
+        }
+    }
+}
+
+/// Ends, for the other servers.
+impl Endpoint {
+    /// The session has ended: others must learn how.
+    pub(super) fn bury(&mut self, locator: Locator, status: LostStatus) {
+        let Some(served) = self.sessions.get(&locator) else {
+            return;
+        };
+        let Some(kept) = &served.kept else { return };
+        // A parked one is buried when the outcome is known.
+        if !matches!(kept.stage, Stage::Unstored | Stage::Parking) {
+            // A write that is under way is carried out first.
+            let token = if kept.writing { kept.highest } else { kept.token };
+            self.put_tomb(locator, token, status.to_bytes().into(), Tried::Blindly);
+        }
+    }
+
+    pub(super) fn put_tomb(&mut self, locator: Locator, token: u64, blob: Bytes, tried: Tried) {
+        let owner = self.owner();
+        let record = Record::Tomb {
+            token,
+            blob: blob.clone(),
+        };
+        let purpose = Purpose::Bury {
+            locator,
+            token,
+            blob,
+            tried,
+        };
+        self.put(
+            locator,
+            Expect::Live(token, owner),
+            record,
+            self.config.limits.tombstone,
+            purpose,
+        );
+    }
+
+    pub(super) fn buried(&mut self, locator: Locator, token: u64, blob: Bytes, tried: Tried, reply: &StoreReply) {
+        let max = self.config.limits.tombstones as usize;
+        match (reply, tried) {
+            (StoreReply::Conflict, Tried::Blindly) => {
+                // Another's, or under another token than was thought.
+                let (key, parked) = (locator, None);
+                self.ask(StoreOp::Peek { key }, Purpose::Orphan { key, parked });
+            }
+            // It changed between look and write, or the store contradicts itself. Not at once again, but with the next sign of life.
+            (StoreReply::Conflict, Tried::Looked) | (StoreReply::Failed | StoreReply::Unavailable, _) => {
+                if let Some(cluster) = &mut self.cluster
+                    && cluster.unburied.len() < max
+                {
+                    cluster.unburied.push_back((locator, token, blob));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// It ended, and was forgotten here, while it was on its way out.
+    fn bury_parked(&mut self, locator: Locator, token: u64, reply: &StoreReply) {
+        match (reply, self.tombstones.find(&locator)) {
+            (StoreReply::Done, Some(status)) => self.bury_moved(locator, token, status),
+            (StoreReply::Done, None) => {}
+            _ => {
+                let (key, parked) = (locator, Some(token));
+                self.ask(StoreOp::Peek { key }, Purpose::Orphan { key, parked });
+            }
+        }
+    }
+
+    pub(super) fn bury_moved(&mut self, locator: Locator, token: u64, status: LostStatus) {
+        let blob: Bytes = status.to_bytes().into();
+        let record = Record::Tomb { token, blob };
+        let life = self.config.limits.tombstone;
+        self.put(locator, Expect::Parked(token), record, life, Purpose::Nothing);
+        // Another may have taken it meanwhile, to whom it must be said.
+        if matches!(
+            status,
+            LostStatus::Closed {
+                kind: CloseKind::Kicked | CloseKind::Application,
+                ..
+            }
+        ) {
+            self.look_whom_to_unseat(locator, 2);
+        }
+    }
+}

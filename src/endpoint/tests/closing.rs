@@ -1,0 +1,80 @@
+//! Sessions that end while not all is as it should be.
+
+use core::time::Duration;
+
+use super::stand::Stand;
+use crate::config::Durability;
+use crate::event::{LinkId, NetworkEvent, NetworkId};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The client has opened a second link and never hears the answer to its flight; the first one dies while the server says goodbye.
+#[test]
+fn a_goodbye_on_a_link_that_nobody_has_proved_does_not_ask_to_be_woken_all_the_time() {
+    let mut stand = Stand::new(Durability::Memory);
+    let (i, id) = stand.session();
+    stand.clients[i].deaf = (1..10).map(LinkId).collect();
+    let changed = NetworkEvent::Changed(NetworkId(1));
+    let now = stand.now;
+    stand.clients[i].session.handle_network(changed, now);
+    stand.exchange();
+    let links = stand.server.links();
+    assert_eq!(links, 2, "a second link, which waits for its client");
+    stand.server.session(id).expect("it is here").close(7);
+    stand.clients[i].away = true;
+    stand.cut(i, LinkId(0));
+    assert_eq!(stand.server.sessions(), 1, "it says goodbye still");
+
+    let (until, mut woken) = (stand.now + 4 * SECOND, 0);
+    while stand.server.sessions() > 0 && stand.now < until {
+        let next = stand.server.poll_timeout().expect("it wants to be woken");
+        stand.now = next.max(stand.now);
+        let now = stand.now;
+        stand.server.handle_timeout(now);
+        stand.exchange();
+        woken += 1;
+        assert!(
+            woken < 100,
+            "woken at {now:?}, and to be woken at {:?}",
+            stand.server.poll_timeout()
+        );
+    }
+    assert_eq!(stand.server.sessions(), 0);
+}
+
+/// What had arrived may be read as long as it may; but whoever leaves need not wait for that.
+#[test]
+fn a_session_that_is_over_and_not_read_holds_up_nobody_who_leaves() {
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        for away in [false, true] {
+            let mut stand = Stand::new(durability);
+            let (i, id) = stand.session();
+            stand.clients[i]
+                .session
+                .send("not read yet".into())
+                .expect("there is room");
+            stand
+                .server
+                .session(id)
+                .expect("it is here")
+                .send("not ACKed".into())
+                .expect("there is room");
+            stand.run_for(SECOND);
+            if away {
+                stand.clients[i].away = true;
+                stand.cut(i, LinkId(0));
+            }
+            stand.server.session(id).expect("it is here").close(7);
+            stand.server.retire();
+            stand.run_for(5 * SECOND);
+            assert_eq!(stand.server.sessions(), 0, "{durability:?}, away: {away}");
+            let mut session = stand.server.session(id).expect("its application may still read");
+            assert_eq!(session.recv().map(|message| message.payload.len()), Some(12));
+            assert!(session.recv().is_none());
+            drop(session);
+            stand.run_for(SECOND);
+            assert!(stand.server.session(id).is_none(), "read and forgotten");
+            assert_eq!(stand.server.sessions(), 0);
+        }
+    }
+}

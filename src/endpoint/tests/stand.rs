@@ -1,0 +1,283 @@
+//! Clients, a server with a store that a test can make say anything, and time that moves when told.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use crate::config::{ClientConfig, Durability, Limits, ServerConfig};
+use crate::crypto::{ClusterKey, Seed, ServerKey};
+use crate::endpoint::Endpoint;
+use crate::event::{Event, LinkId, Output, SessionId};
+use crate::session::Session;
+use crate::store::{Expect, Peeked, Record, RequestId, StoreKey, StoreOp, StoreReply};
+use crate::time::Instant;
+
+/// Room for the links of one client among the server's.
+const NAMES: u64 = 1 << 32;
+
+pub struct Stand {
+    pub server: Endpoint,
+    pub clients: Vec<Client>,
+    pub now: Instant,
+    pub shelf: Shelf,
+    /// What the server told, and of whom.
+    pub told: Vec<(SessionId, Event)>,
+    key: ServerKey,
+}
+
+pub struct Client {
+    pub session: Session,
+    /// Its links that carry nothing to it any more.
+    pub deaf: Vec<LinkId>,
+    /// Nobody can be reached.
+    pub away: bool,
+}
+
+/// Records and users, as the contract has them; leases are taken, notes never come.
+#[derive(Default)]
+pub struct Shelf {
+    pub records: BTreeMap<StoreKey, Record>,
+    pub users: BTreeMap<[u8; 32], Vec<StoreKey>>,
+    /// What was asked, in order.
+    pub asked: Vec<StoreOp>,
+    /// Says otherwise than the shelf would, without having done anything.
+    pub instead: Option<fn(&StoreOp) -> Option<StoreReply>>,
+    /// Does what it is asked and says this.
+    pub afterwards: Option<fn(&StoreOp) -> Option<StoreReply>>,
+    /// Says nothing at all for now: what was asked waits.
+    pub silent: bool,
+    waiting: VecDeque<(RequestId, StoreOp)>,
+}
+
+impl Shelf {
+    fn answer(&mut self, op: &StoreOp) -> StoreReply {
+        self.asked.push(op.clone());
+        if let Some(reply) = self.instead.and_then(|instead| instead(op)) {
+            return reply;
+        }
+        let reply = self.carry_out(op);
+        self.afterwards.and_then(|afterwards| afterwards(op)).unwrap_or(reply)
+    }
+
+    fn carry_out(&mut self, op: &StoreOp) -> StoreReply {
+        match op {
+            StoreOp::Peek { key } => StoreReply::Peeked(self.records.get(key).map(|record| Peeked {
+                record: record.clone(),
+                expired: false,
+                owner_alive: true,
+            })),
+            StoreOp::Put {
+                key, expect, record, ..
+            } => {
+                let fits = match self.records.get(key) {
+                    None => *expect == Expect::Absent,
+                    Some(there) => there.is(expect),
+                };
+                if !fits {
+                    return StoreReply::Conflict;
+                }
+                self.records.insert(*key, record.clone());
+                StoreReply::Done
+            }
+            StoreOp::Bind { user, key, .. } => {
+                let sessions = self.users.entry(*user).or_default();
+                match sessions.iter().position(|known| known == key) {
+                    Some(0) => {}
+                    Some(_) => return StoreReply::Conflict,
+                    None => sessions.insert(0, *key),
+                }
+                StoreReply::Bound(sessions.get(1).copied())
+            }
+            StoreOp::Read { .. } => StoreReply::Messages(Vec::new()),
+            _ => StoreReply::Done,
+        }
+    }
+
+    /// How often something like this was asked.
+    pub fn count(&self, like: impl Fn(&StoreOp) -> bool) -> usize {
+        self.asked.iter().filter(|op| like(op)).count()
+    }
+}
+
+impl Stand {
+    pub fn new(durability: Durability) -> Self {
+        Stand::with(durability, true)
+    }
+
+    /// `open`: nobody is asked whether a client is let in.
+    pub fn with(durability: Durability, open: bool) -> Self {
+        let key = ServerKey::from_bytes([7; 32]).expect("not zero");
+        let config = ServerConfig::builder(key.clone(), ClusterKey::from_bytes([9; 32]).expect("not zero"))
+            .authorise_all(open)
+            .durability(durability)
+            .limits(Limits {
+                detached: Duration::from_secs(60),
+                ..Limits::default()
+            })
+            .build()
+            .expect("good");
+        let now = Instant::from_millis(1000);
+        Stand {
+            server: Endpoint::new(Arc::new(config), Seed::new([2; 32]), now),
+            clients: Vec::new(),
+            now,
+            shelf: Shelf::default(),
+            told: Vec::new(),
+            key,
+        }
+    }
+
+    /// One more client, not connected yet.
+    pub fn client(&mut self) -> usize {
+        let seed = [self.clients.len() as u8 + 10; 32];
+        let config = ClientConfig::builder(self.key.public()).build().expect("good");
+        self.clients.push(Client {
+            session: Session::connect(Arc::new(config), Seed::new(seed), self.now),
+            deaf: Vec::new(),
+            away: false,
+        });
+        self.clients.len() - 1
+    }
+
+    /// One more client, whose session stands and has been stored.
+    pub fn session(&mut self) -> (usize, SessionId) {
+        let i = self.client();
+        self.run_for(Duration::from_secs(1));
+        let id = self.clients[i].session.id().expect("it is let in");
+        (i, id)
+    }
+
+    pub fn key_of(id: SessionId) -> StoreKey {
+        *id.0.first_chunk().expect("16 bytes")
+    }
+
+    /// Time passes, in small steps; whatever wants to happen happens.
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.now + time;
+        self.exchange();
+        while self.now < until {
+            self.now += Duration::from_millis(10);
+            for client in &mut self.clients {
+                client.session.handle_timeout(self.now);
+            }
+            self.server.handle_timeout(self.now);
+            self.exchange();
+        }
+    }
+
+    /// A long time passes at once.
+    pub fn skip(&mut self, time: Duration) {
+        self.now += time;
+        self.server.handle_timeout(self.now);
+        self.exchange();
+    }
+
+    /// Everybody is polled until nothing comes any more. More than a lot is too much.
+    pub fn exchange(&mut self) {
+        for _ in 0..10_000 {
+            let mut idle = true;
+            for i in 0..self.clients.len() {
+                idle &= !self.client_output(i);
+            }
+            idle &= !self.server_output();
+            idle &= !self.ask_store();
+            while let Some(event) = self.server.poll_event() {
+                self.told.push(event);
+            }
+            while let Some(id) = self.server.poll_snapshot() {
+                self.server.save(id, Some(b"state")).expect("it is wanted");
+                idle = false;
+            }
+            if idle {
+                return;
+            }
+        }
+        panic!("it does not come to rest: {:?}", self.shelf.asked.last());
+    }
+
+    /// The store answers what has waited.
+    pub fn speak(&mut self) {
+        self.shelf.silent = false;
+        while let Some((id, op)) = self.shelf.waiting.pop_front() {
+            let reply = self.shelf.answer(&op);
+            self.server.handle_store(id, reply, self.now);
+        }
+        self.exchange();
+    }
+
+    fn ask_store(&mut self) -> bool {
+        let Some(request) = self.server.poll_store() else {
+            return false;
+        };
+        if matches!(request.op, StoreOp::Receive { .. }) {
+            return true;
+        }
+        if self.shelf.silent {
+            self.shelf.waiting.push_back((request.id, request.op));
+        } else {
+            let reply = self.shelf.answer(&request.op);
+            self.server.handle_store(request.id, reply, self.now);
+        }
+        true
+    }
+
+    fn client_output(&mut self, i: usize) -> bool {
+        let mut buffer = vec![0; 65536];
+        let client = &mut self.clients[i];
+        while client.session.poll_event().is_some() {}
+        while client.session.recv().is_some() {}
+        let Some(output) = client.session.poll_output(&mut buffer, self.now) else {
+            return false;
+        };
+        match output {
+            Output::OpenLink { link, .. } if client.away => client.session.handle_link_down(link, self.now),
+            Output::OpenLink { link, .. } => {
+                client.session.handle_link_up(link, self.now);
+                self.server.handle_link_up(name(i, link), self.now);
+            }
+            Output::Send { link, len } => self.server.handle_input(name(i, link), &buffer[..len], self.now),
+            Output::CloseLink { link } => self.server.handle_link_down(name(i, link), self.now),
+        }
+        true
+    }
+
+    fn server_output(&mut self) -> bool {
+        let mut buffer = vec![0; 65536];
+        let Some(output) = self.server.poll_output(&mut buffer, self.now) else {
+            return false;
+        };
+        match output {
+            Output::Send { link, len } => {
+                let (i, link) = named(link);
+                let client = &mut self.clients[i];
+                if !client.deaf.contains(&link) {
+                    client.session.handle_input(link, &buffer[..len], self.now);
+                }
+            }
+            Output::CloseLink { link } => {
+                let (i, link) = named(link);
+                self.clients[i].session.handle_link_down(link, self.now);
+            }
+            Output::OpenLink { .. } => unreachable!("a server opens no links"),
+        }
+        true
+    }
+
+    /// A client's link breaks, and both ends see it.
+    pub fn cut(&mut self, i: usize, link: LinkId) {
+        self.clients[i].session.handle_link_down(link, self.now);
+        self.server.handle_link_down(name(i, link), self.now);
+        self.exchange();
+    }
+}
+
+/// A client's link as the server knows it.
+pub fn name(i: usize, link: LinkId) -> LinkId {
+    LinkId(i as u64 * NAMES + link.0)
+}
+
+fn named(link: LinkId) -> (usize, LinkId) {
+    ((link.0 / NAMES) as usize, LinkId(link.0 % NAMES))
+}

@@ -1,0 +1,93 @@
+//! One session for each user, when the store's answers get lost.
+
+use core::time::Duration;
+
+use super::stand::Stand;
+use crate::config::Durability;
+use crate::endpoint::USER_MOVED;
+use crate::error::CloseReason;
+use crate::event::{Event, SessionId};
+use crate::store::{StoreOp, StoreReply};
+
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+const MOVED: Event = Event::Closed(CloseReason::Kicked { code: USER_MOVED });
+
+fn bind(stand: &mut Stand, id: SessionId, user: &[u8]) {
+    stand
+        .server
+        .session(id)
+        .expect("it is here")
+        .bind_user(user)
+        .expect("there is a store");
+    stand.exchange();
+}
+
+fn is_bind(op: &StoreOp) -> bool {
+    matches!(op, StoreOp::Bind { .. })
+}
+
+#[test]
+fn a_binding_whose_answer_was_lost_still_puts_the_former_session_out() {
+    for lost in [StoreReply::Failed, StoreReply::Unavailable] {
+        let mut stand = Stand::new(Durability::SwapOut);
+        let ((_, first), (_, second)) = (stand.session(), stand.session());
+        bind(&mut stand, first, b"anna");
+        // It is done, and nobody hears of it.
+        stand.shelf.afterwards = Some(match lost {
+            StoreReply::Failed => |op| is_bind(op).then_some(StoreReply::Failed),
+            _ => |op| is_bind(op).then_some(StoreReply::Unavailable),
+        });
+        bind(&mut stand, second, b"anna");
+        stand.run_for(SECOND);
+        assert!(!stand.told.contains(&(first, MOVED)), "not known yet");
+        stand.shelf.afterwards = None;
+        stand.run_for(5 * SECOND);
+        assert!(stand.told.contains(&(first, MOVED)), "{lost:?}");
+        assert!(!stand.told.contains(&(second, MOVED)));
+        assert_eq!(stand.server.sessions(), 1);
+    }
+}
+
+#[test]
+fn a_session_that_was_put_out_and_asks_late_learns_it() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (_, id) = stand.session();
+    bind(&mut stand, id, b"anna");
+    // Elsewhere the user has another by now.
+    let sessions = stand.shelf.users.values_mut().next().expect("it is bound");
+    sessions.insert(0, [3; 8]);
+    bind(&mut stand, id, b"anna");
+    stand.run_for(5 * SECOND);
+    assert!(stand.told.contains(&(id, MOVED)));
+    assert_eq!(stand.shelf.users.values().next().expect("it stands")[0], [3; 8]);
+}
+
+#[test]
+fn however_often_a_user_is_told_the_store_is_asked_once_at_a_time() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (_, id) = stand.session();
+    stand.shelf.instead = Some(|op| is_bind(op).then_some(StoreReply::Failed));
+    for n in 0..100_u8 {
+        bind(&mut stand, id, &[n]);
+    }
+    stand.run_for(5 * SECOND);
+    let asked = stand.shelf.count(is_bind);
+    assert!((2..=25).contains(&asked), "{asked} times in 5 seconds");
+    stand.shelf.instead = None;
+    stand.run_for(SECOND);
+    assert_eq!(stand.shelf.users.len(), 1, "only whose it is now");
+    bind(&mut stand, id, &[200]);
+    assert_eq!(stand.shelf.users.len(), 2);
+}
+
+#[test]
+fn a_binding_is_renewed_before_the_store_forgets_it() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (_, id) = stand.session();
+    bind(&mut stand, id, b"anna");
+    assert_eq!(stand.shelf.count(is_bind), 1);
+    stand.skip(DAY + SECOND);
+    assert_eq!(stand.shelf.count(is_bind), 2);
+    assert!(!stand.told.contains(&(id, MOVED)));
+}

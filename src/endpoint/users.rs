@@ -1,0 +1,184 @@
+//! One session for each user: binding a user here puts his former session out, wherever it is.
+//!
+//! The store says whose session it was. If that one is here it is kicked; if it is another endpoint's, that one is told by a note; if it is parked, it
+//! is buried, so that nobody can take it up again. The newest binding wins; two that cross each other both ask the store, which puts them in order.
+//!
+//! The store answers the same question again by the same answer. So a binding of which nothing is known is simply asked for again, by whoever has the session then: a process that took it
+//! over from one that died between binding and putting out does what is left to do. And a session that was put out, and does not know it yet, learns it here.
+//! While it lasts, a binding is renewed long before the store forgets it.
+
+use bytes::Bytes;
+use core::fmt;
+use core::time::Duration;
+
+use super::cluster::{Later, Purpose};
+use super::{Endpoint, Locator, notes};
+use crate::error::CloseReason;
+use crate::store::{Expect, Record, StoreKey, StoreOp, StoreReply};
+use crate::time::Instant;
+use crate::wire::flight::LostStatus;
+use crate::wire::frame::CloseKind;
+
+/// The code with which a session is kicked when its user is bound to another.
+pub const USER_MOVED: u32 = u32::MAX - 1;
+
+/// How often it is looked whether a session that was put out is over.
+const TRIES: u8 = 12;
+/// How long a binding is remembered without a word.
+const BOUND: Duration = Duration::from_secs(7 * 86_400);
+/// How often it is renewed.
+const RENEW: Duration = Duration::from_secs(86_400);
+
+/// A session's binding to its user, as the store has been told.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Binding {
+    /// There is no user.
+    #[default]
+    None,
+    /// The store was asked, or will be in a moment.
+    Asked,
+    /// ... and must be asked anew when it has answered, as the user is another since.
+    Outdated,
+    /// It stands, and is renewed then.
+    Stands(Instant),
+}
+
+impl Binding {
+    /// When it wants to be renewed.
+    pub fn deadline(self) -> Instant {
+        match self {
+            Binding::Stands(renew) => renew,
+            _ => Instant::FAR_FUTURE,
+        }
+    }
+}
+
+/// There is no store to remember it: the endpoint has [`Durability::Memory`](crate::Durability::Memory).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoStore;
+
+impl fmt::Display for NoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this needs a store: choose Durability::SwapOut or Durable")
+    }
+}
+
+impl core::error::Error for NoStore {}
+
+impl Endpoint {
+    /// Says whose session it is.
+    pub(super) fn bind(&mut self, key: Locator, user: &[u8]) -> Result<(), NoStore> {
+        let Some(kept) = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut()) else {
+            return Err(NoStore);
+        };
+        kept.user = Some(Bytes::copy_from_slice(user));
+        kept.user_version = kept.user_version.wrapping_add(1);
+        self.tell_binding(key);
+        Ok(())
+    }
+
+    /// Tells the store whose session it is: because it is new, because the session has come here, or lest it is forgotten. One question at a time.
+    pub(super) fn tell_binding(&mut self, key: Locator) {
+        let Some(kept) = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut()) else {
+            return;
+        };
+        if kept.user.is_none() {
+            return;
+        }
+        if matches!(kept.binding, Binding::Asked | Binding::Outdated) {
+            kept.binding = Binding::Outdated;
+        } else {
+            kept.binding = Binding::Asked;
+            self.bind_again(key);
+        }
+    }
+
+    /// A user's key is the application's, perhaps an address of mail: the store sees a digest that only the cluster can make.
+    fn digest(&self, user: &[u8]) -> [u8; 32] {
+        self.config.clusters[0].digest(b"unbroken/1 user", user)
+    }
+
+    pub(super) fn bind_again(&mut self, key: Locator) {
+        let kept = self.sessions.get(&key).and_then(|served| served.kept.as_ref());
+        if let Some(user) = kept.and_then(|kept| kept.user.clone()) {
+            let user = self.digest(&user);
+            self.ask(StoreOp::Bind { user, key, life: BOUND }, Purpose::Bind(key));
+        }
+    }
+
+    pub(super) fn bound(&mut self, key: Locator, reply: &StoreReply) {
+        let renew = self.now + RENEW;
+        if let StoreReply::Bound(Some(former)) = *reply
+            && former != key
+        {
+            self.look_whom_to_unseat(former, TRIES);
+        }
+        let Some(kept) = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut()) else {
+            return;
+        };
+        match (reply, kept.binding) {
+            // Also with a binding that is outdated: the user's next one will be asked for here or elsewhere.
+            (StoreReply::Failed | StoreReply::Unavailable, _) => self.try_later(Later::Bind(key)),
+            (_, Binding::Outdated) => {
+                kept.binding = Binding::Asked;
+                self.bind_again(key);
+            }
+            (StoreReply::Conflict, _) => {
+                kept.binding = Binding::None;
+                self.unseat_here(key, USER_MOVED);
+            }
+            _ => {
+                kept.binding = Binding::Stands(renew);
+                self.touch(key);
+            }
+        }
+    }
+
+    /// Puts a session out, here or wherever the store says that it is.
+    pub(super) fn look_whom_to_unseat(&mut self, key: StoreKey, tries: u8) {
+        if self.is_alive(&key) {
+            self.unseat_here(key, USER_MOVED);
+        } else if tries > 0 {
+            let tries = tries - 1;
+            self.ask(StoreOp::Peek { key }, Purpose::Unseat { key, tries });
+        }
+    }
+
+    /// Puts a session out that is here, or not any more.
+    pub(super) fn unseat_here(&mut self, key: Locator, code: u32) {
+        if let Some(served) = self.sessions.get_mut(&key) {
+            let kind = CloseKind::Kicked;
+            served.talk.close(kind, code, CloseReason::Kicked { code });
+            self.touch(key);
+        }
+    }
+
+    /// Puts a session out that is elsewhere, and looks again until it has ended: a note may be lost, and the session may move meanwhile.
+    pub(super) fn unseat(&mut self, key: StoreKey, tries: u8, reply: StoreReply) {
+        let found = match reply {
+            StoreReply::Peeked(Some(found)) => found,
+            StoreReply::Peeked(None) => return,
+            _ => return self.try_later(Later::Unseat { key, tries }),
+        };
+        let (expect, token) = match found.record {
+            Record::Tomb { .. } => return,
+            Record::Live { owner, .. } if found.owner_alive => {
+                let note = notes::unseat(&key, USER_MOVED);
+                self.ask(StoreOp::Send { to: owner, note }, Purpose::Nothing);
+                return self.try_later(Later::Unseat { key, tries });
+            }
+            Record::Live { token, owner, .. } => (Expect::Live(token, owner), token),
+            Record::Parked { token, .. } => (Expect::Parked(token), token),
+        };
+        let status = LostStatus::Closed {
+            kind: CloseKind::Kicked,
+            code: USER_MOVED,
+            send_end: 0,
+        };
+        let blob = status.to_bytes().into();
+        let record = Record::Tomb { token, blob };
+        let life = self.config.limits.tombstone;
+        self.put(key, expect, record, life, Purpose::Nothing);
+        self.try_later(Later::Unseat { key, tries });
+    }
+}

@@ -1,0 +1,71 @@
+//! Places in the outbox where a message begins, one in a KiB or so.
+//!
+//! Where one entry of the outbox ends the next begins, so to find a place among small messages means to walk over all before it. Marks cut that
+//! short: whoever looks for a place goes to the last mark before it and walks from there.
+
+use alloc::collections::VecDeque;
+
+use super::outbox::Cursor;
+
+/// Bytes from one mark to the next, or the message that passes them.
+const STRIDE: u64 = 1024;
+
+/// See the module's head.
+pub struct Marks {
+    places: VecDeque<Cursor>,
+    /// Position of the last mark, or of an end at which nothing was to be marked.
+    last: u64,
+}
+
+impl Marks {
+    pub const fn new() -> Self {
+        Marks {
+            places: VecDeque::new(),
+            last: 0,
+        }
+    }
+
+    /// A message ends here, and the next will begin.
+    #[inline]
+    pub fn pass(&mut self, end: &Cursor) {
+        if end.position - self.last >= STRIDE {
+            self.set(*end);
+        }
+    }
+
+    #[cold]
+    fn set(&mut self, end: Cursor) {
+        self.last = end.position;
+        self.places.push_back(end);
+    }
+
+    /// There is nothing before `end` to be found any more.
+    pub fn restart(&mut self, end: &Cursor) {
+        self.places.clear();
+        self.last = end.position;
+    }
+
+    /// Forgets those up to message `seq`.
+    pub fn forget_until(&mut self, seq: u64) {
+        while self.places.front().is_some_and(|mark| mark.seq <= seq) {
+            self.places.pop_front();
+        }
+    }
+
+    /// The last mark of which `holds` is true; it is of none behind one of which it is not.
+    pub fn last_where(&self, holds: impl Fn(&Cursor) -> bool) -> Option<Cursor> {
+        let count = self.places.partition_point(holds);
+        Some(self.places[count.checked_sub(1)?])
+    }
+
+    /// Gives the memory back.
+    pub fn shrink(&mut self) {
+        self.places = VecDeque::new();
+    }
+
+    /// Bytes held, used or not.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        self.places.capacity() * size_of::<Cursor>()
+    }
+}

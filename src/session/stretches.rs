@@ -1,0 +1,105 @@
+//! Where received messages lie in a buffer: runs of messages with their headers, as records carry them, and large messages that stand bare.
+
+use alloc::collections::VecDeque;
+
+use crate::wire::frame;
+
+/// Messages of one record, or one large message. Without a byte it is none.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stretch {
+    pub start: usize,
+    pub end: usize,
+    /// Whole and without a header, as large messages are.
+    pub bare: bool,
+}
+
+impl Stretch {
+    fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+}
+
+/// Stretches of one buffer, in order.
+#[derive(Default)]
+pub struct Stretches {
+    /// What is delivered next, and what comes behind it. If this is empty, so is that.
+    front: Stretch,
+    behind: VecDeque<Stretch>,
+}
+
+impl Stretches {
+    /// Without memory of their own.
+    pub const fn new() -> Self {
+        let front = Stretch {
+            start: 0,
+            end: 0,
+            bare: false,
+        };
+        Stretches {
+            front,
+            behind: VecDeque::new(),
+        }
+    }
+
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.front.is_empty()
+    }
+
+    pub fn append(&mut self, stretch: Stretch) {
+        if self.front.is_empty() {
+            self.front = stretch;
+        } else {
+            self.behind.push_back(stretch);
+        }
+    }
+
+    /// Takes the first message off, which lies in `buffer`.
+    #[inline]
+    pub fn pop<'a>(&mut self, buffer: &'a [u8]) -> Option<&'a [u8]> {
+        let front = &mut self.front;
+        if front.is_empty() {
+            return None;
+        }
+        let entries = &buffer[front.start..front.end];
+        let payload = if front.bare {
+            front.start = front.end;
+            entries
+        } else {
+            let Some((message, size)) = frame::next_message(entries) else {
+                unreachable!("a run was checked when it was taken in")
+            };
+            front.start += size;
+            message
+        };
+        if front.is_empty() {
+            *front = self.behind.pop_front().unwrap_or_default();
+        }
+        Some(payload)
+    }
+
+    /// Where the first begins, if there is one.
+    pub fn first_start(&self) -> Option<usize> {
+        (!self.is_empty()).then_some(self.front.start)
+    }
+
+    /// Where the last ends; 0 if there is none.
+    pub fn last_end(&self) -> usize {
+        self.behind.back().map_or(self.front.end, |stretch| stretch.end)
+    }
+
+    /// What they lie in has been moved down by so many bytes.
+    pub fn move_down(&mut self, bytes: usize) {
+        let front = Some(&mut self.front).filter(|front| !front.is_empty());
+        for stretch in front.into_iter().chain(&mut self.behind) {
+            stretch.start -= bytes;
+            stretch.end -= bytes;
+        }
+    }
+
+    /// Bytes of memory, used or not.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        self.behind.capacity() * size_of::<Stretch>()
+    }
+}
