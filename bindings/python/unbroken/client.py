@@ -1,0 +1,183 @@
+"""The client that an application holds."""
+
+import asyncio
+
+from .core import Event, Input, LinkHealth, Message, NetworkHint, RefusalCode, Stats
+from .driver import Driver, Outgoing
+from .links import host_and_port
+
+
+class SendError(Exception):
+    """A message was not taken: `code` is a RefusalCode, the text is for people."""
+
+    def __init__(self, refusal):
+        super().__init__(refusal.text)
+        self.code = refusal.code
+
+
+class ConnectError(Exception):
+    """The session did not come about: `event` is the Refused, Closed or HandoverFailed that says why."""
+
+    def __init__(self, event):
+        text = event.message.decode(errors="replace") if event.is_REFUSED() else event.text
+        super().__init__(text)
+        self.event = event
+
+
+async def connect(address, config, *, networks=None, connect_timeout=5.0):
+    """Connects to `host:port` and waits until the session stands. Cancelling it leaves nothing behind.
+
+    `networks` maps the numbers used in NetworkHint to local addresses, for links that are to be bound to a network.
+    `connect_timeout` is for each connection, in seconds; how long is tried in all is `give_up_after_ms` of the configuration.
+
+    Raises ConnectError; UnbrokenError.Config if the configuration cannot be used; ValueError if the address is no `host:port`.
+    """
+    host_and_port(address)
+    client = Client(Driver(address, config, dict(networks or {}), connect_timeout))
+    try:
+        await client._stands()
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+class Client:
+    """One session. All methods are for the event loop's thread; any waiting may be cancelled without loss.
+
+    As a context manager it disconnects at the end of the block.
+    """
+
+    def __init__(self, driver):
+        self._driver = driver
+
+    async def send(self, message):
+        """Sends a reliable message; waits for room. It arrives once and in order, on this connection or a later one.
+
+        Raises SendError: too large, or the session is closed.
+        """
+        refusal = await self._outgoing(Input.SEND, message)
+        if refusal is not None:
+            raise SendError(refusal)
+
+    async def send_unreliable(self, message):
+        """Sends a message that may be lost. Says whether it was taken; it is not while no connection stands.
+
+        Raises SendError: too large, or the session is closed.
+        """
+        refusal = await self._outgoing(Input.SEND_UNRELIABLE, message)
+        if refusal is not None and refusal.code in (RefusalCode.TOO_LARGE, RefusalCode.CLOSED):
+            raise SendError(refusal)
+        return refusal is None
+
+    async def recv(self) -> bytes | None:
+        """The next message's payload; None once the session is closed and all that had arrived was fetched."""
+        message = await self.recv_message()
+        return None if message is None else message.payload
+
+    async def recv_message(self) -> Message | None:
+        """As recv, with the message's number; unreliable ones have none."""
+        return await self._next(self._driver.take_message)
+
+    async def events(self):
+        """What happens to the session, up to and with Closed. Of events that nobody fetches the newest 256 are kept."""
+        while (event := await self._next(lambda: self._driver.events.popleft() if self._driver.events else None)) is not None:
+            yield event
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        payload = await self.recv()
+        if payload is None:
+            raise StopAsyncIteration
+        return payload
+
+    async def disconnect(self, code=0) -> Event:
+        """Ends the session: what was sent before still arrives, if a connection stands until then, at most 2 s. None is redialled for it:
+        a server that hears nothing keeps the session for its life without a connection. Returns how it ended."""
+        if not self._driver.over():
+            self._driver.happened(Input.DISCONNECT(code=code))
+        return await self.closed()
+
+    async def closed(self) -> Event:
+        """Waits for the end of the session, and says how it ended."""
+        while self._driver.closed is None:
+            self._raise_if_broken()
+            if self._driver.gone:
+                raise RuntimeError("the client was closed without waiting, so nobody knows how the session ended")
+            await self._news()
+        return self._driver.closed
+
+    def close(self):
+        """Lets go of the session without waiting. The server hears of it if a connection stands."""
+        self._driver.abandon()
+
+    def network(self, hint: NetworkHint):
+        """What the system says of its networks, or that the process was suspended and woke."""
+        self._driver.happened(Input.NETWORK(hint=hint))
+
+    def retry(self):
+        """Tries again, after a HandoverFailed that was not final."""
+        self._driver.happened(Input.RETRY())
+
+    @property
+    def health(self) -> LinkHealth:
+        """What carries the session now."""
+        return self._driver.health
+
+    def stats(self) -> Stats:
+        """Counters since the session began."""
+        return self._driver.session.stats()
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        try:
+            if kind is None and not self._driver.gone:
+                await self.disconnect()
+        finally:
+            self.close()
+
+    # ---- inside ----
+
+    async def _outgoing(self, make, message):
+        self._raise_if_broken()
+        done = asyncio.get_running_loop().create_future()
+        outgoing = Outgoing(make, bytes(message), done)
+        self._driver.wanted(outgoing)
+        try:
+            return await done
+        except asyncio.CancelledError:
+            # If the session has it, it is sent; else it never was.
+            if outgoing in self._driver.outgoing:
+                self._driver.outgoing.remove(outgoing)
+            raise
+
+    async def _next(self, take):
+        while (item := take()) is None:
+            self._raise_if_broken()
+            if self._driver.over():
+                return None
+            await self._news()
+        return item
+
+    async def _news(self):
+        self._driver.news.clear()
+        await self._driver.news.wait()
+
+    def _raise_if_broken(self):
+        if self._driver.broken is not None:
+            raise self._driver.broken
+
+    async def _stands(self):
+        while True:
+            for event in self._driver.events:
+                if event.is_ESTABLISHED():
+                    return
+                failed = event.is_HANDOVER_FAILED() and not event.is_final
+                if failed or event.is_REFUSED() or event.is_CLOSED():
+                    raise ConnectError(event)
+            self._raise_if_broken()
+            await self._news()
