@@ -1,0 +1,134 @@
+package dev.unbroken
+
+import kotlin.test.Test
+import kotlin.test.assertEquals
+import kotlin.test.assertFalse
+import kotlin.test.assertNull
+import kotlin.test.assertTrue
+
+class NetworkChoiceTest {
+    private val choice = NetworkChoice()
+    private val wifi = 1uL
+    private val cellular = 2uL
+    private val onWifi = LinkHealth.Sound(wifi)
+    private val onCellular = LinkHealth.Sound(cellular)
+    private val none = emptyList<NetworkHint>()
+
+    private fun available(first: ULong, second: ULong? = null) = listOfNotNull(first, second).map { NetworkHint.Available(it) }
+
+    /** Both are up, and the session is on Wi-Fi. */
+    private fun begin() {
+        assertEquals(available(wifi), choice.up(wifi, rank = 2, now = 0))
+        assertEquals(none, choice.up(cellular, rank = 1, now = 0))
+        assertEquals(none, choice.health(onWifi, now = 0))
+    }
+
+    @Test
+    fun `a lesser network is kept back until the better one is lost`() {
+        begin()
+        assertEquals(none, choice.changed(cellular))
+        assertEquals(listOf(NetworkHint.Lost(wifi), NetworkHint.Available(cellular)), choice.lost(wifi, now = 1))
+        assertEquals(listOf<NetworkHint>(NetworkHint.Changed(cellular)), choice.changed(cellular))
+        assertEquals(available(wifi), choice.up(wifi, rank = 2, now = 2))
+        assertEquals(listOf<NetworkHint>(NetworkHint.Lost(cellular)), choice.lost(cellular, now = 3))
+    }
+
+    @Test
+    fun `a suspect link is trouble, and the lesser network is told of beneath the better one`() {
+        begin()
+        assertEquals(available(cellular, wifi), choice.health(LinkHealth.Suspect(wifi), now = 10))
+        assertTrue(choice.needsSecond)
+        assertEquals(none, choice.health(LinkHealth.Lost, now = 20))
+        assertEquals(available(3u, wifi), choice.up(3u, rank = 0, now = 30))
+    }
+
+    @Test
+    fun `a handover for another reason is none, nor is a link that is back within a second`() {
+        begin()
+        // On a hint, a drain, a wake-up the old link carries until the new one does.
+        assertEquals(none, choice.health(onWifi, now = 10))
+        // A server that was restarted.
+        assertEquals(none, choice.health(LinkHealth.Lost, now = 20))
+        assertEquals(1020L, choice.due)
+        assertEquals(none, choice.health(onWifi, now = 900))
+        assertNull(choice.due)
+        assertFalse(choice.needsSecond)
+        assertEquals(none, choice.timePassed(now = 2000))
+    }
+
+    @Test
+    fun `no link for a second is trouble`() {
+        begin()
+        assertEquals(none, choice.health(LinkHealth.Lost, now = 20))
+        assertEquals(none, choice.health(LinkHealth.Lost, now = 500))
+        assertEquals(none, choice.timePassed(now = 1019))
+        assertFalse(choice.needsSecond)
+        assertEquals(available(cellular, wifi), choice.timePassed(now = 1020))
+        assertTrue(choice.needsSecond)
+    }
+
+    @Test
+    fun `carried by the lesser network it asks for the better one, ever more rarely, and gives the lesser one back when that has carried`() {
+        begin()
+        choice.health(LinkHealth.Suspect(wifi), now = 0)
+        assertEquals(none, choice.health(onCellular, now = 1000))
+        for ((due, next) in listOf(31_000L to 60_000L, 91_000L to 120_000L, 211_000L to 240_000L)) {
+            assertEquals(due, choice.due)
+            assertEquals(none, choice.timePassed(due - 1))
+            assertEquals(available(wifi), choice.timePassed(due))
+            assertEquals(due + next, choice.due)
+            assertTrue(choice.needsSecond)
+        }
+        assertEquals(none, choice.health(onWifi, now = 220_000))
+        assertTrue(choice.needsSecond)
+        assertEquals(460_000L, choice.due)
+        assertEquals(none, choice.timePassed(460_000))
+        assertFalse(choice.needsSecond)
+        assertNull(choice.due)
+        // It is trusted as at first.
+        choice.health(LinkHealth.Suspect(wifi), now = 500_000)
+        choice.health(onCellular, now = 500_001)
+        assertEquals(530_001L, choice.due)
+    }
+
+    @Test
+    fun `a better network that comes up is not trusted before it carries`() {
+        begin()
+        choice.lost(wifi, now = 10)
+        choice.health(onCellular, now = 20)
+        assertFalse(choice.needsSecond)
+        assertEquals(available(wifi), choice.up(wifi, rank = 2, now = 1000))
+        assertTrue(choice.needsSecond)
+        assertEquals(available(wifi), choice.timePassed(now = 31_000))
+        // It went away again: what carries is the best there is.
+        assertEquals(listOf<NetworkHint>(NetworkHint.Lost(wifi)), choice.lost(wifi, now = 32_000))
+        choice.timePassed(choice.due!!)
+        assertFalse(choice.needsSecond)
+        assertNull(choice.due)
+    }
+
+    @Test
+    fun `asleep nothing is kept up`() {
+        begin()
+        choice.health(LinkHealth.Suspect(wifi), now = 10)
+        assertEquals(none, choice.health(LinkHealth.Idle, now = 20))
+        assertFalse(choice.needsSecond)
+        assertNull(choice.due)
+    }
+
+    @Test
+    fun `among equals the newest is wanted`() {
+        begin()
+        assertEquals(available(7u), choice.up(7u, rank = 2, now = 1))
+        choice.health(LinkHealth.Sound(7u), now = 2)
+        assertEquals(available(cellular, 7u), choice.health(LinkHealth.Suspect(7u), now = 3))
+    }
+
+    @Test
+    fun `what is told twice or was never up changes nothing`() {
+        choice.up(wifi, rank = 2, now = 0)
+        assertEquals(none, choice.up(wifi, rank = 2, now = 1))
+        assertEquals(none, choice.lost(cellular, now = 2))
+        assertEquals(none, choice.changed(cellular))
+    }
+}
