@@ -1,0 +1,54 @@
+#if canImport(Network)
+import Foundation
+#if canImport(UIKit) && !os(watchOS)
+import UIKit
+#endif
+
+extension UnbrokenClient {
+    /// As `connect`, with what a phone needs attached until the session ends: it follows the device from network to network, and sleeps when the
+    /// app does.
+    ///
+    /// - Parameter sleepsInBackground: suspend the session while the app is in the background; iOS ends its sockets there anyway. False for apps
+    ///   that may run on.
+    public static func connectOnDevice(
+        to address: String, config: ClientConfig, sleepsInBackground: Bool = true
+    ) async throws -> UnbrokenClient {
+        let client = try await connect(to: address, config: config, transport: NetworkTransport())
+        let paths = NetworkPaths { client.hint($0) }
+        Task {
+            #if canImport(UIKit) && !os(watchOS)
+            let lifecycle = sleepsInBackground ? await AppLifecycle { client.hint($0) } : nil
+            #endif
+            paths.start()
+            // Ends with the session.
+            for await health in await client.linkHealth { paths.health(health) }
+            paths.cancel()
+            #if canImport(UIKit) && !os(watchOS)
+            await lifecycle?.cancel()
+            #endif
+        }
+        return client
+    }
+}
+
+#if canImport(UIKit) && !os(watchOS)
+/// Suspends a session when the app enters the background, and wakes it when it comes back.
+@MainActor
+final class AppLifecycle {
+    private var observers: [any NSObjectProtocol] = []
+
+    init(_ report: @escaping @Sendable (NetworkHint) -> Void) {
+        let center = NotificationCenter.default
+        observers = [
+            center.addObserver(forName: UIApplication.didEnterBackgroundNotification, object: nil, queue: nil) { _ in report(.suspend) },
+            center.addObserver(forName: UIApplication.willEnterForegroundNotification, object: nil, queue: nil) { _ in report(.wake) },
+        ]
+    }
+
+    func cancel() {
+        observers.forEach(NotificationCenter.default.removeObserver)
+        observers = []
+    }
+}
+#endif
+#endif
