@@ -19,6 +19,7 @@ if run["delivered"] != run["sent"]:
 down = run["downtime_ms"]
 if not 0 <= down["p50"] <= down["p99"] <= down["max"]:
     wrong.append(f"downtimes are out of order: {down}")
+print(f"{run['delivered']} messages, {run['links_cut']} links cut, {run['handovers']} handovers, down p50 {down['p50']} ms, p99 {down['p99']} ms")
 report = open(sys.argv[2], encoding="utf-8").read()
 if "<svg" not in report and "<canvas" not in report:
     wrong.append("the report has no picture")
@@ -27,7 +28,7 @@ if "http://" in report.replace("http://www.w3.org/", "") or "https://" in report
 sys.exit("; ".join(wrong) if wrong else 0)
 PY
 }
-step "handover" handover 100 4 500 1
+step "handover" handover 100 4 500 1 && figure "100 clients over TCP, none lost" "[0-9]+ messages, .*"
 step "handover, few clients, much trouble" handover 8 3 100 7
 
 scenario() {
@@ -76,3 +77,65 @@ echo_example() {
   grep -q hello <<<"$out"
 }
 step "echo" echo_example
+
+# Servers restarted under their players. What it counted is read again here.
+rolling() {
+  local out=$logs/examples/rolling-$1.json
+  shift
+  cargo run --quiet --release --example rolling_restart -- --json --report "${out%.json}.html" "$@" | tee "$out" || return 1
+  python3 - "$out" "${out%.json}.html" "${least:-1}" <<'PY'
+import json, sys
+run = json.loads(open(sys.argv[1]).read().strip().splitlines()[-1])
+wrong = [f"{key} is {run[key]}, not 0" for key in ("lost", "doubled", "reordered", "handovers_failed", "ended_early") if run[key] != 0]
+wrong += [f"{key} is 0: nothing was shown" for key in ("sent", "delivered", "handovers", "servers_restarted") if run[key] <= 0]
+if run["takeovers"] < int(sys.argv[3]):
+    wrong.append(f"{run['takeovers']} takeovers, fewer than {sys.argv[3]}")
+if run["durability"] == "durable" and run["servers_killed"] == 0:
+    wrong.append("no server was killed")
+if run["delivered"] != run["sent"] or run["states_equal"] != run["clients"]:
+    wrong.append(f"sent {run['sent']}, delivered {run['delivered']}, {run['states_equal']} of {run['clients']} states equal")
+print(f"{run['delivered']} messages, {run['takeovers']} takeovers, {run['servers_restarted']} restarts, {run['servers_killed']} kills")
+report = open(sys.argv[2], encoding="utf-8").read()
+if "<svg" not in report or "http://" in report or "https://" in report:
+    wrong.append("the report has no picture, or is not self-contained")
+sys.exit("; ".join(wrong) if wrong else 0)
+PY
+}
+step "rolling restart" rolling file --balancer small && figure "servers restarted, none lost" "[0-9]+ messages, .*"
+step "rolling restart, swap-out" rolling swap-out --balancer small --durability swap-out --clients 60
+
+need haproxy haproxy
+need redis-server redis-server
+need redis-cli redis-tools
+# A Redis that keeps what it confirms, and is killed itself in the middle of it all; servers are killed at random moments meanwhile.
+redis_that_dies() {
+  local port=$((20000 + RANDOM % 10000)) folder verdict killer
+  folder=$(mktemp -d) || return 1
+  redis() {
+    redis-server --port "$port" --bind 127.0.0.1 --dir "$folder" --appendonly yes --appendfsync always --save '' \
+      --maxmemory-policy noeviction --daemonize yes --pidfile "$folder/pid" --logfile "$folder/log" >/dev/null
+  }
+  redis || return 1
+  until redis-cli -p "$port" ping >/dev/null 2>&1; do sleep 0.1; done
+  (
+    # While the servers are being killed: those restarts begin after about 12 s.
+    for pause in 15 5 5; do
+      sleep "$pause"
+      kill -9 "$(cat "$folder/pid")"
+      sleep 0.7
+      redis
+    done
+  ) &
+  killer=$!
+  least=200 rolling redis --balancer haproxy --redis "redis://127.0.0.1:$port" --clients 100 --kills 10
+  verdict=$?
+  kill "$killer" 2>/dev/null
+  wait "$killer" 2>/dev/null
+  grep -c 'Ready to accept' "$folder/log"
+  [[ $(grep -c 'Ready to accept' "$folder/log") -ge 3 ]] || { echo "Redis was not restarted"; verdict=1; }
+  redis-cli -p "$port" shutdown nosave >/dev/null 2>&1
+  while [[ -e $folder/pid ]] && kill -0 "$(cat "$folder/pid" 2>/dev/null)" 2>/dev/null; do sleep 0.1; done
+  rm -rf "$folder"
+  return "$verdict"
+}
+step "rolling restart on Redis, both killed at random" redis_that_dies && figure "servers and Redis killed, none lost" "[0-9]+ messages, .*"

@@ -25,15 +25,49 @@ if ! command -v cargo-fuzz >/dev/null && ! cargo install --locked cargo-fuzz >>"
   exit
 fi
 
-# The core has no unsafe code: a sanitizer would only cost time.
-step "build" cargo +nightly fuzz build --sanitizer none || exit
+mapfile -t targets < <(cargo +nightly fuzz list)
+# cargo_fuzz VERB TARGET ...: the core has no unsafe code, a sanitizer would only cost time. The C ABI has, and so a target directory of its own.
+cargo_fuzz() {
+  local verb=$1 target=$2
+  shift 2
+  if [[ $target == c_abi ]]; then
+    CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/fuzz/target}/address cargo +nightly fuzz "$verb" --sanitizer address "$target" "$@"
+  else
+    cargo +nightly fuzz "$verb" --sanitizer none "$target" "$@"
+  fi
+}
+build_all() {
+  local target
+  for target in "${targets[@]}"; do
+    cargo_fuzz build "$target" || return
+  done
+}
+step "build" build_all || exit
 
 # What a short run finds goes to a scratch folder: the committed corpus changes only by hand.
 short_run() {
   local scratch=$logs/fuzz/found/$1
   mkdir -p "$scratch"
-  cargo +nightly fuzz run --sanitizer none "$1" "$scratch" "fuzz/corpus/$1" -- -max_total_time="$moment" -timeout=20 -rss_limit_mb=4096
+  cargo_fuzz run "$1" "$scratch" "fuzz/corpus/$1" -- -max_total_time="$moment" -timeout=20 -rss_limit_mb=4096
 }
-for target in $(cargo +nightly fuzz list); do
-  step "$target, $moment s" short_run "$target"
-done
+# A fuzzer is one thread: as many at a time as there are processors.
+short_runs() {
+  local failed=0 target
+  export -f short_run cargo_fuzz
+  export logs moment root
+  printf '%s\n' "${targets[@]}" |
+    xargs -P "$(nproc)" -I{} bash -c 'short_run "$1" >"$logs/fuzz/$1.log" 2>&1 || touch "$logs/fuzz/$1.failed"' - {}
+  for target in "${targets[@]}"; do
+    grep -E '^(Done|stat::|#.*DONE)' "$logs/fuzz/$target.log" | tail -1
+    if [[ -e $logs/fuzz/$target.failed ]] || ! grep -q '^Done' "$logs/fuzz/$target.log"; then
+      failed=$((failed + 1))
+      printf 'FAILED: %s\n' "$target"
+      tail -n 30 "$logs/fuzz/$target.log"
+    fi
+  done
+  for target in "${targets[@]}"; do grep -oE '^Done [0-9]+' "$logs/fuzz/$target.log"; done |
+    awk '{ sum += $2 } END { print sum + 0, "executions" }'
+  printf '%d passed, %d failed\n' "$((${#targets[@]} - failed))" "$failed"
+  return "$((failed > 0))"
+}
+step "every target, $moment s" short_runs && figure "fuzzers, nothing found" "[0-9]+ executions"

@@ -1,4 +1,4 @@
-# What the parts of tests/run are written with: `need` and `step`; and what tests/run needs to count.
+# What the parts of tests/run are written with: `need`, `step` and `figure`; and what tests/run needs to count.
 # shellcheck shell=bash
 
 fail() {
@@ -41,7 +41,7 @@ need_rust() {
     PATH=$HOME/.cargo/bin:$PATH
   fi
   command -v cargo >/dev/null ||
-    refuse "\`cargo\` is missing; install Rust with rustup (https://rustup.rs) and run again"
+    refuse "\`cargo\` is missing; install Rust with rustup and run again"
   wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml | head -1)
   have=$(cargo --version | awk '{ print $2 }')
   [[ $(printf '%s\n%s\n' "$wanted" "$have" | sort -V | head -1) == "$wanted" ]] ||
@@ -61,6 +61,12 @@ need_cargo_tool() {
     refuse "\`$1\` could not be installed: $(tail -1 "$logs/cargo-install.log"); try \`cargo install --locked $2\`"
 }
 
+# release_programs: the optimised programs that more than one part needs, together: alone, each would have other features of its dependencies, and
+# those would be built anew for each.
+release_programs() {
+  cargo build --release -p unbroken -p unbroken-examples -p unbroken-hostile -p unbroken-netns --bins --examples
+}
+
 # refuse WHY: ends the part as failed. For what is wrong before any step can run.
 refuse() {
   printf '  %scannot run: %s%s\n' "$red" "$1" "$plain"
@@ -78,6 +84,7 @@ step() {
   local name=$1 log started seconds status passed failed
   shift
   log=$logs/$part/${name//[^A-Za-z0-9._-]/-}.log
+  last_log=$log
   mkdir -p "${log%/*}"
   started=$SECONDS
   [[ -t 1 ]] && printf '  %-36s ...' "$name"
@@ -92,12 +99,33 @@ step() {
   [[ -t 1 ]] && printf '\r'
   if ((status)); then
     printf '  %-36s %sFAILED%s  %5d s   %s\n' "$name" "$red" "$plain" "$seconds" "$log"
-    tail -n "${UNBROKEN_TAIL:-40}" "$log" | sed 's/^/    | /'
+    show "$log"
   else
     printf '  %-36s %sok%s      %5d s   %d passed\n' "$name" "$green" "$plain" "$seconds" "$passed"
   fi
   count "$part" 1 "$passed" "$failed" "$seconds"
   return "$status"
+}
+
+# show LOG: the lines that speak of a failure, which may stand long before the end, and the end.
+show() {
+  local last=${UNBROKEN_TAIL:-40} lines
+  lines=$(wc -l <"$1")
+  ((lines <= last)) || head -n "$((lines - last))" "$1" |
+    grep -nE 'panicked at|^error|error:|FAILED|[Ff]ailed\b|^FAIL' | cut -c1-300 | head -n "$last" | sed 's/^/    | line /'
+  tail -n "$last" "$1" | sed 's/^/    | /'
+}
+
+# figure WHAT PATTERN: what the last step's log says last in these words goes into the table of figures. A step that does not say it has failed to show it.
+figure() {
+  local said
+  said=$(grep -oE -- "$2" "$last_log" | tail -n 1)
+  if [[ -n $said ]]; then
+    printf '%s\t%s\n' "$1" "$said" >>"$logs/figures"
+  else
+    printf '  %sno figure: %s%s\n' "$red" "$1" "$plain"
+    count "$part" 0 0 1 0
+  fi
 }
 
 # Passed and failed test cases that a log tells of: cargo's `test result:` lines, and lines `N passed, N failed` of scripts.
@@ -132,9 +160,13 @@ run_part() {
   grep -q "^$part"$'\t' "$logs/counts" 2>/dev/null || { printf '  %sno step ran%s\n' "$red" "$plain"; count "$part" 0 0 1 0; }
 }
 
-# The table, the line that counts, and the exit code.
+# The table of figures, the table of parts, the line that counts, and the exit code.
 summary() {
   printf '\n'
+  if [[ -s $logs/figures ]]; then
+    awk -F'\t' '{ printf "%-36s  %s\n", $1, $2 }' "$logs/figures"
+    printf '\n'
+  fi
   awk -F'\t' -v order="${todo[*]}" '
     { steps[$1] += $2; passed[$1] += $3; failed[$1] += $4; seconds[$1] += $5; p += $3; f += $4 }
     END {

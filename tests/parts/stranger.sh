@@ -5,4 +5,4 @@ need python3 python3
 python3 -c 'import cryptography' 2>/dev/null || python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv ||
   refuse "python3 cannot make a virtual environment; install python3-venv and run again"
 
-step stranger tests/stranger/run
+step stranger tests/stranger/run && figure "a client written from the document" "[0-9]+ messages each way over [0-9]+ cuts"
