@@ -91,6 +91,11 @@ class Rounds:
         self.cuts = int(await self.control.ask("cut"))
         await until(lambda: self.handovers > before, "a handover after a cut")
 
+    async def cut_until(self, enough):
+        """An order that comes between two links cuts none, and one handover may answer two cuts: some more, then."""
+        while min(self.cuts, self.handovers) < enough:
+            await self.cut()
+
     async def play(self, count, cuts):
         """Cuts all links so many times in the middle, each time after the handover of the last one."""
         await self.client.send(b"pour %d" % count)
@@ -140,6 +145,7 @@ class Tests(unittest.IsolatedAsyncioTestCase):
         client = await self.connected()
         rounds = Rounds(self.control, client)
         await rounds.play(10_000, 50)
+        await rounds.cut_until(50)
         # A goodbye that the network swallows is told by expiry only: the last faults go with the links they are on.
         await self.control.ask("calm")
         await rounds.cut()
@@ -169,6 +175,7 @@ class Tests(unittest.IsolatedAsyncioTestCase):
                 await rounds.cut()
             if number % 2500 == 1250:
                 await self.control.ask("takeover")
+        await rounds.cut_until(50)
         await client.send(b"verdict")
         self.assertEqual(await asyncio.wait_for(client.recv(), PATIENCE), b"verdict 10000 0")
         await client.disconnect()

@@ -79,6 +79,11 @@ class ClientTest {
             until("a handover after a cut") { handovers.get() > before }
         }
 
+        /** An order that comes between two links cuts none, and one handover may answer two cuts: some more, then. */
+        suspend fun cutUntil(enough: Int) {
+            while (minOf(cuts, handovers.get()) < enough) cut()
+        }
+
         /** Cuts all links so many times in the middle, each time after the handover of the last one. */
         suspend fun play(count: Int, times: Int) {
             client.send("pour $count".toByteArray())
@@ -99,6 +104,7 @@ class ClientTest {
         val client = connected()
         val rounds = Rounds(this, client)
         rounds.play(10_000, 50)
+        rounds.cutUntil(50)
         // A goodbye that the network swallows is told by expiry only: the last faults go with the links they are on.
         control.ask("calm")
         rounds.cut()
@@ -125,6 +131,7 @@ class ClientTest {
             if (it % 200 == 100) rounds.cut()
             if (it % 2500 == 1250) control.ask("takeover")
         }
+        rounds.cutUntil(50)
         client.send("verdict".toByteArray())
         assertEquals("verdict 10000 0", String(client.receive()!!.payload))
         client.disconnect()
