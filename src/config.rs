@@ -89,12 +89,12 @@ impl Limits {
 /// When ACKs leave and when silence counts.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// An ACK leaves after this many delivered messages: 1 to 4,096, default 32 (U-46); but not sooner than an eighth of `ack_delay` after the one
+    /// An ACK leaves after this many delivered messages: 1 to 4,096, default 32 (U-46); but not sooner than a sixteenth of `ack_delay` after the one
     /// before, unless a quarter of the window was delivered meanwhile.
     pub ack_messages: u32,
     /// ... or this much delivered payload, in bytes: 1 to 1 MiB, default 64 KiB.
     pub ack_bytes: u32,
-    /// ... or this long after the first of them: 0 to 500 ms, default 20 ms.
+    /// ... or this long after the first of them: 0 to 500 ms, default 40 ms.
     pub ack_delay: Duration,
     /// An idle link is probed after this much silence: 1 s to 1 h, default 25 s. Only the client probes an idle link; a server gives a
     /// silent one up after three times its own value and `dead_after`, so both ends should have the same.
@@ -112,7 +112,7 @@ impl Default for Timing {
         Timing {
             ack_messages: 32,
             ack_bytes: 64 << 10,
-            ack_delay: Duration::from_millis(20),
+            ack_delay: Duration::from_millis(40),
             idle_probe: Duration::from_secs(25),
             dead_after: Duration::from_secs(5),
             lease: Duration::from_secs(6),

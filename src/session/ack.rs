@@ -4,14 +4,14 @@
 //! comes first; at once when somebody waits for it. Any record that leaves earlier carries it along.
 //!
 //! In a fast flow the count alone would have an ACK leave for each read of the socket, and an ACK is a record and two system calls: it would cost as much
-//! as the messages. So one that is due by count waits until the last is an eighth of the delay ago, unless a quarter of the window was taken meanwhile:
+//! as the messages. So one that is due by count waits until the last is a sixteenth of the delay ago, unless a quarter of the window was taken meanwhile:
 //! then the sender may run out of credit.
 
 use crate::config::{Limits, Timing};
 use crate::time::Instant;
 
 /// The least time between two ACKs that are due by count, as a part of [`Timing::ack_delay`].
-const PACE: u32 = 8;
+const PACE: u32 = 16;
 /// The part of the window after which pace does not matter.
 const SHARE: u32 = 4;
 
@@ -19,7 +19,9 @@ const SHARE: u32 = 4;
 #[derive(Default)]
 pub struct Acks {
     messages: u32,
-    bytes: u64,
+    bytes: u32,
+    /// With fewer messages and bytes than these there is nothing to decide; the first decides.
+    next: (u32, u32),
     deadline: Option<Instant>,
     at_once: bool,
     /// When the last one left; long ago, if none did.
@@ -31,12 +33,26 @@ impl Acks {
     #[inline]
     pub fn delivered(&mut self, messages: u32, bytes: u64, now: Instant, timing: &Timing, limits: &Limits) {
         self.messages += messages;
-        self.bytes += bytes;
-        let due = if self.messages < timing.ack_messages && self.bytes < u64::from(timing.ack_bytes) {
+        self.bytes = self.bytes.saturating_add(bytes.try_into().unwrap_or(u32::MAX));
+        if self.messages >= self.next.0 || self.bytes >= self.next.1 {
+            self.decide(now, timing, limits);
+        }
+    }
+
+    #[cold]
+    fn decide(&mut self, now: Instant, timing: &Timing, limits: &Limits) {
+        let due = if self.messages < timing.ack_messages && self.bytes < timing.ack_bytes {
+            self.next = (timing.ack_messages, timing.ack_bytes);
             now + timing.ack_delay
         } else {
-            self.at_once |= self.messages >= timing.ack_messages.max(limits.window_messages / SHARE)
-                || self.bytes >= u64::from(timing.ack_bytes.max(limits.window_bytes / SHARE));
+            let many = timing.ack_messages.max(limits.window_messages / SHARE);
+            let large = timing.ack_bytes.max(limits.window_bytes / SHARE);
+            self.at_once |= self.messages >= many || self.bytes >= large;
+            self.next = if self.at_once {
+                (u32::MAX, u32::MAX)
+            } else {
+                (many, large)
+            };
             self.last + timing.ack_delay / PACE
         };
         if self.deadline.is_none_or(|deadline| due < deadline) {
@@ -101,7 +117,7 @@ mod tests {
         let mut acks = Acks::default();
         assert!(!acks.pending() && !acks.due(start));
         acks.delivered(1, 10, start, &timing, &limits);
-        assert!(acks.pending() && !acks.due(start) && acks.due(start + Duration::from_millis(20)));
+        assert!(acks.pending() && !acks.due(start) && acks.due(start + timing.ack_delay));
         acks.delivered(1, 10, start, &timing, &limits);
         assert!(!acks.due(start));
         acks.delivered(1, 10, start, &timing, &limits);

@@ -9,8 +9,9 @@
 //! ```
 //!
 //! Data alone proves nothing: its ACK waits for the peer's application. So a PING rides along, and a last one follows the last
-//! data, as the way may have gone just then. The end that can dial (the client) asks *eagerly*: several times in a round trip while there
-//! is traffic in either direction, 9 bytes each. The other end asks only if its data stays without any echo. A link that carries
+//! data, as the way may have gone just then. The end that can dial (the client) asks *eagerly*: several times in a round trip while it
+//! sends, 9 bytes each. About what came it asks with the next that leaves, by the time of the ACK at the latest: so two ends that talk by turns, or thirty times a second, make
+//! no records for that alone. The other end asks only if its data stays without any echo. A link that carries
 //! nothing is asked once in `idle_probe`, by the client alone (battery). Such a *routine* question is never late, only suspect: nobody waits for
 //! anything, and if thousands of idle clients met one server's short pause with a spare each, its next pause would be longer.
 //!
@@ -95,6 +96,8 @@ const SUSPECT_SLACK: Span = Span::from_millis(150);
 const PINGS_MAX: usize = 8;
 /// An eager end asks again after a quarter of a round trip, but not sooner than this ...
 const GAP_MIN: Span = Span::from_millis(10);
+/// ... or so long after what came, unless something leaves before: when the ACK of it is due by default, which then is the same record.
+const TAIL: Span = Span::from_millis(40);
 /// ... or with the next record after this many bytes.
 const GAP_BYTES: u64 = 16 << 10;
 /// Bytes per second that a link is trusted with before it was measured.
@@ -188,7 +191,7 @@ impl Liveness {
     /// The record that came carried messages.
     pub fn brought_data(&mut self, now: Instant) {
         if self.is_eager() {
-            self.unproven.get_or_insert(now);
+            self.unproven(now + TAIL);
             self.routine = false;
         }
     }
@@ -201,7 +204,7 @@ impl Liveness {
     /// A record is about to be made. With messages in it, it is worth a question; and any record can carry one that is due.
     pub fn rides(&mut self, now: Instant, with_data: bool) {
         if with_data {
-            self.unproven.get_or_insert(now);
+            self.unproven(now);
             self.routine = false;
         }
         let long = self.is_eager() && self.sent - self.last.sent >= GAP_BYTES && self.pings.len() < PINGS_MAX;
@@ -342,6 +345,11 @@ impl Liveness {
         }
     }
 
+    /// Something was carried that no PING covers; one is wanted no sooner than that.
+    fn unproven(&mut self, at: Instant) {
+        self.unproven = Some(self.unproven.map_or(at, |sooner| sooner.min(at)));
+    }
+
     fn is_eager(&self) -> bool {
         self.role == Role::Client
     }
@@ -359,7 +367,7 @@ impl Liveness {
             return None;
         }
         if !self.is_eager() {
-            return Some(since.max(self.last.left) + self.rtt.timeout() + GAP_MIN);
+            return Some(since.max(self.last.left) + self.rtt.timeout() + TAIL + GAP_MIN);
         }
         let quarter = self.rtt.smoothed().unwrap_or_default() / 4;
         Some(since.max(self.last.left + quarter.max(GAP_MIN)))

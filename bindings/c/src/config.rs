@@ -56,7 +56,7 @@ pub struct unbroken_timing {
     pub ack_messages: u32,
     /// ... or this much delivered payload, in bytes: 1 to 1 MiB, default 64 KiB.
     pub ack_bytes: u32,
-    /// ... or this long after the first of them: 0 to 500 ms, default 20 ms.
+    /// ... or this long after the first of them: 0 to 500 ms, default 40 ms.
     pub ack_delay_ms: u32,
     /// An idle link is probed by the client after this much silence: 1 s to 1 h, default 25 s. A server gives a silent one up after three
     /// times its own value and `dead_after_ms`, so both ends should have the same.

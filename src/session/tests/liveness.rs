@@ -79,6 +79,26 @@ fn the_server_asks_only_when_its_data_stays_without_an_echo() {
 }
 
 #[test]
+fn what_comes_is_asked_about_with_the_next_that_leaves_or_by_the_time_of_its_ack() {
+    let timing = Timing::default();
+    let start = Instant::from_millis(10_000);
+    let mut link = link(Role::Client, 50, start);
+    link.heard(start);
+    link.brought_data(start);
+    assert_eq!(link.check(start + MS(39), &timing), Verdict::Fine);
+    assert!(!link.ping_due(), "something may leave by itself");
+    let token = data(&mut link, 100, start + MS(39)).expect("it carries the question");
+    assert!(link.deadline(&timing) > start + MS(40), "which is asked only once");
+    link.heard(start + MS(89));
+    link.pong(token, start + MS(89));
+    // Nothing leaves this time.
+    link.brought_data(start + MS(200));
+    assert_eq!(link.deadline(&timing), start + MS(200) + timing.ack_delay);
+    assert_eq!(link.check(start + MS(240), &timing), Verdict::Fine);
+    assert!(link.ping_due(), "in the record of the ACK");
+}
+
+#[test]
 fn an_answer_clears_the_suspicion_and_answers_all_questions_before() {
     let timing = Timing::default();
     let start = Instant::from_millis(10_000);

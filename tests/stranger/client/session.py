@@ -9,7 +9,7 @@ from link import Link
 from noise import MAX_PLAINTEXT, BadLink, Handshake, Records, mac1
 from wire import Limits
 
-ACK_MESSAGES, ACK_BYTES, ACK_DELAY = 32, 64 << 10, 0.02  # U-46
+ACK_MESSAGES, ACK_BYTES, ACK_DELAY = 32, 64 << 10, 0.04  # U-46
 OUT_ENOUGH = 128 << 10  # no more records while so much waits for the socket
 
 

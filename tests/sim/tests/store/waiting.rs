@@ -75,14 +75,17 @@ fn f81_who_loses_a_claim_says_later_not_gone() {
     for durability in BOTH {
         let mut stage = Stage::new(durability);
         stage.park();
-        stage.store_script.push((Some(1), Step::Claim, StoreFate::Held(SECOND)));
+        // Longer than the client waits before it dials again.
+        stage
+            .store_script
+            .push((Some(1), Step::Claim, StoreFate::Held(3 * SECOND)));
         stage.let_in();
         stage.only_to(1);
         stage.run_to("that it claims", 20 * SECOND, |w| w.store_script.is_empty());
         // The client goes elsewhere meanwhile, and is served at once.
         stage.move_to(2);
         stage.arrive_at(2);
-        stage.run_for(3 * SECOND);
+        stage.run_for(5 * SECOND);
         let loser = stage.processes[1].endpoint.counters();
         assert_eq!((loser.takeovers, loser.resumes_unknown, loser.queries), (0, 0, 0));
         assert_eq!(stage.processes[1].endpoint.sessions(), 0);
