@@ -26,6 +26,8 @@ const ECHO: u8 = 1;
 const COUNT: u8 = 2;
 /// Open files of a server that stays: a listener, a poller and the like.
 const STAY: usize = 20;
+/// Between pouring and bouncing, for everybody alike: what thousands of sessions owe each other then, ACKs say, is no part of a round trip.
+const REST: Duration = Duration::from_millis(500);
 /// Connections being opened at once: what every server's queue takes.
 const WAVE: usize = 128;
 
@@ -125,6 +127,7 @@ pub fn run<C: Contestant>(plans: &[Plan]) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
         for plan in plans {
             let (rate, cpu, back) = pour(ends, *plan, &counted).await;
+            tokio::time::sleep(REST).await;
             let (latency, back) = bounce(back, *plan).await;
             ends = back;
             outcomes.push(Outcome { rate, cpu, latency });
