@@ -62,7 +62,8 @@ fn a_session_that_is_over_and_not_read_holds_up_nobody_who_leaves() {
             stand.run_for(SECOND);
             if away {
                 stand.clients[i].away = true;
-                stand.cut(i, LinkId(0));
+                let newest = stand.clients[i].newest;
+                stand.cut(i, newest);
             }
             stand.server.session(id).expect("it is here").close(7);
             stand.server.retire();

@@ -3,6 +3,7 @@
 mod admission;
 mod closing;
 mod deadlines;
+mod doubt;
 mod first_record;
 mod health;
 #[cfg(not(unbroken_mock_crypto))]
