@@ -8,6 +8,7 @@ mod first_record;
 mod health;
 #[cfg(not(unbroken_mock_crypto))]
 mod large;
+mod leaving;
 #[cfg(not(unbroken_mock_crypto))]
 mod memory;
 mod messages;

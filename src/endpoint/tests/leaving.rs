@@ -1,0 +1,129 @@
+//! Sessions that end while they are on their way out: whatever the store says of the swap-out, and however late, the end is what counts.
+
+use alloc::vec;
+use core::time::Duration;
+
+use super::stand::Stand;
+use crate::config::Durability;
+use crate::error::CloseReason;
+use crate::event::{Event, SessionId};
+use crate::store::{Record, StoreOp, StoreReply};
+
+const SECOND: Duration = Duration::from_secs(1);
+const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
+
+fn is_park(op: &StoreOp) -> bool {
+    matches!(
+        op,
+        StoreOp::Put {
+            record: Record::Parked { .. },
+            ..
+        }
+    )
+}
+
+/// What becomes of the write that parks a session, and what is said of it.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Done,
+    DoneUnheard,
+    NotDoneUnheard,
+    Unavailable,
+}
+
+const FATES: [Fate; 4] = [Fate::Done, Fate::DoneUnheard, Fate::NotDoneUnheard, Fate::Unavailable];
+
+/// A session that is being swapped out: the store has been told, and has not answered yet. `away`: its client has no link.
+fn leaving(durability: Durability, away: bool) -> (Stand, usize, SessionId) {
+    let mut stand = Stand::new(durability);
+    let (i, id) = stand.session();
+    if away {
+        goes_away(&mut stand, i);
+    }
+    stand.shelf.silent = true;
+    stand.server.session(id).expect("it is here").swap_out();
+    stand.exchange();
+    assert!(stand.server.session(id).expect("it is here still").is_leaving());
+    (stand, i, id)
+}
+
+fn goes_away(stand: &mut Stand, i: usize) {
+    stand.clients[i].away = true;
+    let newest = stand.clients[i].newest;
+    stand.cut(i, newest);
+}
+
+/// The store answers.
+fn answers(stand: &mut Stand, fate: Fate) {
+    stand.shelf.instead = match fate {
+        Fate::NotDoneUnheard => Some(|op| is_park(op).then_some(StoreReply::Failed)),
+        Fate::Unavailable => Some(|op| is_park(op).then_some(StoreReply::Unavailable)),
+        Fate::Done | Fate::DoneUnheard => None,
+    };
+    if matches!(fate, Fate::DoneUnheard) {
+        stand.shelf.afterwards = Some(|op| is_park(op).then_some(StoreReply::Failed));
+    }
+    stand.speak();
+    stand.run_for(SECOND);
+    (stand.shelf.instead, stand.shelf.afterwards) = (None, None);
+}
+
+/// The process is over, and the client comes to another.
+fn comes_elsewhere(stand: &mut Stand, i: usize) {
+    stand.shelf.dead.push(stand.server.owner());
+    stand.replace_server();
+    stand.clients[i].away = false;
+    stand.run_for(10 * SECOND);
+}
+
+fn is_buried(stand: &Stand, id: SessionId) -> bool {
+    matches!(stand.shelf.records[&Stand::key_of(id)], Record::Tomb { .. })
+}
+
+#[test]
+fn who_is_put_out_while_his_session_leaves_learns_it_wherever_he_comes() {
+    for durability in BOTH {
+        for fate in FATES {
+            let (mut stand, i, id) = leaving(durability, true);
+            stand.server.session(id).expect("it is here").kick(7);
+            stand.exchange();
+            answers(&mut stand, fate);
+            assert!(is_buried(&stand, id), "{durability:?} {fate:?}");
+            assert!(!stand.server.owes_store());
+            comes_elsewhere(&mut stand, i);
+            let kicked = CloseReason::Kicked { code: 7 };
+            assert_eq!(stand.clients[i].closed, Some(kicked), "{durability:?} {fate:?}");
+            let ends = stand.told.iter().filter(|(_, event)| matches!(event, Event::Closed(_)));
+            assert_eq!(ends.count(), 1, "told once: {durability:?} {fate:?}");
+            assert_eq!(stand.server.counters().takeovers, 0, "nobody takes it up again");
+        }
+    }
+}
+
+/// The goodbye has not got through yet when the store answers.
+#[test]
+fn a_goodbye_that_a_swap_out_cuts_short_is_said_all_the_same() {
+    for durability in BOTH {
+        for fate in FATES {
+            let (mut stand, i, id) = leaving(durability, false);
+            stand.clients[i].deaf = vec![stand.clients[i].newest];
+            stand.server.session(id).expect("it is here").close(7);
+            stand.exchange();
+            answers(&mut stand, fate);
+            stand.run_for(5 * SECOND);
+            assert!(is_buried(&stand, id), "{durability:?} {fate:?}");
+            assert!(
+                stand
+                    .told
+                    .contains(&(id, Event::Closed(CloseReason::Local { code: 7 }))),
+                "{durability:?} {fate:?}"
+            );
+            comes_elsewhere(&mut stand, i);
+            let closed = CloseReason::Peer {
+                code: 7,
+                truncated: false,
+            };
+            assert_eq!(stand.clients[i].closed, Some(closed), "{durability:?} {fate:?}");
+        }
+    }
+}
