@@ -153,6 +153,11 @@ impl Endpoint {
         self.sessions.get(key).is_some_and(|served| served.ended.is_none())
     }
 
+    /// Whether it has ended here, and is here still.
+    pub(super) fn is_over(&self, key: &Locator) -> bool {
+        self.sessions.get(key).is_some_and(|served| served.ended.is_some())
+    }
+
     pub(super) fn is_claiming(&self, key: &Locator) -> bool {
         self.cluster
             .as_ref()

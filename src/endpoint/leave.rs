@@ -168,6 +168,9 @@ impl Endpoint {
 
     /// The session is not this process's any more: its copy is wiped (F-82).
     pub(super) fn gone(&mut self, locator: Locator) {
+        if self.is_over(&locator) {
+            return self.gone_too_late(locator);
+        }
         let Some(mut served) = self.take_out(locator) else {
             return;
         };
@@ -184,16 +187,14 @@ impl Endpoint {
             self.outputs.push_back(Output::CloseLink { link });
         }
         if let Some(reason) = served.talk.closing.wish() {
-            // It ended, or was to end, while it was on its way out.
+            // It was to end while it was on its way out.
             let status = tombstones::status(reason, served.talk.outbox.next());
             if let Some(kept) = &served.kept
                 && parking
             {
                 self.bury_moved(locator, kept.highest, status);
             }
-            if served.ended.is_none() {
-                self.events.push_back((served.id, Event::Closed(reason)));
-            }
+            self.events.push_back((served.id, Event::Closed(reason)));
             return;
         }
         if !served.confirmed {
@@ -210,6 +211,22 @@ impl Endpoint {
                 let note = notes::handed(&locator);
                 self.ask(StoreOp::Send { to, note }, Purpose::Nothing);
             }
+        }
+    }
+
+    /// It ended while it was on its way out. As any session that has ended it stays until what had arrived is read: its application was told of that, and that nothing is missing.
+    fn gone_too_late(&mut self, locator: Locator) {
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        let (Some(reason), Some(kept)) = (served.talk.closing.reason(), &mut served.kept) else {
+            return;
+        };
+        if kept.stage == Stage::Parking {
+            kept.stage = Stage::Live;
+            let (token, send_end) = (kept.highest, served.talk.outbox.next());
+            self.unpark();
+            self.bury_moved(locator, token, tombstones::status(reason, send_end));
         }
     }
 

@@ -127,3 +127,37 @@ fn a_goodbye_that_a_swap_out_cuts_short_is_said_all_the_same() {
         }
     }
 }
+
+/// "Nothing is missing" was said of it.
+#[test]
+fn what_a_client_sent_before_it_left_can_be_read_though_its_session_was_on_its_way_out() {
+    for durability in BOTH {
+        for fate in FATES {
+            let (mut stand, i, id) = leaving(durability, false);
+            let session = &mut stand.clients[i].session;
+            session.send("my last words".into()).expect("there is room");
+            session.disconnect(3);
+            stand.exchange();
+            let end = CloseReason::Peer {
+                code: 3,
+                truncated: false,
+            };
+            assert!(stand.told.contains(&(id, Event::Closed(end))));
+            answers(&mut stand, fate);
+            assert!(is_buried(&stand, id), "{durability:?} {fate:?}");
+            let mut session = stand.server.session(id).expect("it is not read yet");
+            let words = session.recv().map(|message| message.payload.to_vec());
+            assert_eq!(words.as_deref(), Some(&b"my last words"[..]), "{durability:?} {fate:?}");
+            assert!(session.recv().is_none());
+            drop(session);
+            assert!(stand.server.session(id).is_none(), "read and forgotten");
+            assert!(
+                !stand.told.contains(&(id, Event::SwappedOut)),
+                "it has ended, and that is all"
+            );
+            stand.server.retire();
+            assert_eq!(stand.server.sessions(), 0);
+            assert!(!stand.server.owes_store());
+        }
+    }
+}
