@@ -103,6 +103,7 @@ pub enum Purpose {
     Bind(Locator),
     Unseat {
         key: StoreKey,
+        code: u32,
         tries: u8,
     },
     Nothing,
@@ -126,6 +127,7 @@ pub enum Later {
     Bind(Locator),
     Unseat {
         key: StoreKey,
+        code: u32,
         tries: u8,
     },
 }
@@ -229,7 +231,7 @@ impl Endpoint {
             Purpose::Orphan { key, parked } => self.orphaned(key, parked, &reply),
             Purpose::Mail { key, after } => self.mail_came(key, after, reply),
             Purpose::Bind(locator) => self.bound(locator, &reply),
-            Purpose::Unseat { key, tries } => self.unseat(key, tries, reply),
+            Purpose::Unseat { key, code, tries } => self.unseat(key, code, tries, reply),
             Purpose::Nothing => {}
         }
     }
@@ -296,7 +298,7 @@ impl Endpoint {
                 Some((_, Later::Check(locator, token))) => self.check_again(locator, token),
                 Some((_, Later::Mail(locator))) => self.read_mail(locator),
                 Some((_, Later::Bind(locator))) => self.bind_again(locator),
-                Some((_, Later::Unseat { key, tries })) => self.look_whom_to_unseat(key, tries),
+                Some((_, Later::Unseat { key, code, tries })) => self.look_whom_to_unseat(key, code, tries),
                 None => {}
             }
         }

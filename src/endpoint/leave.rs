@@ -312,14 +312,13 @@ impl Endpoint {
         let life = self.config.limits.tombstone;
         self.put(locator, Expect::Parked(token), record, life, Purpose::Nothing);
         // Another may have taken it meanwhile, to whom it must be said.
-        if matches!(
-            status,
-            LostStatus::Closed {
-                kind: CloseKind::Kicked | CloseKind::Application,
-                ..
-            }
-        ) {
-            self.look_whom_to_unseat(locator, 2);
+        if let LostStatus::Closed {
+            kind: CloseKind::Kicked | CloseKind::Application,
+            code,
+            ..
+        } = status
+        {
+            self.look_whom_to_unseat(locator, code, 2);
         }
     }
 }

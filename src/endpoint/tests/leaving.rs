@@ -1,10 +1,13 @@
 //! Sessions that end while they are on their way out: whatever the store says of the swap-out, and however late, the end is what counts.
 
 use alloc::vec;
+use alloc::vec::Vec;
+use bytes::Bytes;
 use core::time::Duration;
 
 use super::stand::Stand;
 use crate::config::Durability;
+use crate::endpoint::notes;
 use crate::error::CloseReason;
 use crate::event::{Event, SessionId};
 use crate::store::{Record, StoreOp, StoreReply};
@@ -160,4 +163,40 @@ fn what_a_client_sent_before_it_left_can_be_read_though_its_session_was_on_its_w
             assert!(!stand.server.owes_store());
         }
     }
+}
+
+/// It was put out here for a reason of the application's; the process that has it now must give that reason, and no other.
+#[test]
+fn who_is_put_out_while_another_process_takes_his_session_is_put_out_there_and_for_the_same_reason() {
+    let (mut stand, i, id) = leaving(Durability::SwapOut, true);
+    let key = Stand::key_of(id);
+    stand.server.session(id).expect("it is here").kick(7);
+    stand.exchange();
+    // The write was done; before this process hears of it, the client has taken the session elsewhere.
+    let parked = stand.shelf.waiting(is_park);
+    stand.shelf.records.insert(key, parked);
+    let first = stand.replace_server();
+    stand.shelf.silent = false;
+    stand.clients[i].away = false;
+    stand.run_for(10 * SECOND);
+    assert_eq!((stand.server.counters().takeovers, stand.clients[i].closed), (1, None));
+    let second = core::mem::replace(&mut stand.server, first);
+    let owner = second.owner();
+    stand.speak_as(&StoreReply::Done, is_park);
+    let notes: Vec<Bytes> = stand
+        .shelf
+        .asked
+        .iter()
+        .filter_map(|op| match op {
+            StoreOp::Send { to, note } if *to == owner => Some(note.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(notes, [notes::unseat(&key, 7)]);
+    stand.server = second;
+    stand.server.take_note(&notes[0]);
+    stand.exchange();
+    assert_eq!(stand.clients[i].closed, Some(CloseReason::Kicked { code: 7 }));
+    stand.run_for(SECOND);
+    assert!(is_buried(&stand, id));
 }

@@ -108,6 +108,15 @@ impl Shelf {
         }
     }
 
+    /// The record that waits to be written by a request like this.
+    pub fn waiting(&self, like: impl Fn(&StoreOp) -> bool) -> Record {
+        let mut writes = self.waiting.iter().filter_map(|(_, op)| match op {
+            StoreOp::Put { record, .. } if like(op) => Some(record.clone()),
+            _ => None,
+        });
+        writes.next().expect("it waits")
+    }
+
     /// How often something like this was asked.
     pub fn count(&self, like: impl Fn(&StoreOp) -> bool) -> usize {
         self.asked.iter().filter(|op| like(op)).count()
@@ -226,9 +235,18 @@ impl Stand {
 
     /// The store answers what has waited.
     pub fn speak(&mut self) {
+        self.speak_as(&StoreReply::Done, |_| false);
+    }
+
+    /// The same, and to requests like this it says `reply`, and does nothing.
+    pub fn speak_as(&mut self, reply: &StoreReply, like: impl Fn(&StoreOp) -> bool) {
         self.shelf.silent = false;
         while let Some((id, op)) = self.shelf.waiting.pop_front() {
-            let reply = self.shelf.answer(&op);
+            let reply = if like(&op) {
+                reply.clone()
+            } else {
+                self.shelf.answer(&op)
+            };
             self.server.handle_store(id, reply, self.now);
         }
         self.exchange();
