@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 
-use super::cluster::{Purpose, Tried};
+use super::cluster::{Purpose, Tried, Unburied};
 use super::keep::Stage;
 use super::{Endpoint, Locator, notes, tombstones};
 use crate::event::{Event, Output};
@@ -275,7 +275,6 @@ impl Endpoint {
     }
 
     pub(super) fn buried(&mut self, locator: Locator, token: u64, blob: Bytes, tried: Tried, reply: &StoreReply) {
-        let max = self.config.limits.tombstones as usize;
         match (reply, tried) {
             (StoreReply::Conflict, Tried::Blindly) => {
                 // Another's, or under another token than was thought.
@@ -284,13 +283,19 @@ impl Endpoint {
             }
             // It changed between look and write, or the store contradicts itself. Not at once again, but with the next sign of life.
             (StoreReply::Conflict, Tried::Looked) | (StoreReply::Failed | StoreReply::Unavailable, _) => {
-                if let Some(cluster) = &mut self.cluster
-                    && cluster.unburied.len() < max
-                {
-                    cluster.unburied.push_back((locator, token, blob));
-                }
+                self.bury_later(locator, Unburied::Live { token, blob });
             }
             _ => {}
+        }
+    }
+
+    /// With the next sign of life that the store takes.
+    pub(super) fn bury_later(&mut self, locator: Locator, what: Unburied) {
+        let max = self.config.limits.tombstones as usize;
+        if let Some(cluster) = &mut self.cluster
+            && cluster.unburied.len() < max
+        {
+            cluster.unburied.push_back((locator, what));
         }
     }
 
@@ -310,15 +315,25 @@ impl Endpoint {
         let blob: Bytes = status.to_bytes().into();
         let record = Record::Tomb { token, blob };
         let life = self.config.limits.tombstone;
-        self.put(locator, Expect::Parked(token), record, life, Purpose::Nothing);
-        // Another may have taken it meanwhile, to whom it must be said.
-        if let LostStatus::Closed {
-            kind: CloseKind::Kicked | CloseKind::Application,
-            code,
-            ..
-        } = status
-        {
-            self.look_whom_to_unseat(locator, code, 2);
+        let purpose = Purpose::BuryMoved { locator, token, status };
+        self.put(locator, Expect::Parked(token), record, life, purpose);
+    }
+
+    pub(super) fn moved_buried(&mut self, locator: Locator, token: u64, status: LostStatus, reply: &StoreReply) {
+        match (reply, status) {
+            (StoreReply::Failed | StoreReply::Unavailable, _) => {
+                self.bury_later(locator, Unburied::Parked { token, status });
+            }
+            // Another has taken it meanwhile, to whom it must be said.
+            (
+                StoreReply::Conflict,
+                LostStatus::Closed {
+                    kind: CloseKind::Kicked | CloseKind::Application,
+                    code,
+                    ..
+                },
+            ) => self.look_whom_to_unseat(locator, code, 2),
+            _ => {}
         }
     }
 }

@@ -79,7 +79,7 @@ fn a_client_that_knows_more_than_the_owner_is_told_of_the_rollback_and_so_is_the
     twice.comes_again();
     let Twice { mut stand, i, id, .. } = twice;
     assert!(stand.told.contains(&(id, Event::Closed(ROLLED_BACK))), "at once");
-    assert_eq!(stand.clients[i].closed, Some(ROLLED_BACK));
+    assert_eq!(stand.clients[i].closed(), Some(ROLLED_BACK));
     assert_eq!(stand.shelf.count(is_peek), looked + 1, "the store was asked first");
     stand.run_for(SECOND);
     assert_eq!((stand.server.sessions(), stand.server.counters().rollbacks), (0, 1));
@@ -104,12 +104,12 @@ fn as_long_as_the_store_does_not_say_whose_it_is_nobody_is_told_of_a_loss() {
         stand.run_for(5 * SECOND);
         let asked = stand.shelf.count(is_peek) - looked;
         assert!((2..=50).contains(&asked), "{asked} times in 5 seconds");
-        assert_eq!(stand.clients[i].closed, None, "{silence:?}");
+        assert_eq!(stand.clients[i].closed(), None, "{silence:?}");
         assert!(!stand.told.contains(&(id, Event::Closed(ROLLED_BACK))));
         assert_eq!(stand.server.sessions(), 1);
         stand.shelf.instead = None;
         stand.run_for(5 * SECOND);
-        assert_eq!(stand.clients[i].closed, Some(ROLLED_BACK), "{silence:?}");
+        assert_eq!(stand.clients[i].closed(), Some(ROLLED_BACK), "{silence:?}");
     }
 }
 
@@ -128,7 +128,7 @@ fn a_copy_that_turns_out_to_be_anothers_is_wiped_and_the_client_goes_on_with_the
         stand.told.contains(&(id, Event::SwappedOut)),
         "the copy's application hears of it"
     );
-    assert_eq!(stand.clients[i].closed, None);
+    assert_eq!(stand.clients[i].closed(), None);
     let mut session = stand.server.session(id).expect("it is here, as it should be");
     session.send("four".into()).expect("there is room");
     drop(session);

@@ -1,5 +1,6 @@
 //! Sessions that end while they are on their way out: whatever the store says of the swap-out, and however late, the end is what counts.
 
+use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -79,6 +80,11 @@ fn comes_elsewhere(stand: &mut Stand, i: usize) {
     stand.run_for(10 * SECOND);
 }
 
+/// Swap-outs under way are counted, and too many hold up the others: whatever comes of one, it gives its place back.
+fn places_taken(stand: &Stand) -> usize {
+    stand.server.cluster.as_ref().expect("it has a store").parking
+}
+
 fn is_buried(stand: &Stand, id: SessionId) -> bool {
     matches!(stand.shelf.records[&Stand::key_of(id)], Record::Tomb { .. })
 }
@@ -92,10 +98,11 @@ fn who_is_put_out_while_his_session_leaves_learns_it_wherever_he_comes() {
             stand.exchange();
             answers(&mut stand, fate);
             assert!(is_buried(&stand, id), "{durability:?} {fate:?}");
+            assert_eq!(places_taken(&stand), 0, "{durability:?} {fate:?}");
             assert!(!stand.server.owes_store());
             comes_elsewhere(&mut stand, i);
             let kicked = CloseReason::Kicked { code: 7 };
-            assert_eq!(stand.clients[i].closed, Some(kicked), "{durability:?} {fate:?}");
+            assert_eq!(stand.clients[i].closed(), Some(kicked), "{durability:?} {fate:?}");
             let ends = stand.told.iter().filter(|(_, event)| matches!(event, Event::Closed(_)));
             assert_eq!(ends.count(), 1, "told once: {durability:?} {fate:?}");
             assert_eq!(stand.server.counters().takeovers, 0, "nobody takes it up again");
@@ -115,6 +122,7 @@ fn a_goodbye_that_a_swap_out_cuts_short_is_said_all_the_same() {
             answers(&mut stand, fate);
             stand.run_for(5 * SECOND);
             assert!(is_buried(&stand, id), "{durability:?} {fate:?}");
+            assert_eq!(places_taken(&stand), 0, "{durability:?} {fate:?}");
             assert!(
                 stand
                     .told
@@ -126,7 +134,7 @@ fn a_goodbye_that_a_swap_out_cuts_short_is_said_all_the_same() {
                 code: 7,
                 truncated: false,
             };
-            assert_eq!(stand.clients[i].closed, Some(closed), "{durability:?} {fate:?}");
+            assert_eq!(stand.clients[i].closed(), Some(closed), "{durability:?} {fate:?}");
         }
     }
 }
@@ -148,6 +156,7 @@ fn what_a_client_sent_before_it_left_can_be_read_though_its_session_was_on_its_w
             assert!(stand.told.contains(&(id, Event::Closed(end))));
             answers(&mut stand, fate);
             assert!(is_buried(&stand, id), "{durability:?} {fate:?}");
+            assert_eq!(places_taken(&stand), 0, "{durability:?} {fate:?}");
             let mut session = stand.server.session(id).expect("it is not read yet");
             let words = session.recv().map(|message| message.payload.to_vec());
             assert_eq!(words.as_deref(), Some(&b"my last words"[..]), "{durability:?} {fate:?}");
@@ -161,6 +170,51 @@ fn what_a_client_sent_before_it_left_can_be_read_though_its_session_was_on_its_w
             stand.server.retire();
             assert_eq!(stand.server.sessions(), 0);
             assert!(!stand.server.owes_store());
+        }
+    }
+}
+
+/// The store is down for a while just when the end is to be written over the parked record: who takes that up would bring the session back to life.
+#[test]
+fn an_end_that_the_store_does_not_take_at_once_is_not_forgotten() {
+    for durability in BOTH {
+        for away in [true, false] {
+            for fate in FATES {
+                for refused in [StoreReply::Failed, StoreReply::Unavailable] {
+                    let (mut stand, _, id) = leaving(durability, away);
+                    stand.server.session(id).expect("it is here").kick(7);
+                    stand.exchange();
+                    let parked = stand.shelf.waiting(is_park);
+                    let down: fn(&StoreOp) -> Option<StoreReply> = match refused {
+                        StoreReply::Failed => |op| (!is_park(op)).then_some(StoreReply::Failed),
+                        _ => |op| (!is_park(op)).then_some(StoreReply::Unavailable),
+                    };
+                    let key = Stand::key_of(id);
+                    let what = format!("{durability:?}, away: {away}, {fate:?}, {refused:?}");
+                    let reply = match fate {
+                        Fate::Done => {
+                            stand.shelf.records.insert(key, parked);
+                            StoreReply::Done
+                        }
+                        Fate::DoneUnheard => {
+                            stand.shelf.records.insert(key, parked);
+                            StoreReply::Failed
+                        }
+                        Fate::NotDoneUnheard => StoreReply::Failed,
+                        Fate::Unavailable => StoreReply::Unavailable,
+                    };
+                    stand.shelf.instead = Some(down);
+                    stand.speak_as(&reply, is_park);
+                    stand.run_for(3 * SECOND);
+                    assert!(!is_buried(&stand, id), "{what}");
+                    assert!(stand.server.owes_store(), "{what}");
+                    stand.shelf.instead = None;
+                    stand.run_for(10 * SECOND);
+                    assert!(is_buried(&stand, id), "{what}");
+                    assert_eq!(places_taken(&stand), 0, "{what}");
+                    assert!(!stand.server.owes_store(), "{what}");
+                }
+            }
         }
     }
 }
@@ -179,7 +233,10 @@ fn who_is_put_out_while_another_process_takes_his_session_is_put_out_there_and_f
     stand.shelf.silent = false;
     stand.clients[i].away = false;
     stand.run_for(10 * SECOND);
-    assert_eq!((stand.server.counters().takeovers, stand.clients[i].closed), (1, None));
+    assert_eq!(
+        (stand.server.counters().takeovers, stand.clients[i].closed()),
+        (1, None)
+    );
     let second = core::mem::replace(&mut stand.server, first);
     let owner = second.owner();
     stand.speak_as(&StoreReply::Done, is_park);
@@ -196,7 +253,7 @@ fn who_is_put_out_while_another_process_takes_his_session_is_put_out_there_and_f
     stand.server = second;
     stand.server.take_note(&notes[0]);
     stand.exchange();
-    assert_eq!(stand.clients[i].closed, Some(CloseReason::Kicked { code: 7 }));
+    assert_eq!(stand.clients[i].closed(), Some(CloseReason::Kicked { code: 7 }));
     stand.run_for(SECOND);
     assert!(is_buried(&stand, id));
 }

@@ -42,8 +42,18 @@ pub struct Client {
     pub late: Option<Vec<(LinkId, Vec<u8>)>>,
     /// Messages that it was sent.
     pub heard: Vec<Vec<u8>>,
+    /// What it was told.
+    pub told: Vec<Event>,
+}
+
+impl Client {
     /// How its session ended.
-    pub closed: Option<CloseReason>,
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.told.iter().find_map(|event| match event {
+            Event::Closed(reason) => Some(*reason),
+            _ => None,
+        })
+    }
 }
 
 /// Records and users, as the contract has them; leases are taken and last, notes never come.
@@ -172,7 +182,7 @@ impl Stand {
             away: false,
             late: None,
             heard: Vec::new(),
-            closed: None,
+            told: Vec::new(),
         });
         self.clients.len() - 1
     }
@@ -272,9 +282,7 @@ impl Stand {
         let mut buffer = vec![0; 65536];
         let client = &mut self.clients[i];
         while let Some(event) = client.session.poll_event() {
-            if let Event::Closed(reason) = event {
-                client.closed = Some(reason);
-            }
+            client.told.push(event);
         }
         while let Some(message) = client.session.recv() {
             client.heard.push(message.payload.to_vec());
