@@ -17,4 +17,6 @@ mod router;
 mod stand;
 mod stored;
 mod tombstones;
+mod unseating;
 mod users;
+mod verdict;
