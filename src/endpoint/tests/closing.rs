@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::stand::Stand;
 use crate::config::Durability;
 use crate::event::{LinkId, NetworkEvent, NetworkId};
+use crate::session::Batch;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -77,5 +78,28 @@ fn a_session_that_is_over_and_not_read_holds_up_nobody_who_leaves() {
             assert!(stand.server.session(id).is_none(), "read and forgotten");
             assert_eq!(stand.server.sessions(), 0);
         }
+    }
+}
+
+/// The same, without a hold on the session: nothing else would look at it before its time is over.
+#[test]
+fn a_session_that_is_over_goes_with_its_last_message_however_that_is_fetched() {
+    for in_a_batch in [false, true] {
+        let mut stand = Stand::new(Durability::Memory);
+        let (i, id) = stand.session();
+        let client = &mut stand.clients[i].session;
+        client.send("last words".into()).expect("there is room");
+        client.disconnect(3);
+        stand.run_for(5 * SECOND);
+        assert!(stand.server.session(id).is_some(), "over, and not read");
+        if in_a_batch {
+            let mut batch = Batch::new();
+            assert!(stand.server.recv_batch(id, &mut batch));
+            assert_eq!(batch.len(), 1);
+        } else {
+            let words = stand.server.recv(id, |message| message.payload.to_vec());
+            assert_eq!(words.as_deref(), Some(&b"last words"[..]));
+        }
+        assert!(stand.server.session(id).is_none(), "in a batch: {in_a_batch}");
     }
 }
