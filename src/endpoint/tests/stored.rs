@@ -263,3 +263,24 @@ fn an_end_behind_a_commit_of_which_nothing_is_known_is_written() {
         }
     }
 }
+
+/// A server that says each third of an hour that its sessions are still there must not say it of one that has just ended.
+#[test]
+fn what_is_over_is_not_written_anew_though_the_store_has_lost_it() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (i, id) = stand.session();
+    let client = &mut stand.clients[i].session;
+    client.send("not read yet".into()).expect("there is room");
+    stand.exchange();
+    let key = Stand::key_of(id);
+    let written = stand.shelf.count(is_commit);
+    stand.shelf.records.remove(&key);
+    stand.skip(20 * 60 * SECOND);
+    assert!(stand.shelf.count(is_commit) > written, "it was to be said again");
+    stand.server.session(id).expect("it is here").kick(7);
+    let written = stand.shelf.count(is_commit);
+    stand.run_for(5 * SECOND);
+    assert!(stand.server.session(id).is_some(), "not read yet");
+    assert_eq!(stand.shelf.count(is_commit), written);
+    assert!(!stand.shelf.records.contains_key(&key));
+}
