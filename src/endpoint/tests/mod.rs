@@ -6,6 +6,7 @@ mod deadlines;
 mod doubt;
 mod first_record;
 mod health;
+mod inquest;
 #[cfg(not(unbroken_mock_crypto))]
 mod large;
 mod leaving;
