@@ -122,6 +122,11 @@ pub enum Purpose {
         code: u32,
         tries: u8,
     },
+    Unseated {
+        key: StoreKey,
+        code: u32,
+        tries: u8,
+    },
     Nothing,
 }
 
@@ -249,6 +254,7 @@ impl Endpoint {
             Purpose::Mail { key, after } => self.mail_came(key, after, reply),
             Purpose::Bind(locator) => self.bound(locator, &reply),
             Purpose::Unseat { key, code, tries } => self.unseat(key, code, tries, reply),
+            Purpose::Unseated { key, code, tries } => self.unseated(key, code, tries, &reply),
             Purpose::Nothing => {}
         }
     }

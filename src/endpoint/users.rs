@@ -158,7 +158,7 @@ impl Endpoint {
         let found = match reply {
             StoreReply::Peeked(Some(found)) => found,
             StoreReply::Peeked(None) => return,
-            _ => return self.try_later(Later::Unseat { key, code, tries }),
+            _ => return self.unseat_later(key, code, tries),
         };
         let (expect, token) = match found.record {
             Record::Tomb { .. } => return,
@@ -178,7 +178,22 @@ impl Endpoint {
         let blob = status.to_bytes().into();
         let record = Record::Tomb { token, blob };
         let life = self.config.limits.tombstone;
-        self.put(key, expect, record, life, Purpose::Nothing);
+        self.put(key, expect, record, life, Purpose::Unseated { key, code, tries });
+    }
+
+    /// The outcome of an end that was written over a session that is elsewhere.
+    pub(super) fn unseated(&mut self, key: StoreKey, code: u32, tries: u8, reply: &StoreReply) {
+        match reply {
+            StoreReply::Done => {}
+            StoreReply::Failed | StoreReply::Unavailable => self.unseat_later(key, code, tries),
+            // It has moved meanwhile.
+            _ => self.try_later(Later::Unseat { key, code, tries }),
+        }
+    }
+
+    /// The store is down. That uses up no tries: else the user would have two sessions as soon as it is down for a while.
+    fn unseat_later(&mut self, key: StoreKey, code: u32, tries: u8) {
+        let tries = tries.saturating_add(1);
         self.try_later(Later::Unseat { key, code, tries });
     }
 }
