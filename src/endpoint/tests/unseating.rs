@@ -212,3 +212,19 @@ fn of_a_former_session_that_the_store_has_forgotten_nothing_is_written() {
     pair.stand.run_for(5 * SECOND);
     assert_eq!((pair.looks(), pair.stand.shelf.count(is_burial)), (looked + 1, 0));
 }
+
+/// Its process died just before, and counts as alive for longer than it is told.
+#[test]
+fn a_former_session_that_outlasts_all_tries_is_put_out_by_whoever_takes_it_over() {
+    let (mut pair, owner) = Pair::elsewhere(Durability::Durable);
+    pair.bind();
+    pair.stand.run_for(30 * SECOND);
+    assert!(!pair.is_buried());
+    pair.stand.shelf.dead.push(owner);
+    pair.stand.clients[FORMER].away = false;
+    pair.stand.run_for(10 * SECOND);
+    assert_eq!(pair.stand.clients[FORMER].closed(), Some(MOVED));
+    assert_eq!(pair.stand.clients[NEWER].closed(), None);
+    assert_eq!(pair.stand.server.counters().takeovers, 1);
+    assert!(pair.is_buried());
+}
