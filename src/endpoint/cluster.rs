@@ -19,6 +19,7 @@ use crate::crypto::Rng;
 use crate::snapshot::Vault;
 use crate::store::{Cursor, Owner, RequestId, StoreKey, StoreOp, StoreReply, StoreRequest};
 use crate::time::Instant;
+use crate::wire::flight::LostStatus;
 
 /// Between two tries of anything.
 pub const AGAIN: Duration = Duration::from_millis(250);
@@ -49,8 +50,18 @@ pub struct Cluster {
     pub turning_away: bool,
     /// All sessions are being swapped out.
     pub leaving: bool,
-    /// Ends that the store has not taken yet, with the token.
-    pub unburied: VecDeque<(Locator, u64, Bytes)>,
+    /// Ends that the store has not taken yet.
+    pub unburied: VecDeque<(Locator, Unburied)>,
+}
+
+/// Where an end is to be written that the store has not taken yet.
+pub enum Unburied {
+    /// Over the record that calls the session this process's.
+    Live { token: u64, blob: Bytes },
+    /// Over the parked one.
+    Parked { token: u64, status: LostStatus },
+    /// That must be looked up; as with [`Purpose::Orphan`].
+    Unknown { parked: Option<u64> },
 }
 
 /// What the store said to the last sign of life. Without one that it has taken nobody is let in: others would take the owner of the new session for dead.
@@ -85,6 +96,11 @@ pub enum Purpose {
         blob: Bytes,
         tried: Tried,
     },
+    BuryMoved {
+        locator: Locator,
+        token: u64,
+        status: LostStatus,
+    },
     Peek(Box<Arrival>),
     Claim {
         claim: Box<Claim>,
@@ -103,6 +119,12 @@ pub enum Purpose {
     Bind(Locator),
     Unseat {
         key: StoreKey,
+        code: u32,
+        tries: u8,
+    },
+    Unseated {
+        key: StoreKey,
+        code: u32,
         tries: u8,
     },
     Nothing,
@@ -126,6 +148,7 @@ pub enum Later {
     Bind(Locator),
     Unseat {
         key: StoreKey,
+        code: u32,
         tries: u8,
     },
 }
@@ -222,6 +245,7 @@ impl Endpoint {
                 blob,
                 tried,
             } => self.buried(locator, token, blob, tried, &reply),
+            Purpose::BuryMoved { locator, token, status } => self.moved_buried(locator, token, status, &reply),
             Purpose::Peek(arrival) => self.peeked(arrival, reply),
             Purpose::Claim { claim, again } => self.claimed(claim, again, &reply),
             Purpose::ClaimCheck(claim) => self.claim_checked(claim, &reply),
@@ -229,7 +253,8 @@ impl Endpoint {
             Purpose::Orphan { key, parked } => self.orphaned(key, parked, &reply),
             Purpose::Mail { key, after } => self.mail_came(key, after, reply),
             Purpose::Bind(locator) => self.bound(locator, &reply),
-            Purpose::Unseat { key, tries } => self.unseat(key, tries, reply),
+            Purpose::Unseat { key, code, tries } => self.unseat(key, code, tries, reply),
+            Purpose::Unseated { key, code, tries } => self.unseated(key, code, tries, &reply),
             Purpose::Nothing => {}
         }
     }
@@ -296,7 +321,7 @@ impl Endpoint {
                 Some((_, Later::Check(locator, token))) => self.check_again(locator, token),
                 Some((_, Later::Mail(locator))) => self.read_mail(locator),
                 Some((_, Later::Bind(locator))) => self.bind_again(locator),
-                Some((_, Later::Unseat { key, tries })) => self.look_whom_to_unseat(key, tries),
+                Some((_, Later::Unseat { key, code, tries })) => self.look_whom_to_unseat(key, code, tries),
                 None => {}
             }
         }
@@ -320,8 +345,15 @@ impl Endpoint {
         }
         for _ in 0..cluster.unburied.len() {
             let next = self.cluster.as_mut().and_then(|cluster| cluster.unburied.pop_front());
-            if let Some((locator, token, blob)) = next {
-                self.put_tomb(locator, token, blob, Tried::Blindly);
+            match next {
+                Some((locator, Unburied::Live { token, blob })) => {
+                    self.put_tomb(locator, token, blob, Tried::Blindly);
+                }
+                Some((locator, Unburied::Parked { token, status })) => self.bury_moved(locator, token, status),
+                Some((key, Unburied::Unknown { parked })) => {
+                    self.ask(StoreOp::Peek { key }, Purpose::Orphan { key, parked });
+                }
+                None => {}
             }
         }
     }

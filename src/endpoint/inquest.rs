@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 use bytes::Bytes;
 
-use super::cluster::{Purpose, Tried};
+use super::cluster::{Purpose, Tried, Unburied};
 use super::ratchet::Ratchet;
 use super::served::Held;
 use super::takeover::{Arrival, RETRY_LATER};
@@ -129,11 +129,17 @@ impl Endpoint {
     ///
     /// The same is done when nothing is known of a write of a session that has ended here; `parked` is the token under which it may have been parked.
     pub(super) fn orphaned(&mut self, key: Locator, parked: Option<u64>, reply: &StoreReply) {
-        let StoreReply::Peeked(Some(found)) = reply else { return };
         if self.is_alive(&key) || self.is_claiming(&key) {
             return;
         }
         let buried = self.tombstones.find(&key);
+        let found = match reply {
+            StoreReply::Peeked(Some(found)) => found,
+            StoreReply::Peeked(None) => return,
+            // If there is an end to be told, it is looked for again. Who only asked, asks again.
+            _ if buried.is_some() => return self.bury_later(key, Unburied::Unknown { parked }),
+            _ => return,
+        };
         match found.record {
             Record::Live { owner, .. } if owner != self.owner() => self.tombstones.forget(&key),
             Record::Live { token, .. } => {
@@ -151,6 +157,11 @@ impl Endpoint {
 
     pub(super) fn is_alive(&self, key: &Locator) -> bool {
         self.sessions.get(key).is_some_and(|served| served.ended.is_none())
+    }
+
+    /// Whether it has ended here, and is here still.
+    pub(super) fn is_over(&self, key: &Locator) -> bool {
+        self.sessions.get(key).is_some_and(|served| served.ended.is_some())
     }
 
     pub(super) fn is_claiming(&self, key: &Locator) -> bool {

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 
-use super::cluster::{Purpose, Tried};
+use super::cluster::{Purpose, Tried, Unburied};
 use super::keep::Stage;
 use super::{Endpoint, Locator, notes, tombstones};
 use crate::event::{Event, Output};
@@ -168,6 +168,9 @@ impl Endpoint {
 
     /// The session is not this process's any more: its copy is wiped (F-82).
     pub(super) fn gone(&mut self, locator: Locator) {
+        if self.is_over(&locator) {
+            return self.gone_too_late(locator);
+        }
         let Some(mut served) = self.take_out(locator) else {
             return;
         };
@@ -184,16 +187,14 @@ impl Endpoint {
             self.outputs.push_back(Output::CloseLink { link });
         }
         if let Some(reason) = served.talk.closing.wish() {
-            // It ended, or was to end, while it was on its way out.
+            // It was to end while it was on its way out.
             let status = tombstones::status(reason, served.talk.outbox.next());
             if let Some(kept) = &served.kept
                 && parking
             {
                 self.bury_moved(locator, kept.highest, status);
             }
-            if served.ended.is_none() {
-                self.events.push_back((served.id, Event::Closed(reason)));
-            }
+            self.events.push_back((served.id, Event::Closed(reason)));
             return;
         }
         if !served.confirmed {
@@ -210,6 +211,22 @@ impl Endpoint {
                 let note = notes::handed(&locator);
                 self.ask(StoreOp::Send { to, note }, Purpose::Nothing);
             }
+        }
+    }
+
+    /// It ended while it was on its way out. As any session that has ended it stays until what had arrived is read: its application was told of that, and that nothing is missing.
+    fn gone_too_late(&mut self, locator: Locator) {
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return;
+        };
+        let (Some(reason), Some(kept)) = (served.talk.closing.reason(), &mut served.kept) else {
+            return;
+        };
+        if kept.stage == Stage::Parking {
+            kept.stage = Stage::Live;
+            let (token, send_end) = (kept.highest, served.talk.outbox.next());
+            self.unpark();
+            self.bury_moved(locator, token, tombstones::status(reason, send_end));
         }
     }
 
@@ -258,7 +275,6 @@ impl Endpoint {
     }
 
     pub(super) fn buried(&mut self, locator: Locator, token: u64, blob: Bytes, tried: Tried, reply: &StoreReply) {
-        let max = self.config.limits.tombstones as usize;
         match (reply, tried) {
             (StoreReply::Conflict, Tried::Blindly) => {
                 // Another's, or under another token than was thought.
@@ -267,13 +283,19 @@ impl Endpoint {
             }
             // It changed between look and write, or the store contradicts itself. Not at once again, but with the next sign of life.
             (StoreReply::Conflict, Tried::Looked) | (StoreReply::Failed | StoreReply::Unavailable, _) => {
-                if let Some(cluster) = &mut self.cluster
-                    && cluster.unburied.len() < max
-                {
-                    cluster.unburied.push_back((locator, token, blob));
-                }
+                self.bury_later(locator, Unburied::Live { token, blob });
             }
             _ => {}
+        }
+    }
+
+    /// With the next sign of life that the store takes.
+    pub(super) fn bury_later(&mut self, locator: Locator, what: Unburied) {
+        let max = self.config.limits.tombstones as usize;
+        if let Some(cluster) = &mut self.cluster
+            && cluster.unburied.len() < max
+        {
+            cluster.unburied.push_back((locator, what));
         }
     }
 
@@ -293,16 +315,25 @@ impl Endpoint {
         let blob: Bytes = status.to_bytes().into();
         let record = Record::Tomb { token, blob };
         let life = self.config.limits.tombstone;
-        self.put(locator, Expect::Parked(token), record, life, Purpose::Nothing);
-        // Another may have taken it meanwhile, to whom it must be said.
-        if matches!(
-            status,
-            LostStatus::Closed {
-                kind: CloseKind::Kicked | CloseKind::Application,
-                ..
+        let purpose = Purpose::BuryMoved { locator, token, status };
+        self.put(locator, Expect::Parked(token), record, life, purpose);
+    }
+
+    pub(super) fn moved_buried(&mut self, locator: Locator, token: u64, status: LostStatus, reply: &StoreReply) {
+        match (reply, status) {
+            (StoreReply::Failed | StoreReply::Unavailable, _) => {
+                self.bury_later(locator, Unburied::Parked { token, status });
             }
-        ) {
-            self.look_whom_to_unseat(locator, 2);
+            // Another has taken it meanwhile, to whom it must be said.
+            (
+                StoreReply::Conflict,
+                LostStatus::Closed {
+                    kind: CloseKind::Kicked | CloseKind::Application,
+                    code,
+                    ..
+                },
+            ) => self.look_whom_to_unseat(locator, code, 2),
+            _ => {}
         }
     }
 }

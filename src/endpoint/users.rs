@@ -111,7 +111,7 @@ impl Endpoint {
         if let StoreReply::Bound(Some(former)) = *reply
             && former != key
         {
-            self.look_whom_to_unseat(former, TRIES);
+            self.look_whom_to_unseat(former, USER_MOVED, TRIES);
         }
         let Some(kept) = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut()) else {
             return;
@@ -134,13 +134,13 @@ impl Endpoint {
         }
     }
 
-    /// Puts a session out, here or wherever the store says that it is.
-    pub(super) fn look_whom_to_unseat(&mut self, key: StoreKey, tries: u8) {
+    /// Puts a session out with this code, here or wherever the store says that it is.
+    pub(super) fn look_whom_to_unseat(&mut self, key: StoreKey, code: u32, tries: u8) {
         if self.is_alive(&key) {
-            self.unseat_here(key, USER_MOVED);
+            self.unseat_here(key, code);
         } else if tries > 0 {
             let tries = tries - 1;
-            self.ask(StoreOp::Peek { key }, Purpose::Unseat { key, tries });
+            self.ask(StoreOp::Peek { key }, Purpose::Unseat { key, code, tries });
         }
     }
 
@@ -154,31 +154,46 @@ impl Endpoint {
     }
 
     /// Puts a session out that is elsewhere, and looks again until it has ended: a note may be lost, and the session may move meanwhile.
-    pub(super) fn unseat(&mut self, key: StoreKey, tries: u8, reply: StoreReply) {
+    pub(super) fn unseat(&mut self, key: StoreKey, code: u32, tries: u8, reply: StoreReply) {
         let found = match reply {
             StoreReply::Peeked(Some(found)) => found,
             StoreReply::Peeked(None) => return,
-            _ => return self.try_later(Later::Unseat { key, tries }),
+            _ => return self.unseat_later(key, code, tries),
         };
         let (expect, token) = match found.record {
             Record::Tomb { .. } => return,
             Record::Live { owner, .. } if found.owner_alive => {
-                let note = notes::unseat(&key, USER_MOVED);
+                let note = notes::unseat(&key, code);
                 self.ask(StoreOp::Send { to: owner, note }, Purpose::Nothing);
-                return self.try_later(Later::Unseat { key, tries });
+                return self.try_later(Later::Unseat { key, code, tries });
             }
             Record::Live { token, owner, .. } => (Expect::Live(token, owner), token),
             Record::Parked { token, .. } => (Expect::Parked(token), token),
         };
         let status = LostStatus::Closed {
             kind: CloseKind::Kicked,
-            code: USER_MOVED,
+            code,
             send_end: 0,
         };
         let blob = status.to_bytes().into();
         let record = Record::Tomb { token, blob };
         let life = self.config.limits.tombstone;
-        self.put(key, expect, record, life, Purpose::Nothing);
-        self.try_later(Later::Unseat { key, tries });
+        self.put(key, expect, record, life, Purpose::Unseated { key, code, tries });
+    }
+
+    /// The outcome of an end that was written over a session that is elsewhere.
+    pub(super) fn unseated(&mut self, key: StoreKey, code: u32, tries: u8, reply: &StoreReply) {
+        match reply {
+            StoreReply::Done => {}
+            StoreReply::Failed | StoreReply::Unavailable => self.unseat_later(key, code, tries),
+            // It has moved meanwhile.
+            _ => self.try_later(Later::Unseat { key, code, tries }),
+        }
+    }
+
+    /// The store is down. That uses up no tries: else the user would have two sessions as soon as it is down for a while.
+    fn unseat_later(&mut self, key: StoreKey, code: u32, tries: u8) {
+        let tries = tries.saturating_add(1);
+        self.try_later(Later::Unseat { key, code, tries });
     }
 }

@@ -6,12 +6,10 @@
 //! Rare frames and unreliable messages get a record of their own, built aside ("staged") and copied out, because they need not
 //! be fast and may be larger than the host's buffer.
 
-use alloc::vec::Vec;
-
 use super::conversation::{Conversation, Role};
 use super::link::{Life, Link};
 use super::outbox::{HEAD, HEADROOM, Part, Piece, RIDER};
-use crate::event::{LinkId, Output, State};
+use crate::event::{LinkId, Output};
 use crate::wire::frame::{self, Ack};
 use crate::wire::record::{LENGTH_LEN, PLAINTEXT_MAX, TAG};
 
@@ -51,9 +49,6 @@ impl Conversation {
                     link: self.links[index].id,
                     len,
                 });
-            }
-            if self.state == State::Closed {
-                continue;
             }
             // `wants` promised bytes and none came: never spin.
             self.broken();
@@ -188,12 +183,11 @@ impl Conversation {
         let link = &mut self.links[index];
         link.liveness.sent(plain, self.now);
         let sealer = &mut link.sealer;
-        let sealed = self.outbox.with_overlay(piece, head, pad, |plaintext| {
+        self.outbox.with_overlay(piece, head, pad, |plaintext| {
             out[..LENGTH_LEN].copy_from_slice(&((plaintext.len() + TAG) as u16).to_be_bytes());
             let end = LENGTH_LEN + plaintext.len() + TAG;
-            sealer.seal(plaintext, &mut out[LENGTH_LEN..end]).map(|()| end)
-        });
-        self.exhausted_or(index, sealed)
+            sealer.seal(plaintext, &mut out[LENGTH_LEN..end]).map_or(0, |()| end)
+        })
     }
 
     /// Seals the short end of a large message, and behind it in the same record what follows. Between the two there is no room for the second header
@@ -287,19 +281,12 @@ impl Conversation {
         out.resize(LENGTH_LEN + plain + TAG, 0);
         let link = &mut self.links[index];
         link.liveness.sent(plain, self.now);
-        let sealed = link.sealer.seal_in_place(&mut out[LENGTH_LEN..]).map(|()| 0);
+        if link.sealer.seal_in_place(&mut out[LENGTH_LEN..]).is_err() {
+            // As in `seal`; what is not sealed must not leave.
+            out.clear();
+        }
         link.staged = out;
         link.staged_from = 0;
-        self.exhausted_or(index, sealed);
-    }
-
-    /// A link whose nonces ran out (2^64 records) ends; the session goes on with new keys.
-    fn exhausted_or<E>(&mut self, index: usize, sealed: Result<usize, E>) -> usize {
-        sealed.unwrap_or_else(|_| {
-            self.links[index].staged = Vec::new();
-            self.links[index].life = Life::Closing(self.now);
-            0
-        })
     }
 
     /// Unreliable messages that may still go: behind a CLOSE nobody would read them.
@@ -316,12 +303,11 @@ fn header(piece: &Piece, out: &mut [u8]) -> usize {
     }
 }
 
-/// Seals a plaintext that holds small frames only.
+/// Seals a plaintext that holds small frames only. Nothing comes of it if the link's numbers are used up, after 2^64 records: no link lives so long.
 fn seal(link: &mut Link, plaintext: &[u8], out: &mut [u8]) -> usize {
     out[..LENGTH_LEN].copy_from_slice(&((plaintext.len() + TAG) as u16).to_be_bytes());
     let end = LENGTH_LEN + plaintext.len() + TAG;
-    match link.sealer.seal(plaintext, &mut out[LENGTH_LEN..end]) {
-        Ok(()) => end,
-        Err(_) => 0,
-    }
+    link.sealer
+        .seal(plaintext, &mut out[LENGTH_LEN..end])
+        .map_or(0, |()| end)
 }

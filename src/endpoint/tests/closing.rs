@@ -5,6 +5,7 @@ use core::time::Duration;
 use super::stand::Stand;
 use crate::config::Durability;
 use crate::event::{LinkId, NetworkEvent, NetworkId};
+use crate::session::Batch;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -62,7 +63,8 @@ fn a_session_that_is_over_and_not_read_holds_up_nobody_who_leaves() {
             stand.run_for(SECOND);
             if away {
                 stand.clients[i].away = true;
-                stand.cut(i, LinkId(0));
+                let newest = stand.clients[i].newest;
+                stand.cut(i, newest);
             }
             stand.server.session(id).expect("it is here").close(7);
             stand.server.retire();
@@ -76,5 +78,32 @@ fn a_session_that_is_over_and_not_read_holds_up_nobody_who_leaves() {
             assert!(stand.server.session(id).is_none(), "read and forgotten");
             assert_eq!(stand.server.sessions(), 0);
         }
+    }
+}
+
+/// The same, without a hold on the session: nothing else would look at it before its time is over.
+#[test]
+fn a_session_that_is_over_goes_with_its_last_message_however_that_is_fetched() {
+    for in_a_batch in [false, true] {
+        let mut stand = Stand::new(Durability::Memory);
+        let (i, id) = stand.session();
+        let client = &mut stand.clients[i].session;
+        for word in ["last", "words"] {
+            client.send(word.into()).expect("there is room");
+        }
+        client.disconnect(3);
+        stand.run_for(5 * SECOND);
+        assert!(stand.server.session(id).is_some(), "over, and not read");
+        if in_a_batch {
+            let mut batch = Batch::new();
+            assert!(stand.server.recv_batch(id, &mut batch));
+            assert_eq!(batch.len(), 2);
+        } else {
+            for word in ["last", "words"] {
+                let fetched = stand.server.recv(id, |message| message.payload.to_vec());
+                assert_eq!(fetched.as_deref(), Some(word.as_bytes()));
+            }
+        }
+        assert!(stand.server.session(id).is_none(), "in a batch: {in_a_batch}");
     }
 }

@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 
-use crate::config::{ClientConfig, Limits, ServerConfig};
+use super::stand::Stand;
+use crate::config::{ClientConfig, Durability, Limits, ServerConfig, Timing};
 use crate::crypto::{ClusterKey, Seed, ServerKey};
 use crate::endpoint::{Endpoint, SessionMut};
 use crate::error::{Refusal, SendError};
@@ -344,6 +345,55 @@ fn what_was_fetched_is_acked_and_what_was_sent_leaves_with_nothing_else_going_on
             "batched: {batched}"
         );
     }
+}
+
+/// The ACK of what was fetched is a reason to be woken, and the only one in a session that is quiet otherwise.
+#[test]
+fn a_host_that_wakes_an_endpoint_when_it_wants_to_be_woken_acks_in_time() {
+    for batched in [false, true] {
+        let mut pair = Pair::new(1);
+        pair.client.send_slice(b"message").expect("there is room");
+        for _ in 0..200 {
+            pair.pass(Duration::from_millis(10));
+        }
+        let in_time = pair.now + Timing::default().ack_delay;
+        let next = pair.server.poll_timeout().expect("it lives");
+        assert!(next > in_time, "it is quiet");
+        let id = pair.id;
+        if batched {
+            assert!(pair.server.recv_batch(id, &mut Batch::new()));
+        } else {
+            pair.server.recv(id, |_| ()).expect("it has come");
+        }
+        pair.now = pair.server.poll_timeout().expect("it lives");
+        assert!(pair.now <= in_time, "batched: {batched}");
+        pair.carry();
+        assert_eq!(pair.client.acked(), MessageId(1), "batched: {batched}");
+    }
+}
+
+/// When a good part of the window has been fetched, one by one, the sender may be about to run out of credit: that ACK waits for nothing, not for its pace either.
+#[test]
+fn an_ack_that_the_sender_may_be_waiting_for_leaves_at_once() {
+    let mut stand = Stand::new(Durability::Memory);
+    let (i, id) = stand.session();
+    let part = u64::from(Limits::default().window_messages / 4);
+    for _ in 0..=part {
+        stand.clients[i].session.send("message".into()).expect("there is room");
+    }
+    stand.run_for(Duration::from_secs(1));
+    stand.server.recv(id, |_| ()).expect("it has come");
+    stand.run_for(Timing::default().ack_delay);
+    assert_eq!(
+        stand.clients[i].session.acked(),
+        MessageId(1),
+        "so the last ACK left just now"
+    );
+    for _ in 0..part {
+        stand.server.recv(id, |_| ()).expect("it has come");
+    }
+    stand.exchange();
+    assert_eq!(stand.clients[i].session.acked(), MessageId(part + 1));
 }
 
 /// A name that is nobody's, and a client that has not shown yet that it is the one it says.

@@ -3,10 +3,13 @@
 mod admission;
 mod closing;
 mod deadlines;
+mod doubt;
 mod first_record;
 mod health;
+mod inquest;
 #[cfg(not(unbroken_mock_crypto))]
 mod large;
+mod leaving;
 #[cfg(not(unbroken_mock_crypto))]
 mod memory;
 mod messages;
@@ -15,4 +18,6 @@ mod router;
 mod stand;
 mod stored;
 mod tombstones;
+mod unseating;
 mod users;
+mod verdict;

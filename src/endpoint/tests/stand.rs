@@ -9,9 +9,10 @@ use core::time::Duration;
 use crate::config::{ClientConfig, Durability, Limits, ServerConfig};
 use crate::crypto::{ClusterKey, Seed, ServerKey};
 use crate::endpoint::Endpoint;
+use crate::error::CloseReason;
 use crate::event::{Event, LinkId, Output, SessionId};
 use crate::session::Session;
-use crate::store::{Expect, Peeked, Record, RequestId, StoreKey, StoreOp, StoreReply};
+use crate::store::{Expect, Owner, Peeked, Record, RequestId, StoreKey, StoreOp, StoreReply};
 use crate::time::Instant;
 
 /// Room for the links of one client among the server's.
@@ -25,21 +26,43 @@ pub struct Stand {
     /// What the server told, and of whom.
     pub told: Vec<(SessionId, Event)>,
     key: ServerKey,
+    config: Arc<ServerConfig>,
+    processes: u8,
 }
 
 pub struct Client {
     pub session: Session,
+    /// The last link that it opened.
+    pub newest: LinkId,
     /// Its links that carry nothing to it any more.
     pub deaf: Vec<LinkId>,
     /// Nobody can be reached.
     pub away: bool,
+    /// What the server sent is on its way, and comes with [`Stand::arrive`].
+    pub late: Option<Vec<(LinkId, Vec<u8>)>>,
+    /// Messages that it was sent.
+    pub heard: Vec<Vec<u8>>,
+    /// What it was told.
+    pub told: Vec<Event>,
 }
 
-/// Records and users, as the contract has them; leases are taken, notes never come.
+impl Client {
+    /// How its session ended.
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.told.iter().find_map(|event| match event {
+            Event::Closed(reason) => Some(*reason),
+            _ => None,
+        })
+    }
+}
+
+/// Records and users, as the contract has them; leases are taken and last, notes never come.
 #[derive(Default)]
 pub struct Shelf {
     pub records: BTreeMap<StoreKey, Record>,
     pub users: BTreeMap<[u8; 32], Vec<StoreKey>>,
+    /// Whose leases are over.
+    pub dead: Vec<Owner>,
     /// What was asked, in order.
     pub asked: Vec<StoreOp>,
     /// Says otherwise than the shelf would, without having done anything.
@@ -66,7 +89,7 @@ impl Shelf {
             StoreOp::Peek { key } => StoreReply::Peeked(self.records.get(key).map(|record| Peeked {
                 record: record.clone(),
                 expired: false,
-                owner_alive: true,
+                owner_alive: !matches!(record, Record::Live { owner, .. } if self.dead.contains(owner)),
             })),
             StoreOp::Put {
                 key, expect, record, ..
@@ -95,6 +118,15 @@ impl Shelf {
         }
     }
 
+    /// The record that waits to be written by a request like this.
+    pub fn waiting(&self, like: impl Fn(&StoreOp) -> bool) -> Record {
+        let mut writes = self.waiting.iter().filter_map(|(_, op)| match op {
+            StoreOp::Put { record, .. } if like(op) => Some(record.clone()),
+            _ => None,
+        });
+        writes.next().expect("it waits")
+    }
+
     /// How often something like this was asked.
     pub fn count(&self, like: impl Fn(&StoreOp) -> bool) -> usize {
         self.asked.iter().filter(|op| like(op)).count()
@@ -119,14 +151,24 @@ impl Stand {
             .build()
             .expect("good");
         let now = Instant::from_millis(1000);
+        let config = Arc::new(config);
         Stand {
-            server: Endpoint::new(Arc::new(config), Seed::new([2; 32]), now),
+            server: Endpoint::new(config.clone(), Seed::new([2; 32]), now),
             clients: Vec::new(),
             now,
             shelf: Shelf::default(),
             told: Vec::new(),
             key,
+            config,
+            processes: 1,
         }
+    }
+
+    /// Another process takes the server's place before the same store. Gives back the former one, of which the clients' links do not know yet that it is gone.
+    pub fn replace_server(&mut self) -> Endpoint {
+        self.processes += 1;
+        let next = Endpoint::new(self.config.clone(), Seed::new([self.processes + 1; 32]), self.now);
+        core::mem::replace(&mut self.server, next)
     }
 
     /// One more client, not connected yet.
@@ -135,8 +177,12 @@ impl Stand {
         let config = ClientConfig::builder(self.key.public()).build().expect("good");
         self.clients.push(Client {
             session: Session::connect(Arc::new(config), Seed::new(seed), self.now),
+            newest: LinkId(0),
             deaf: Vec::new(),
             away: false,
+            late: None,
+            heard: Vec::new(),
+            told: Vec::new(),
         });
         self.clients.len() - 1
     }
@@ -199,9 +245,18 @@ impl Stand {
 
     /// The store answers what has waited.
     pub fn speak(&mut self) {
+        self.speak_as(&StoreReply::Done, |_| false);
+    }
+
+    /// The same, and to requests like this it says `reply`, and does nothing.
+    pub fn speak_as(&mut self, reply: &StoreReply, like: impl Fn(&StoreOp) -> bool) {
         self.shelf.silent = false;
         while let Some((id, op)) = self.shelf.waiting.pop_front() {
-            let reply = self.shelf.answer(&op);
+            let reply = if like(&op) {
+                reply.clone()
+            } else {
+                self.shelf.answer(&op)
+            };
             self.server.handle_store(id, reply, self.now);
         }
         self.exchange();
@@ -226,14 +281,19 @@ impl Stand {
     fn client_output(&mut self, i: usize) -> bool {
         let mut buffer = vec![0; 65536];
         let client = &mut self.clients[i];
-        while client.session.poll_event().is_some() {}
-        while client.session.recv().is_some() {}
+        while let Some(event) = client.session.poll_event() {
+            client.told.push(event);
+        }
+        while let Some(message) = client.session.recv() {
+            client.heard.push(message.payload.to_vec());
+        }
         let Some(output) = client.session.poll_output(&mut buffer, self.now) else {
             return false;
         };
         match output {
             Output::OpenLink { link, .. } if client.away => client.session.handle_link_down(link, self.now),
             Output::OpenLink { link, .. } => {
+                client.newest = link;
                 client.session.handle_link_up(link, self.now);
                 self.server.handle_link_up(name(i, link), self.now);
             }
@@ -252,8 +312,10 @@ impl Stand {
             Output::Send { link, len } => {
                 let (i, link) = named(link);
                 let client = &mut self.clients[i];
-                if !client.deaf.contains(&link) {
-                    client.session.handle_input(link, &buffer[..len], self.now);
+                match &mut client.late {
+                    _ if client.deaf.contains(&link) => {}
+                    Some(late) => late.push((link, buffer[..len].to_vec())),
+                    None => client.session.handle_input(link, &buffer[..len], self.now),
                 }
             }
             Output::CloseLink { link } => {
@@ -263,6 +325,15 @@ impl Stand {
             Output::OpenLink { .. } => unreachable!("a server opens no links"),
         }
         true
+    }
+
+    /// What was on its way to a client comes there.
+    pub fn arrive(&mut self, i: usize) {
+        let client = &mut self.clients[i];
+        for (link, bytes) in client.late.take().unwrap_or_default() {
+            client.session.handle_input(link, &bytes, self.now);
+        }
+        self.exchange();
     }
 
     /// A client's link breaks, and both ends see it.

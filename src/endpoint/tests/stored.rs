@@ -1,5 +1,6 @@
 //! An endpoint and its store, which says what it should not, or nothing.
 
+use alloc::format;
 use alloc::vec;
 use core::time::Duration;
 
@@ -7,7 +8,7 @@ use super::stand::Stand;
 use crate::config::{Durability, Limits};
 use crate::error::SaveError;
 use crate::event::{Event, SessionId};
-use crate::session::Verdict;
+use crate::session::{Batch, Verdict};
 use crate::store::{Record, StoreOp, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -189,4 +190,97 @@ fn a_state_over_the_limit_is_refused_with_its_size_and_asked_for_again() {
     stand.run_for(5 * SECOND);
     assert!(stand.shelf.count(is_commit) > before, "asked again, and stored");
     assert!(stand.server.session(id).is_some());
+}
+
+/// Until it is committed the client is not told that it was delivered: whoever fetches without a hold on the session must not make it wait.
+#[test]
+fn what_is_fetched_is_committed_at_once_however_it_is_fetched() {
+    for in_a_batch in [false, true] {
+        let mut stand = Stand::new(Durability::Durable);
+        let (i, id) = stand.session();
+        stand.clients[i]
+            .session
+            .send("commit this".into())
+            .expect("there is room");
+        stand.exchange();
+        let before = stand.shelf.count(is_commit);
+        if in_a_batch {
+            assert!(stand.server.recv_batch(id, &mut Batch::new()));
+        } else {
+            stand.server.recv(id, |_| ()).expect("it has come");
+        }
+        stand.exchange();
+        assert_eq!(stand.shelf.count(is_commit), before + 1, "in a batch: {in_a_batch}");
+        stand.run_for(SECOND);
+        assert_eq!(stand.clients[i].session.acked().0, 1, "in a batch: {in_a_batch}");
+    }
+}
+
+/// The application ends a session just when nothing is known of its last commit. What the store has is not the end, and whoever came for it would go on with it.
+#[test]
+fn an_end_behind_a_commit_of_which_nothing_is_known_is_written() {
+    for done in [false, true] {
+        for unread in [false, true] {
+            let mut stand = Stand::new(Durability::Durable);
+            let (i, id) = stand.session();
+            let lost: fn(&StoreOp) -> Option<StoreReply> = |op| is_commit(op).then_some(StoreReply::Failed);
+            let nothing_known: fn(&StoreOp) -> Option<StoreReply> = |op| match op {
+                StoreOp::Peek { .. } => Some(StoreReply::Failed),
+                op => is_commit(op).then_some(StoreReply::Failed),
+            };
+            // Whether it was done or not, nobody hears of it, and looking shows nothing yet.
+            if done {
+                stand.shelf.afterwards = Some(nothing_known);
+            } else {
+                stand.shelf.instead = Some(lost);
+                stand.shelf.afterwards = Some(nothing_known);
+            }
+            stand.server.session(id).expect("it is here").commit();
+            if unread {
+                stand.clients[i]
+                    .session
+                    .send("not read yet".into())
+                    .expect("there is room");
+            }
+            stand.run_for(SECOND);
+            stand.server.session(id).expect("it is here").kick(7);
+            stand.run_for(SECOND);
+            // Now it shows.
+            stand.shelf.afterwards = None;
+            let commits = stand.shelf.count(is_commit);
+            stand.run_for(10 * SECOND);
+            let what = format!("done: {done}, unread: {unread}");
+            assert!(
+                matches!(stand.shelf.records[&Stand::key_of(id)], Record::Tomb { .. }),
+                "{what}"
+            );
+            assert!(!stand.server.owes_store(), "{what}");
+            assert_eq!(
+                stand.shelf.count(is_commit),
+                commits,
+                "{what}: nothing is written of what is over"
+            );
+        }
+    }
+}
+
+/// A server that says each third of an hour that its sessions are still there must not say it of one that has just ended.
+#[test]
+fn what_is_over_is_not_written_anew_though_the_store_has_lost_it() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (i, id) = stand.session();
+    let client = &mut stand.clients[i].session;
+    client.send("not read yet".into()).expect("there is room");
+    stand.exchange();
+    let key = Stand::key_of(id);
+    let written = stand.shelf.count(is_commit);
+    stand.shelf.records.remove(&key);
+    stand.skip(20 * 60 * SECOND);
+    assert!(stand.shelf.count(is_commit) > written, "it was to be said again");
+    stand.server.session(id).expect("it is here").kick(7);
+    let written = stand.shelf.count(is_commit);
+    stand.run_for(5 * SECOND);
+    assert!(stand.server.session(id).is_some(), "not read yet");
+    assert_eq!(stand.shelf.count(is_commit), written);
+    assert!(!stand.shelf.records.contains_key(&key));
 }

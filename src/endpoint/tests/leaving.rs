@@ -1,0 +1,259 @@
+//! Sessions that end while they are on their way out: whatever the store says of the swap-out, and however late, the end is what counts.
+
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::time::Duration;
+
+use super::stand::Stand;
+use crate::config::Durability;
+use crate::endpoint::notes;
+use crate::error::CloseReason;
+use crate::event::{Event, SessionId};
+use crate::store::{Record, StoreOp, StoreReply};
+
+const SECOND: Duration = Duration::from_secs(1);
+const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
+
+fn is_park(op: &StoreOp) -> bool {
+    matches!(
+        op,
+        StoreOp::Put {
+            record: Record::Parked { .. },
+            ..
+        }
+    )
+}
+
+/// What becomes of the write that parks a session, and what is said of it.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Done,
+    DoneUnheard,
+    NotDoneUnheard,
+    Unavailable,
+}
+
+const FATES: [Fate; 4] = [Fate::Done, Fate::DoneUnheard, Fate::NotDoneUnheard, Fate::Unavailable];
+
+/// A session that is being swapped out: the store has been told, and has not answered yet. `away`: its client has no link.
+fn leaving(durability: Durability, away: bool) -> (Stand, usize, SessionId) {
+    let mut stand = Stand::new(durability);
+    let (i, id) = stand.session();
+    if away {
+        goes_away(&mut stand, i);
+    }
+    stand.shelf.silent = true;
+    stand.server.session(id).expect("it is here").swap_out();
+    stand.exchange();
+    assert!(stand.server.session(id).expect("it is here still").is_leaving());
+    (stand, i, id)
+}
+
+fn goes_away(stand: &mut Stand, i: usize) {
+    stand.clients[i].away = true;
+    let newest = stand.clients[i].newest;
+    stand.cut(i, newest);
+}
+
+/// The store answers.
+fn answers(stand: &mut Stand, fate: Fate) {
+    stand.shelf.instead = match fate {
+        Fate::NotDoneUnheard => Some(|op| is_park(op).then_some(StoreReply::Failed)),
+        Fate::Unavailable => Some(|op| is_park(op).then_some(StoreReply::Unavailable)),
+        Fate::Done | Fate::DoneUnheard => None,
+    };
+    if matches!(fate, Fate::DoneUnheard) {
+        stand.shelf.afterwards = Some(|op| is_park(op).then_some(StoreReply::Failed));
+    }
+    stand.speak();
+    stand.run_for(SECOND);
+    (stand.shelf.instead, stand.shelf.afterwards) = (None, None);
+}
+
+/// The process is over, and the client comes to another.
+fn comes_elsewhere(stand: &mut Stand, i: usize) {
+    stand.shelf.dead.push(stand.server.owner());
+    stand.replace_server();
+    stand.clients[i].away = false;
+    stand.run_for(10 * SECOND);
+}
+
+/// Swap-outs under way are counted, and too many hold up the others: whatever comes of one, it gives its place back.
+fn places_taken(stand: &Stand) -> usize {
+    stand.server.cluster.as_ref().expect("it has a store").parking
+}
+
+fn is_buried(stand: &Stand, id: SessionId) -> bool {
+    matches!(stand.shelf.records[&Stand::key_of(id)], Record::Tomb { .. })
+}
+
+#[test]
+fn who_is_put_out_while_his_session_leaves_learns_it_wherever_he_comes() {
+    for durability in BOTH {
+        for fate in FATES {
+            let (mut stand, i, id) = leaving(durability, true);
+            stand.server.session(id).expect("it is here").kick(7);
+            stand.exchange();
+            answers(&mut stand, fate);
+            assert!(is_buried(&stand, id), "{durability:?} {fate:?}");
+            assert_eq!(places_taken(&stand), 0, "{durability:?} {fate:?}");
+            assert!(!stand.server.owes_store());
+            comes_elsewhere(&mut stand, i);
+            let kicked = CloseReason::Kicked { code: 7 };
+            assert_eq!(stand.clients[i].closed(), Some(kicked), "{durability:?} {fate:?}");
+            let ends = stand.told.iter().filter(|(_, event)| matches!(event, Event::Closed(_)));
+            assert_eq!(ends.count(), 1, "told once: {durability:?} {fate:?}");
+            assert_eq!(stand.server.counters().takeovers, 0, "nobody takes it up again");
+        }
+    }
+}
+
+/// The goodbye has not got through yet when the store answers.
+#[test]
+fn a_goodbye_that_a_swap_out_cuts_short_is_said_all_the_same() {
+    for durability in BOTH {
+        for fate in FATES {
+            let (mut stand, i, id) = leaving(durability, false);
+            stand.clients[i].deaf = vec![stand.clients[i].newest];
+            stand.server.session(id).expect("it is here").close(7);
+            stand.exchange();
+            answers(&mut stand, fate);
+            stand.run_for(5 * SECOND);
+            assert!(is_buried(&stand, id), "{durability:?} {fate:?}");
+            assert_eq!(places_taken(&stand), 0, "{durability:?} {fate:?}");
+            assert!(
+                stand
+                    .told
+                    .contains(&(id, Event::Closed(CloseReason::Local { code: 7 }))),
+                "{durability:?} {fate:?}"
+            );
+            comes_elsewhere(&mut stand, i);
+            let closed = CloseReason::Peer {
+                code: 7,
+                truncated: false,
+            };
+            assert_eq!(stand.clients[i].closed(), Some(closed), "{durability:?} {fate:?}");
+        }
+    }
+}
+
+/// "Nothing is missing" was said of it.
+#[test]
+fn what_a_client_sent_before_it_left_can_be_read_though_its_session_was_on_its_way_out() {
+    for durability in BOTH {
+        for fate in FATES {
+            let (mut stand, i, id) = leaving(durability, false);
+            let session = &mut stand.clients[i].session;
+            session.send("my last words".into()).expect("there is room");
+            session.disconnect(3);
+            stand.exchange();
+            let end = CloseReason::Peer {
+                code: 3,
+                truncated: false,
+            };
+            assert!(stand.told.contains(&(id, Event::Closed(end))));
+            answers(&mut stand, fate);
+            assert!(is_buried(&stand, id), "{durability:?} {fate:?}");
+            assert_eq!(places_taken(&stand), 0, "{durability:?} {fate:?}");
+            let mut session = stand.server.session(id).expect("it is not read yet");
+            let words = session.recv().map(|message| message.payload.to_vec());
+            assert_eq!(words.as_deref(), Some(&b"my last words"[..]), "{durability:?} {fate:?}");
+            assert!(session.recv().is_none());
+            drop(session);
+            assert!(stand.server.session(id).is_none(), "read and forgotten");
+            assert!(
+                !stand.told.contains(&(id, Event::SwappedOut)),
+                "it has ended, and that is all"
+            );
+            stand.server.retire();
+            assert_eq!(stand.server.sessions(), 0);
+            assert!(!stand.server.owes_store());
+        }
+    }
+}
+
+/// The store is down for a while just when the end is to be written over the parked record: who takes that up would bring the session back to life.
+#[test]
+fn an_end_that_the_store_does_not_take_at_once_is_not_forgotten() {
+    for durability in BOTH {
+        for away in [true, false] {
+            for fate in FATES {
+                for refused in [StoreReply::Failed, StoreReply::Unavailable] {
+                    let (mut stand, _, id) = leaving(durability, away);
+                    stand.server.session(id).expect("it is here").kick(7);
+                    stand.exchange();
+                    let parked = stand.shelf.waiting(is_park);
+                    let down: fn(&StoreOp) -> Option<StoreReply> = match refused {
+                        StoreReply::Failed => |op| (!is_park(op)).then_some(StoreReply::Failed),
+                        _ => |op| (!is_park(op)).then_some(StoreReply::Unavailable),
+                    };
+                    let key = Stand::key_of(id);
+                    let what = format!("{durability:?}, away: {away}, {fate:?}, {refused:?}");
+                    let reply = match fate {
+                        Fate::Done => {
+                            stand.shelf.records.insert(key, parked);
+                            StoreReply::Done
+                        }
+                        Fate::DoneUnheard => {
+                            stand.shelf.records.insert(key, parked);
+                            StoreReply::Failed
+                        }
+                        Fate::NotDoneUnheard => StoreReply::Failed,
+                        Fate::Unavailable => StoreReply::Unavailable,
+                    };
+                    stand.shelf.instead = Some(down);
+                    stand.speak_as(&reply, is_park);
+                    stand.run_for(3 * SECOND);
+                    assert!(!is_buried(&stand, id), "{what}");
+                    assert!(stand.server.owes_store(), "{what}");
+                    stand.shelf.instead = None;
+                    stand.run_for(10 * SECOND);
+                    assert!(is_buried(&stand, id), "{what}");
+                    assert_eq!(places_taken(&stand), 0, "{what}");
+                    assert!(!stand.server.owes_store(), "{what}");
+                }
+            }
+        }
+    }
+}
+
+/// It was put out here for a reason of the application's; the process that has it now must give that reason, and no other.
+#[test]
+fn who_is_put_out_while_another_process_takes_his_session_is_put_out_there_and_for_the_same_reason() {
+    let (mut stand, i, id) = leaving(Durability::SwapOut, true);
+    let key = Stand::key_of(id);
+    stand.server.session(id).expect("it is here").kick(7);
+    stand.exchange();
+    // The write was done; before this process hears of it, the client has taken the session elsewhere.
+    let parked = stand.shelf.waiting(is_park);
+    stand.shelf.records.insert(key, parked);
+    let first = stand.replace_server();
+    stand.shelf.silent = false;
+    stand.clients[i].away = false;
+    stand.run_for(10 * SECOND);
+    assert_eq!(
+        (stand.server.counters().takeovers, stand.clients[i].closed()),
+        (1, None)
+    );
+    let second = core::mem::replace(&mut stand.server, first);
+    let owner = second.owner();
+    stand.speak_as(&StoreReply::Done, is_park);
+    let notes: Vec<Bytes> = stand
+        .shelf
+        .asked
+        .iter()
+        .filter_map(|op| match op {
+            StoreOp::Send { to, note } if *to == owner => Some(note.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(notes, [notes::unseat(&key, 7)]);
+    stand.server = second;
+    stand.server.take_note(&notes[0]);
+    stand.exchange();
+    assert_eq!(stand.clients[i].closed(), Some(CloseReason::Kicked { code: 7 }));
+    stand.run_for(SECOND);
+    assert!(is_buried(&stand, id));
+}

@@ -1,0 +1,230 @@
+//! A user's former session is put out wherever it is: parked, with a process that is dead, or with one that does not hear.
+
+use alloc::format;
+use core::time::Duration;
+
+use super::stand::Stand;
+use crate::config::Durability;
+use crate::endpoint::{USER_MOVED, notes};
+use crate::error::CloseReason;
+use crate::event::SessionId;
+use crate::store::{Owner, Record, StoreOp, StoreReply};
+
+const SECOND: Duration = Duration::from_secs(1);
+const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
+const MOVED: CloseReason = CloseReason::Kicked { code: USER_MOVED };
+
+/// Two clients, and the former session of their user. The client of that is away.
+struct Pair {
+    stand: Stand,
+    former: SessionId,
+    newer: SessionId,
+}
+
+const FORMER: usize = 0;
+const NEWER: usize = 1;
+
+impl Pair {
+    /// The former session is parked.
+    fn parked(durability: Durability) -> Pair {
+        let (mut stand, former) = first(durability);
+        stand.server.session(former).expect("it is here").swap_out();
+        stand.run_for(SECOND);
+        assert!(matches!(
+            stand.shelf.records[&Stand::key_of(former)],
+            Record::Parked { .. }
+        ));
+        let (_, newer) = stand.session();
+        Pair { stand, former, newer }
+    }
+
+    /// The former session is at another process, which hears nothing any more. Its lease lasts.
+    fn elsewhere(durability: Durability) -> (Pair, Owner) {
+        let (mut stand, former) = first(durability);
+        let owner = stand.replace_server().owner();
+        let (_, newer) = stand.session();
+        (Pair { stand, former, newer }, owner)
+    }
+
+    /// The user is bound to the newer session.
+    fn bind(&mut self) {
+        bind(&mut self.stand, self.newer);
+    }
+
+    fn is_buried(&self) -> bool {
+        matches!(
+            self.stand.shelf.records.get(&Stand::key_of(self.former)),
+            Some(Record::Tomb { .. })
+        )
+    }
+
+    /// The former client comes back, and learns why it cannot; the newer one has noticed nothing.
+    fn ends_well(mut self, what: &str) {
+        assert!(self.is_buried(), "{what}");
+        self.stand.clients[FORMER].away = false;
+        self.stand.run_for(10 * SECOND);
+        assert_eq!(self.stand.clients[FORMER].closed(), Some(MOVED), "{what}");
+        assert_eq!(self.stand.clients[NEWER].closed(), None, "{what}");
+        let server = &self.stand.server;
+        assert_eq!((server.sessions(), server.counters().takeovers), (1, 0), "{what}");
+    }
+
+    fn looks(&self) -> usize {
+        self.stand.shelf.count(is_peek)
+    }
+}
+
+/// A session that is bound to the user, and whose client is away.
+fn first(durability: Durability) -> (Stand, SessionId) {
+    let mut stand = Stand::new(durability);
+    let (i, id) = stand.session();
+    assert_eq!(i, FORMER);
+    bind(&mut stand, id);
+    stand.clients[i].away = true;
+    let newest = stand.clients[i].newest;
+    stand.cut(i, newest);
+    (stand, id)
+}
+
+fn bind(stand: &mut Stand, id: SessionId) {
+    let mut session = stand.server.session(id).expect("it is here");
+    session.bind_user(b"anna").expect("there is a store");
+    drop(session);
+    stand.exchange();
+}
+
+fn is_peek(op: &StoreOp) -> bool {
+    matches!(op, StoreOp::Peek { .. })
+}
+
+fn is_burial(op: &StoreOp) -> bool {
+    matches!(
+        op,
+        StoreOp::Put {
+            record: Record::Tomb { .. },
+            ..
+        }
+    )
+}
+
+#[test]
+fn a_former_session_that_is_parked_is_buried_and_its_client_learns_why() {
+    for durability in BOTH {
+        let mut pair = Pair::parked(durability);
+        pair.bind();
+        pair.ends_well(&format!("{durability:?}"));
+    }
+}
+
+/// Else a user would have two sessions as soon as his former device comes back.
+#[test]
+fn a_former_session_whose_process_is_dead_is_put_out_and_nobody_takes_it_up() {
+    for durability in BOTH {
+        let (mut pair, owner) = Pair::elsewhere(durability);
+        pair.stand.shelf.dead.push(owner);
+        pair.bind();
+        pair.ends_well(&format!("{durability:?}"));
+    }
+}
+
+/// Who is alive is told, again and again, and not robbed; he is out as soon as his process counts as dead.
+#[test]
+fn a_former_session_whose_process_does_not_hear_is_put_out_when_its_lease_is_over() {
+    for durability in BOTH {
+        let (mut pair, owner) = Pair::elsewhere(durability);
+        pair.bind();
+        pair.stand.run_for(SECOND);
+        let words = notes::unseat(&Stand::key_of(pair.former), USER_MOVED);
+        let told = |op: &StoreOp| matches!(op, StoreOp::Send { to, note } if *to == owner && *note == words);
+        let times = pair.stand.shelf.count(told);
+        assert!((2..=5).contains(&times), "{durability:?}: {times} times in a second");
+        assert!(!pair.is_buried(), "{durability:?}");
+        pair.stand.shelf.dead.push(owner);
+        pair.stand.run_for(SECOND);
+        pair.ends_well(&format!("{durability:?}"));
+    }
+}
+
+#[test]
+fn a_former_process_that_never_hears_is_not_told_for_ever() {
+    let (mut pair, owner) = Pair::elsewhere(Durability::SwapOut);
+    pair.bind();
+    pair.stand.run_for(30 * SECOND);
+    let told = |op: &StoreOp| matches!(op, StoreOp::Send { to, .. } if *to == owner);
+    let times = pair.stand.shelf.count(told);
+    assert!((4..=20).contains(&times), "{times} times");
+    pair.stand.run_for(30 * SECOND);
+    assert_eq!(pair.stand.shelf.count(told), times);
+}
+
+/// However long it is silent: else the user would have two sessions from then on.
+#[test]
+fn a_store_that_does_not_say_where_the_former_session_is_is_asked_again() {
+    for durability in BOTH {
+        for silence in [StoreReply::Failed, StoreReply::Unavailable] {
+            let mut pair = Pair::parked(durability);
+            let looked = pair.looks();
+            pair.stand.shelf.instead = Some(match silence {
+                StoreReply::Failed => |op| is_peek(op).then_some(StoreReply::Failed),
+                _ => |op| is_peek(op).then_some(StoreReply::Unavailable),
+            });
+            pair.bind();
+            pair.stand.run_for(20 * SECOND);
+            let asked = pair.looks() - looked;
+            assert!((20..=100).contains(&asked), "{asked} times in 20 seconds");
+            pair.stand.shelf.instead = None;
+            pair.stand.run_for(SECOND);
+            pair.ends_well(&format!("{durability:?} {silence:?}"));
+        }
+    }
+}
+
+/// Between the look and the write it was claimed, or the write was lost.
+#[test]
+fn a_former_session_that_is_not_buried_at_the_first_try_is_looked_for_again() {
+    for refused in [StoreReply::Conflict, StoreReply::Failed, StoreReply::Unavailable] {
+        let mut pair = Pair::parked(Durability::SwapOut);
+        pair.stand.shelf.instead = Some(match refused {
+            StoreReply::Conflict => |op| is_burial(op).then_some(StoreReply::Conflict),
+            StoreReply::Failed => |op| is_burial(op).then_some(StoreReply::Failed),
+            _ => |op| is_burial(op).then_some(StoreReply::Unavailable),
+        });
+        pair.bind();
+        // A write that was not done, or may not have been, is tried as long as it takes.
+        pair.stand.run_for(if refused == StoreReply::Conflict {
+            SECOND
+        } else {
+            20 * SECOND
+        });
+        assert!(!pair.is_buried());
+        pair.stand.shelf.instead = None;
+        pair.stand.run_for(SECOND);
+        pair.ends_well("in the end");
+    }
+}
+
+#[test]
+fn of_a_former_session_that_the_store_has_forgotten_nothing_is_written() {
+    let mut pair = Pair::parked(Durability::SwapOut);
+    pair.stand.shelf.records.remove(&Stand::key_of(pair.former));
+    let looked = pair.looks();
+    pair.bind();
+    pair.stand.run_for(5 * SECOND);
+    assert_eq!((pair.looks(), pair.stand.shelf.count(is_burial)), (looked + 1, 0));
+}
+
+/// Its process died just before, and counts as alive for longer than it is told.
+#[test]
+fn a_former_session_that_outlasts_all_tries_is_put_out_by_whoever_takes_it_over() {
+    let (mut pair, owner) = Pair::elsewhere(Durability::Durable);
+    pair.bind();
+    pair.stand.run_for(30 * SECOND);
+    assert!(!pair.is_buried());
+    pair.stand.shelf.dead.push(owner);
+    pair.stand.clients[FORMER].away = false;
+    pair.stand.run_for(10 * SECOND);
+    assert_eq!(pair.stand.clients[FORMER].closed(), Some(MOVED));
+    assert_eq!(pair.stand.clients[NEWER].closed(), None);
+    assert_eq!(pair.stand.server.counters().takeovers, 1);
+    assert!(pair.is_buried());
+}
