@@ -834,7 +834,7 @@ typedef struct unbroken_timing {
    */
   uint32_t ack_bytes;
   /**
-   * ... or this long after the first of them: 0 to 500 ms, default 20 ms.
+   * ... or this long after the first of them: 0 to 500 ms, default 40 ms.
    */
   uint32_t ack_delay_ms;
   /**

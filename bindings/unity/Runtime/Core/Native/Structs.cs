@@ -59,7 +59,7 @@ namespace Unbroken
         public uint AckMessages;
         /// <summary>... or this much delivered payload, in bytes: 1 to 1 MiB, default 64 KiB.</summary>
         public uint AckBytes;
-        /// <summary>... or this long after the first of them: 0 to 500 ms, default 20 ms.</summary>
+        /// <summary>... or this long after the first of them: 0 to 500 ms, default 40 ms.</summary>
         public uint AckDelayMs;
         /// <summary>An idle link is probed by the client after this much silence: 1 s to 1 h, default 25 s. Both ends should have the same.</summary>
         public uint IdleProbeMs;
