@@ -1,8 +1,8 @@
 //! A worker: a thread, a runtime, an endpoint, and the driver task that keeps it going.
 //!
 //! All tasks of a worker share the endpoint through a `RefCell`: links feed it and wake the handlers that this concerns, handlers fetch and send, and each of
-//! them only marks the worker as *dirty*. The driver runs once after all of them (its waker is queued once), looks at the timers and writes
-//! what is to be written, so a hundred messages that came together cost one turn, and leave together in few records.
+//! them only marks the worker as *dirty*. The driver runs once after all of them (its waker is queued once, and if its timer had it queued before them it goes to the end), looks
+//! at the timers and writes what is to be written, so a hundred messages that came together cost one turn, and leave together in few records.
 //!
 //! ```text
 //!   epoll ──► link: read, open, wake ──► handler: fetch, send ──► driver: seal, write      each arrow is a place in one queue of this thread
@@ -81,6 +81,8 @@ pub(crate) struct Worker {
     /// Sessions whose handlers have something to do.
     pub(crate) line: RefCell<VecDeque<Rc<Slot>>>,
     dirty: Cell<bool>,
+    /// Something came in since the driver ran, or put off its turn.
+    fresh: Cell<bool>,
     driver: RefCell<Option<Waker>>,
     buffer: RefCell<Box<[u8]>>,
     /// Tasks of links and handlers that have not ended.
@@ -155,6 +157,7 @@ fn work(runtime: &runtime::LocalRuntime, job: Job) {
         durable,
         line: RefCell::default(),
         dirty: Cell::new(true),
+        fresh: Cell::new(false),
         driver: RefCell::new(None),
         buffer: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
         tasks: Cell::new(0),
@@ -210,6 +213,7 @@ impl Worker {
             state.endpoint.handle_input(id, bytes, clock::now());
             // Now, so that handlers have had their turn when the driver has its.
             self.hand_out(&mut state);
+            self.fresh.set(true);
             self.touch();
         }
     }
@@ -325,6 +329,8 @@ struct Driver {
     arrivals: mpsc::Receiver<Arrival>,
     timer: Pin<Box<Sleep>>,
     timer_for: Option<unbroken::Instant>,
+    /// It has gone behind the handlers.
+    put_off: bool,
     /// Who waits for the lease.
     unleased: Vec<oneshot::Sender<()>>,
     /// Set by a shutdown: until when, and who waits.
@@ -340,6 +346,7 @@ impl Driver {
             arrivals,
             timer,
             timer_for: None,
+            put_off: false,
             unleased: Vec::new(),
             leaving: None,
         }
@@ -382,6 +389,13 @@ impl Driver {
         if !self.arrivals.is_empty() {
             cx.waker().wake_by_ref();
         }
+        if self.worker.fresh.take() && !std::mem::replace(&mut self.put_off, true) {
+            // Its timer may have queued it before the link that read, and the handlers are behind that: what they answer would leave apart from the
+            // ACK or PONG that is due already. So it goes to the end of the queue; once, as something comes all the time.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.put_off = false;
         if self.worker.turn() {
             cx.waker().wake_by_ref();
         }
