@@ -18,6 +18,7 @@
 
 use alloc::vec::Vec;
 
+use super::copy::copy;
 use super::marks::Marks;
 use crate::wire::frame;
 use crate::wire::varint;
@@ -527,21 +528,4 @@ impl Part {
     pub fn header(&self, out: &mut [u8], size: usize) -> usize {
         frame::fragment_header(out, self.seq, self.total, self.offset, size)
     }
-}
-
-/// `copy_from_slice`, for what is mostly short: in pieces of a fixed size, which overlap, as a call of `memcpy` would take longer than the copying.
-#[inline]
-fn copy(to: &mut [u8], from: &[u8]) {
-    const PIECE: usize = 16;
-    let length = from.len();
-    if !(PIECE..=4 * PIECE).contains(&length) {
-        to.copy_from_slice(from);
-        return;
-    }
-    let (last, mut at) = (length - PIECE, 0);
-    while at < last {
-        to[at..at + PIECE].copy_from_slice(&from[at..at + PIECE]);
-        at += PIECE;
-    }
-    to[last..].copy_from_slice(&from[last..]);
 }
