@@ -4,12 +4,12 @@
 //! again waits in one queue of equal delays. Nothing here reads a clock: time comes with the calls.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
-use bytes::Bytes;
 use core::time::Duration;
 use hashbrown::{HashMap, HashSet};
 
+use super::burial::{End, Tried};
 use super::inquest::Doubt;
 use super::keep::Mark;
 use super::takeover::{Arrival, Claim};
@@ -19,7 +19,6 @@ use crate::crypto::Rng;
 use crate::snapshot::Vault;
 use crate::store::{Cursor, Owner, RequestId, StoreKey, StoreOp, StoreReply, StoreRequest};
 use crate::time::Instant;
-use crate::wire::flight::LostStatus;
 
 /// Between two tries of anything.
 pub const AGAIN: Duration = Duration::from_millis(250);
@@ -50,18 +49,8 @@ pub struct Cluster {
     pub turning_away: bool,
     /// All sessions are being swapped out.
     pub leaving: bool,
-    /// Ends that the store has not taken yet.
-    pub unburied: VecDeque<(Locator, Unburied)>,
-}
-
-/// Where an end is to be written that the store has not taken yet.
-pub enum Unburied {
-    /// Over the record that calls the session this process's.
-    Live { token: u64, blob: Bytes },
-    /// Over the parked one.
-    Parked { token: u64, status: LostStatus },
-    /// That must be looked up; as with [`Purpose::Orphan`].
-    Unknown { parked: Option<u64> },
+    /// Ends that the store has not taken yet. In an order that does not depend on where a map happens to lie.
+    pub unburied: BTreeMap<Locator, End>,
 }
 
 /// What the store said to the last sign of life. Without one that it has taken nobody is let in: others would take the owner of the new session for dead.
@@ -91,15 +80,9 @@ pub enum Purpose {
     /// After a write of which nothing is known, and its token.
     Check(Locator, u64),
     Bury {
-        locator: Locator,
-        token: u64,
-        blob: Bytes,
+        key: Locator,
+        end: End,
         tried: Tried,
-    },
-    BuryMoved {
-        locator: Locator,
-        token: u64,
-        status: LostStatus,
     },
     Peek(Box<Arrival>),
     Claim {
@@ -110,7 +93,7 @@ pub enum Purpose {
     Doubt(Box<Doubt>),
     Orphan {
         key: StoreKey,
-        parked: Option<u64>,
+        end: Option<End>,
     },
     Mail {
         key: Locator,
@@ -128,13 +111,6 @@ pub enum Purpose {
         tries: u8,
     },
     Nothing,
-}
-
-/// Whether the record was looked at before an end was written into it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Tried {
-    Blindly,
-    Looked,
 }
 
 /// What is tried again.
@@ -179,7 +155,7 @@ impl Cluster {
             standing: Standing::Unheard,
             turning_away: false,
             leaving: false,
-            unburied: VecDeque::new(),
+            unburied: BTreeMap::new(),
         }))
     }
 
@@ -239,18 +215,12 @@ impl Endpoint {
             Purpose::Save { locator, token, mark } => self.saved(locator, token, mark, &reply),
             Purpose::Park { locator, token } => self.parked(locator, token, &reply),
             Purpose::Check(locator, token) => self.checked(locator, token, reply),
-            Purpose::Bury {
-                locator,
-                token,
-                blob,
-                tried,
-            } => self.buried(locator, token, blob, tried, &reply),
-            Purpose::BuryMoved { locator, token, status } => self.moved_buried(locator, token, status, &reply),
+            Purpose::Bury { key, end, tried } => self.buried(key, end, tried, &reply),
             Purpose::Peek(arrival) => self.peeked(arrival, reply),
             Purpose::Claim { claim, again } => self.claimed(claim, again, &reply),
             Purpose::ClaimCheck(claim) => self.claim_checked(claim, &reply),
             Purpose::Doubt(doubt) => self.doubt_settled(*doubt, &reply),
-            Purpose::Orphan { key, parked } => self.orphaned(key, parked, &reply),
+            Purpose::Orphan { key, end } => self.orphaned(key, end, &reply),
             Purpose::Mail { key, after } => self.mail_came(key, after, reply),
             Purpose::Bind(locator) => self.bound(locator, &reply),
             Purpose::Unseat { key, code, tries } => self.unseat(key, code, tries, reply),
@@ -343,19 +313,7 @@ impl Endpoint {
             let owner = cluster.owner;
             cluster.ask(StoreOp::Receive { owner }, Purpose::Receive);
         }
-        for _ in 0..cluster.unburied.len() {
-            let next = self.cluster.as_mut().and_then(|cluster| cluster.unburied.pop_front());
-            match next {
-                Some((locator, Unburied::Live { token, blob })) => {
-                    self.put_tomb(locator, token, blob, Tried::Blindly);
-                }
-                Some((locator, Unburied::Parked { token, status })) => self.bury_moved(locator, token, status),
-                Some((key, Unburied::Unknown { parked })) => {
-                    self.ask(StoreOp::Peek { key }, Purpose::Orphan { key, parked });
-                }
-                None => {}
-            }
-        }
+        self.bury_what_is_left();
     }
 
     fn received_notes(&mut self, reply: StoreReply) {

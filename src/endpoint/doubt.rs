@@ -41,10 +41,6 @@ impl Endpoint {
         }
         kept.writing = false;
         match kept.stage {
-            Stage::Parking if ended => {
-                self.unpark();
-                self.stay_here(locator);
-            }
             _ if ended => {}
             Stage::Live | Stage::Leaving if durable => self.touch(locator),
             Stage::Parking => {
@@ -77,8 +73,8 @@ impl Endpoint {
             return;
         };
         let Some(kept) = &mut served.kept else { return };
-        if kept.highest != doubted {
-            // It has left meanwhile, and come back: this is about its former life here.
+        if kept.highest != doubted || served.ended.is_some() {
+            // It has left meanwhile, and come back: this is about its former life here. Or it is over: see `bury`.
             return;
         }
         let StoreReply::Peeked(found) = reply else {
@@ -103,7 +99,6 @@ impl Endpoint {
             Some(Record::Parked { token, .. }) if kept.stage == Stage::Parking && token > kept.token => {
                 self.gone(locator)
             }
-            _ if served.ended.is_some() => kept.writing = false,
             // The store has lost the record, not the session: it is written anew.
             None => {
                 kept.absent = true;

@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 use bytes::Bytes;
 
-use super::cluster::{Purpose, Tried, Unburied};
+use super::cluster::Purpose;
 use super::ratchet::Ratchet;
 use super::served::Held;
 use super::takeover::{Arrival, RETRY_LATER};
@@ -122,37 +122,6 @@ impl Endpoint {
             RefuseCode::Later,
             RETRY_LATER,
         );
-    }
-
-    /// Another endpoint asks for a session that the record calls this one's, and that is not here. If it is not on its way, it never comes: the store
-    /// went back to an older state (F-86). That is said, lest everybody asks for ever.
-    ///
-    /// The same is done when nothing is known of a write of a session that has ended here; `parked` is the token under which it may have been parked.
-    pub(super) fn orphaned(&mut self, key: Locator, parked: Option<u64>, reply: &StoreReply) {
-        if self.is_alive(&key) || self.is_claiming(&key) {
-            return;
-        }
-        let buried = self.tombstones.find(&key);
-        let found = match reply {
-            StoreReply::Peeked(Some(found)) => found,
-            StoreReply::Peeked(None) => return,
-            // If there is an end to be told, it is looked for again. Who only asked, asks again.
-            _ if buried.is_some() => return self.bury_later(key, Unburied::Unknown { parked }),
-            _ => return,
-        };
-        match found.record {
-            Record::Live { owner, .. } if owner != self.owner() => self.tombstones.forget(&key),
-            Record::Live { token, .. } => {
-                let status = buried.unwrap_or(LostStatus::RolledBack);
-                self.put_tomb(key, token, status.to_bytes().into(), Tried::Looked);
-            }
-            Record::Parked { token, .. } if Some(token) == parked => {
-                if let Some(status) = buried {
-                    self.bury_moved(key, token, status);
-                }
-            }
-            _ => {}
-        }
     }
 
     pub(super) fn is_alive(&self, key: &Locator) -> bool {

@@ -66,6 +66,8 @@ pub struct Kept {
     pub token: u64,
     /// The highest that was ever written, or may have been.
     pub highest: u64,
+    /// (parking) The one of the swap-out.
+    pub parked: u64,
     committed: Mark,
     /// The store has no record of it (any more).
     pub absent: bool,
@@ -93,6 +95,7 @@ impl Kept {
             stage: Stage::Unstored,
             token: 0,
             highest: 0,
+            parked: 0,
             committed: Mark::default(),
             absent: false,
             writing: false,
@@ -393,7 +396,7 @@ impl Endpoint {
         };
         let Some(kept) = &mut served.kept else { return };
         match reply {
-            // Its end was written behind this, or tried to: see `buried`.
+            // Its end was written behind this, or it was looked where to: see `bury`.
             _ if served.ended.is_some() => kept.writing = false,
             StoreReply::Done => {
                 kept.writing = false;

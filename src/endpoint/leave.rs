@@ -1,20 +1,19 @@
-//! How a session leaves its process: swapped out to the store, or taken by another server; and how its end is told to the others.
+//! How a session leaves its process: swapped out to the store, or taken by another server.
 //!
 //! From the moment it is to leave, its application may not touch it; links are read on, as nothing of what comes is ACKed. The host gives the
 //! application's bytes, the record becomes `Parked`, and then, not before, the copy here is wiped and the links are closed. If the store was not reached the session
-//! stays; if nothing is known of the write it waits, out of reach, until the store says what stands there.
+//! stays; if nothing is known of the write it waits, out of reach, until the store says what stands there. If it ends meanwhile, that is `burial`'s.
 
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 
-use super::cluster::{Purpose, Tried, Unburied};
+use super::burial::End;
+use super::cluster::Purpose;
 use super::keep::Stage;
 use super::{Endpoint, Locator, notes, tombstones};
 use crate::event::{Event, Output};
 use crate::store::{Expect, Owner, Record, StoreOp, StoreReply};
-use crate::wire::flight::LostStatus;
-use crate::wire::frame::CloseKind;
 
 impl Endpoint {
     /// Swaps all sessions out, to leave: from now on nobody is let in here, and [`Endpoint::poll_snapshot`] names session after session. It is done
@@ -101,6 +100,7 @@ impl Endpoint {
         kept.stage = Stage::Parking;
         kept.app = app.map(Bytes::copy_from_slice);
         kept.highest += 1;
+        kept.parked = kept.highest;
         let (token, before, owner) = (kept.highest, kept.token, cluster.owner);
         let snapshot = served.snapshot(&self.config.limits, app);
         let life = snapshot.life.max(Duration::from_secs(1));
@@ -117,8 +117,10 @@ impl Endpoint {
     }
 
     pub(super) fn parked(&mut self, locator: Locator, token: u64, reply: &StoreReply) {
-        if !self.sessions.contains_key(&locator) {
-            return self.bury_parked(locator, token, reply);
+        let kept = self.sessions.get(&locator).and_then(|served| served.kept.as_ref());
+        if !kept.is_some_and(|kept| kept.stage == Stage::Parking && kept.parked == token) {
+            // It has ended meanwhile, or was found to be another's.
+            return;
         }
         match reply {
             StoreReply::Done => self.gone(locator),
@@ -151,11 +153,6 @@ impl Endpoint {
             kept.asked_by.clear();
             served.talk.thaw();
             served.talk.events.push_back(Event::SwapOutFailed);
-        } else if let Some(reason) = served.talk.closing.reason() {
-            // It ended while it was on its way out.
-            kept.stage = Stage::Live;
-            let status = tombstones::status(reason, served.talk.outbox.next());
-            self.bury(locator, status);
         }
         self.touch(locator);
     }
@@ -169,7 +166,8 @@ impl Endpoint {
     /// The session is not this process's any more: its copy is wiped (F-82).
     pub(super) fn gone(&mut self, locator: Locator) {
         if self.is_over(&locator) {
-            return self.gone_too_late(locator);
+            // It stays until what had arrived is read: its application was told that nothing is missing.
+            return;
         }
         let Some(mut served) = self.take_out(locator) else {
             return;
@@ -192,7 +190,8 @@ impl Endpoint {
             if let Some(kept) = &served.kept
                 && parking
             {
-                self.bury_moved(locator, kept.highest, status);
+                let parked = Some(kept.parked);
+                self.find_and_bury(locator, End { status, parked });
             }
             self.events.push_back((served.id, Event::Closed(reason)));
             return;
@@ -214,126 +213,9 @@ impl Endpoint {
         }
     }
 
-    /// It ended while it was on its way out. As any session that has ended it stays until what had arrived is read: its application was told of that, and that nothing is missing.
-    fn gone_too_late(&mut self, locator: Locator) {
-        let Some(served) = self.sessions.get_mut(&locator) else {
-            return;
-        };
-        let (Some(reason), Some(kept)) = (served.talk.closing.reason(), &mut served.kept) else {
-            return;
-        };
-        if kept.stage == Stage::Parking {
-            kept.stage = Stage::Live;
-            let (token, send_end) = (kept.highest, served.talk.outbox.next());
-            self.unpark();
-            self.bury_moved(locator, token, tombstones::status(reason, send_end));
-        }
-    }
-
     pub(super) fn unpark(&mut self) {
         if let Some(cluster) = &mut self.cluster {
             cluster.parking = cluster.parking.saturating_sub(1);
-        }
-    }
-}
-
-/// Ends, for the other servers.
-impl Endpoint {
-    /// The session has ended: others must learn how.
-    pub(super) fn bury(&mut self, locator: Locator, status: LostStatus) {
-        let Some(served) = self.sessions.get(&locator) else {
-            return;
-        };
-        let Some(kept) = &served.kept else { return };
-        // A parked one is buried when the outcome is known.
-        if !matches!(kept.stage, Stage::Unstored | Stage::Parking) {
-            // A write that is under way is carried out first.
-            let token = if kept.writing { kept.highest } else { kept.token };
-            self.put_tomb(locator, token, status.to_bytes().into(), Tried::Blindly);
-        }
-    }
-
-    pub(super) fn put_tomb(&mut self, locator: Locator, token: u64, blob: Bytes, tried: Tried) {
-        let owner = self.owner();
-        let record = Record::Tomb {
-            token,
-            blob: blob.clone(),
-        };
-        let purpose = Purpose::Bury {
-            locator,
-            token,
-            blob,
-            tried,
-        };
-        self.put(
-            locator,
-            Expect::Live(token, owner),
-            record,
-            self.config.limits.tombstone,
-            purpose,
-        );
-    }
-
-    pub(super) fn buried(&mut self, locator: Locator, token: u64, blob: Bytes, tried: Tried, reply: &StoreReply) {
-        match (reply, tried) {
-            (StoreReply::Conflict, Tried::Blindly) => {
-                // Another's, or under another token than was thought.
-                let (key, parked) = (locator, None);
-                self.ask(StoreOp::Peek { key }, Purpose::Orphan { key, parked });
-            }
-            // It changed between look and write, or the store contradicts itself. Not at once again, but with the next sign of life.
-            (StoreReply::Conflict, Tried::Looked) | (StoreReply::Failed | StoreReply::Unavailable, _) => {
-                self.bury_later(locator, Unburied::Live { token, blob });
-            }
-            _ => {}
-        }
-    }
-
-    /// With the next sign of life that the store takes.
-    pub(super) fn bury_later(&mut self, locator: Locator, what: Unburied) {
-        let max = self.config.limits.tombstones as usize;
-        if let Some(cluster) = &mut self.cluster
-            && cluster.unburied.len() < max
-        {
-            cluster.unburied.push_back((locator, what));
-        }
-    }
-
-    /// It ended, and was forgotten here, while it was on its way out.
-    fn bury_parked(&mut self, locator: Locator, token: u64, reply: &StoreReply) {
-        match (reply, self.tombstones.find(&locator)) {
-            (StoreReply::Done, Some(status)) => self.bury_moved(locator, token, status),
-            (StoreReply::Done, None) => {}
-            _ => {
-                let (key, parked) = (locator, Some(token));
-                self.ask(StoreOp::Peek { key }, Purpose::Orphan { key, parked });
-            }
-        }
-    }
-
-    pub(super) fn bury_moved(&mut self, locator: Locator, token: u64, status: LostStatus) {
-        let blob: Bytes = status.to_bytes().into();
-        let record = Record::Tomb { token, blob };
-        let life = self.config.limits.tombstone;
-        let purpose = Purpose::BuryMoved { locator, token, status };
-        self.put(locator, Expect::Parked(token), record, life, purpose);
-    }
-
-    pub(super) fn moved_buried(&mut self, locator: Locator, token: u64, status: LostStatus, reply: &StoreReply) {
-        match (reply, status) {
-            (StoreReply::Failed | StoreReply::Unavailable, _) => {
-                self.bury_later(locator, Unburied::Parked { token, status });
-            }
-            // Another has taken it meanwhile, to whom it must be said.
-            (
-                StoreReply::Conflict,
-                LostStatus::Closed {
-                    kind: CloseKind::Kicked | CloseKind::Application,
-                    code,
-                    ..
-                },
-            ) => self.look_whom_to_unseat(locator, code, 2),
-            _ => {}
         }
     }
 }

@@ -12,7 +12,7 @@
 //! | `locators` | how a session is found |
 //! | `tombstones` | what is remembered of ended sessions |
 //! | `cluster` | the store's requests and replies, the lease |
-//! | `keep`, `doubt`, `leave` | how a session stands with the store: created, committed; what became of a write; swapped out, buried |
+//! | `keep`, `doubt`, `leave`, `burial` | how a session stands with the store: created, committed; what became of a write; swapped out; ended |
 //! | `takeover`, `inquest` | a client comes with a session that is elsewhere; what is said of those that are lost |
 //! | `notes`, `mail`, `users` | what endpoints tell each other, messages from servers, one session a user |
 //! | `router` | which endpoint a connection belongs to |
@@ -21,6 +21,7 @@
 
 mod admission;
 mod answer;
+mod burial;
 mod cluster;
 mod counters;
 mod deadlines;

@@ -95,7 +95,7 @@ impl Endpoint {
         else {
             // Not here, or ended here: the record will say so.
             let note = handed(&key);
-            self.ask(StoreOp::Peek { key }, Purpose::Orphan { key, parked: None });
+            self.ask(StoreOp::Peek { key }, Purpose::Orphan { key, end: None });
             return self.ask(StoreOp::Send { to: from, note }, Purpose::Nothing);
         };
         let Some(header) = flight

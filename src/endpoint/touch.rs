@@ -5,7 +5,6 @@
 
 use alloc::boxed::Box;
 
-use super::keep::Stage;
 use super::served::Served;
 use super::{Endpoint, Locator, Ready, tombstones};
 use crate::error::CloseReason;
@@ -109,10 +108,7 @@ impl Endpoint {
     /// Removes a session that is over.
     #[cold]
     fn forget(&mut self, locator: Locator) {
-        let served = self.take_out(locator);
-        if served.is_some_and(|served| served.kept.is_some_and(|kept| kept.stage == Stage::Parking)) {
-            self.unpark();
-        }
+        self.take_out(locator);
     }
 
     /// Takes a session out of all accounts.

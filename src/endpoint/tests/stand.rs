@@ -63,6 +63,8 @@ pub struct Shelf {
     pub users: BTreeMap<[u8; 32], Vec<StoreKey>>,
     /// Whose leases are over.
     pub dead: Vec<Owner>,
+    /// The lives of what is parked are over.
+    pub expired: bool,
     /// What was asked, in order.
     pub asked: Vec<StoreOp>,
     /// Says otherwise than the shelf would, without having done anything.
@@ -88,7 +90,7 @@ impl Shelf {
         match op {
             StoreOp::Peek { key } => StoreReply::Peeked(self.records.get(key).map(|record| Peeked {
                 record: record.clone(),
-                expired: false,
+                expired: self.expired && matches!(record, Record::Parked { .. }),
                 owner_alive: !matches!(record, Record::Live { owner, .. } if self.dead.contains(owner)),
             })),
             StoreOp::Put {
