@@ -95,7 +95,7 @@ pub struct WorkerStats {
     pub detached: usize,
     /// Connections, resumed or not.
     pub links: usize,
-    /// What the store was asked and has not answered.
+    /// What the store was asked and has not answered; not 0 either as long as there are ends that it has not taken.
     pub store_requests: usize,
     /// What its endpoint counted since the start.
     pub counters: Counters,

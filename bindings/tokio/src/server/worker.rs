@@ -248,9 +248,15 @@ impl Worker {
             sessions: state.endpoint.sessions(),
             detached: state.endpoint.detached(),
             links: state.links.len(),
-            store_requests: self.storing.as_ref().map_or(0, Storing::under_way),
+            store_requests: self.owed_to_store(&state.endpoint),
             counters: state.endpoint.counters(),
         }
+    }
+
+    /// What the store has still to take or to answer. An end that it did not take is asked for again only with the next sign of life; until then no request tells of it.
+    fn owed_to_store(&self, endpoint: &Endpoint) -> usize {
+        let under_way = self.storing.as_ref().map_or(0, Storing::under_way);
+        under_way.max(usize::from(endpoint.owes_store()))
     }
 
     /// Time, events, handlers, the store, outputs. Returns whether there may be more to do.
@@ -454,12 +460,9 @@ impl Driver {
     /// Whether a shutdown is complete, or out of time.
     fn gone(&self) -> bool {
         let Some((until, _)) = &self.leaving else { return false };
-        let stored = self
-            .worker
-            .storing
-            .as_ref()
-            .is_none_or(|storing| storing.under_way() == 0);
-        let idle = stored && self.worker.tasks.get() == 0 && self.worker.state.borrow().sessions.is_empty();
+        let state = self.worker.state.borrow();
+        let stored = self.worker.owed_to_store(&state.endpoint) == 0;
+        let idle = stored && self.worker.tasks.get() == 0 && state.sessions.is_empty();
         idle || clock::now() >= *until
     }
 

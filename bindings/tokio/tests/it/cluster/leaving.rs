@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
+use unbroken::{Peeked, Record, StoreOp, StoreReply};
 use unbroken_tokio::server::{Drain, probe};
-use unbroken_tokio::{DrainError, Durability, End, MemoryStore, Server, ServerConfig, Store};
+use unbroken_tokio::{DrainError, Durability, End, MemoryStore, Server, ServerConfig, SessionId, Store};
 
 use super::balancer::Balancer;
 use super::game::{Games, Player};
@@ -155,6 +156,45 @@ async fn f87_a_server_whose_store_is_down_refuses_to_leave_and_goes_on_serving()
     let drained = soon(server.drain(Duration::ZERO)).await.unwrap();
     assert_eq!((drained.moved, drained.swapped_out), (0, 2));
     assert_eq!(games.ended(End::SwappedOut), 2);
+}
+
+async fn is_buried(store: &Arc<dyn Store>, id: SessionId) -> bool {
+    let key = *id.0.first_chunk().expect("16 bytes");
+    let replies = soon(store.submit(vec![StoreOp::Peek { key }])).await;
+    let [StoreReply::Peeked(Some(Peeked { record, .. }))] = &replies[..] else {
+        panic!("there is a record: {replies:?}");
+    };
+    matches!(record, Record::Tomb { .. })
+}
+
+/// The store is down just when the last session ends. Without that end its record would say that somebody still has it.
+#[tokio::test]
+async fn a_server_is_not_gone_before_the_store_has_taken_the_ends_of_its_sessions() {
+    for drained in [true, false] {
+        let switch = Switch::default();
+        let store: Arc<dyn Store> = Arc::new(switch.clone());
+        let server = member(Durability::SwapOut, &store).serve_sessions(LOCAL, Games::default());
+        let server = server.await.unwrap();
+        let mut player = Player::join(server.local_addr()).await;
+        soon(player.play(3, Duration::ZERO)).await;
+        let id = player.client.id().unwrap();
+        switch.set_down(true);
+        if drained {
+            assert!(server.kick(id, 7).await);
+            while server.stats().await.iter().any(|worker| worker.sessions > 0) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            switch.set_down(false);
+            soon(server.drain(Duration::ZERO)).await.unwrap();
+        } else {
+            tokio::join!(soon(server.shutdown(7, Duration::from_secs(20))), async {
+                soon(player.client.closed()).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                switch.set_down(false);
+            });
+        }
+        assert!(is_buried(&store, id).await, "drained: {drained}");
+    }
 }
 
 #[tokio::test]
