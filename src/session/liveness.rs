@@ -10,8 +10,8 @@
 //!
 //! Data alone proves nothing: its ACK waits for the peer's application. So a PING rides along, and a last one follows the last
 //! data, as the way may have gone just then. The end that can dial (the client) asks *eagerly*: several times in a round trip while it
-//! sends, 9 bytes each. About what came it asks with the next that leaves, by the time of the ACK at the latest: so two ends that talk by turns, or thirty times a second, make
-//! no records for that alone. The other end asks only if its data stays without any echo. A link that carries
+//! sends, 9 bytes each. About what came it asks with the next message that leaves, and by the time of the ACK at the latest: so two ends
+//! that talk by turns, thirty times a second, make no records for that alone. The other end asks only if its data stays without any echo. A link that carries
 //! nothing is asked once in `idle_probe`, by the client alone (battery). Such a *routine* question is never late, only suspect: nobody waits for
 //! anything, and if thousands of idle clients met one server's short pause with a spare each, its next pause would be longer.
 //!
@@ -96,7 +96,7 @@ const SUSPECT_SLACK: Span = Span::from_millis(150);
 const PINGS_MAX: usize = 8;
 /// An eager end asks again after a quarter of a round trip, but not sooner than this ...
 const GAP_MIN: Span = Span::from_millis(10);
-/// ... or so long after what came, unless something leaves before: when the ACK of it is due by default, which then is the same record.
+/// ... or so long after what came, unless a message leaves before: when the ACK of it is due by default, which then is the same record.
 const TAIL: Span = Span::from_millis(40);
 /// ... or with the next record after this many bytes.
 const GAP_BYTES: u64 = 16 << 10;
@@ -191,7 +191,7 @@ impl Liveness {
     /// The record that came carried messages.
     pub fn brought_data(&mut self, now: Instant) {
         if self.is_eager() {
-            self.unproven(now + TAIL);
+            self.want_proof(now + TAIL);
             self.routine = false;
         }
     }
@@ -204,7 +204,7 @@ impl Liveness {
     /// A record is about to be made. With messages in it, it is worth a question; and any record can carry one that is due.
     pub fn rides(&mut self, now: Instant, with_data: bool) {
         if with_data {
-            self.unproven(now);
+            self.want_proof(now);
             self.routine = false;
         }
         let long = self.is_eager() && self.sent - self.last.sent >= GAP_BYTES && self.pings.len() < PINGS_MAX;
@@ -346,7 +346,7 @@ impl Liveness {
     }
 
     /// Something was carried that no PING covers; one is wanted no sooner than that.
-    fn unproven(&mut self, at: Instant) {
+    fn want_proof(&mut self, at: Instant) {
         self.unproven = Some(self.unproven.map_or(at, |sooner| sooner.min(at)));
     }
 

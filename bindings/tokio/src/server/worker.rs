@@ -1,8 +1,9 @@
 //! A worker: a thread, a runtime, an endpoint, and the driver task that keeps it going.
 //!
 //! All tasks of a worker share the endpoint through a `RefCell`: links feed it and wake the handlers that this concerns, handlers fetch and send, and each of
-//! them only marks the worker as *dirty*. The driver runs once after all of them (its waker is queued once, and if its timer had it queued before them it goes to the end), looks
-//! at the timers and writes what is to be written, so a hundred messages that came together cost one turn, and leave together in few records.
+//! them only marks the worker as *dirty*. The driver runs once after all of them (its waker is queued once; and once more if something came in, as its
+//! timer may have queued it before them), looks at the timers and writes what is to be written, so a hundred messages that came together
+//! cost one turn, and leave together in few records.
 //!
 //! ```text
 //!   epoll ──► link: read, open, wake ──► handler: fetch, send ──► driver: seal, write      each arrow is a place in one queue of this thread
