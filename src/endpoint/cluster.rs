@@ -72,6 +72,7 @@ pub enum Purpose {
         locator: Locator,
         token: u64,
         mark: Mark,
+        asked: Instant,
     },
     Park {
         locator: Locator,
@@ -212,7 +213,12 @@ impl Endpoint {
         match purpose {
             Purpose::Lease => self.renewed(&reply),
             Purpose::Receive => self.received_notes(reply),
-            Purpose::Save { locator, token, mark } => self.saved(locator, token, mark, &reply),
+            Purpose::Save {
+                locator,
+                token,
+                mark,
+                asked,
+            } => self.saved(locator, token, mark, asked, &reply),
             Purpose::Park { locator, token } => self.parked(locator, token, &reply),
             Purpose::Check(locator, token) => self.checked(locator, token, reply),
             Purpose::Bury { key, end, tried } => self.buried(key, end, tried, &reply),

@@ -18,6 +18,7 @@ use core::time::Duration;
 use super::cluster::{Later, Purpose};
 use super::mail::Mail;
 use super::served::Served;
+use super::takeover::PATIENCE;
 use super::users::Binding;
 use super::{Endpoint, Locator};
 use crate::config::Limits;
@@ -385,11 +386,17 @@ impl Endpoint {
         };
         let blob = blob.into();
         let record = Record::Live { token, owner, blob };
-        self.put(locator, expect, record, LIVE, Purpose::Save { locator, token, mark });
+        let purpose = Purpose::Save {
+            locator,
+            token,
+            mark,
+            asked: self.now,
+        };
+        self.put(locator, expect, record, LIVE, purpose);
     }
 
     /// The outcome of [`Endpoint::put_live`].
-    pub(super) fn saved(&mut self, locator: Locator, token: u64, mark: Mark, reply: &StoreReply) {
+    pub(super) fn saved(&mut self, locator: Locator, token: u64, mark: Mark, asked: Instant, reply: &StoreReply) {
         let now = self.now;
         let Some(served) = self.sessions.get_mut(&locator) else {
             return;
@@ -398,6 +405,8 @@ impl Endpoint {
         match reply {
             // Its end was written behind this, or it was looked where to: see `bury`.
             _ if served.ended.is_some() => kept.writing = false,
+            // Whoever waits longer for an owner takes the session: if this process has slept since it asked, it may live elsewhere already, and must not begin here.
+            StoreReply::Done if kept.stage == Stage::Creating && now >= asked + PATIENCE => self.check(locator),
             StoreReply::Done => {
                 kept.writing = false;
                 kept.token = token;

@@ -38,7 +38,7 @@ use crate::wire::prelude::{FlightKind, Prelude};
 const HOLD: Duration = Duration::from_secs(2);
 /// How long an owner may take to answer when there is a snapshot to claim: it may be dead, and its lease not over yet. If it only was slow, it finds itself fenced,
 /// and nothing is lost.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 /// What a REFUSE advises while a session is on its way, in milliseconds.
 pub const RETRY_LATER: u32 = 100;
 

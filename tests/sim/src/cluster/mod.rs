@@ -139,6 +139,8 @@ pub struct Counters {
     /// ... from one that died.
     pub inherited: u64,
     pub fenced: u64,
+    /// Sessions that began at a process when another had them already.
+    pub begun_late: u64,
     pub crashes: u64,
     pub pauses: u64,
     pub retired: u64,

@@ -16,6 +16,7 @@ impl AddAssign for Counters {
         self.asked += other.asked;
         self.inherited += other.inherited;
         self.fenced += other.fenced;
+        self.begun_late += other.begun_late;
         self.crashes += other.crashes;
         self.pauses += other.pauses;
         self.retired += other.retired;

@@ -1,7 +1,7 @@
 //! Processes that die, and one that only slept.
 
 use unbroken::{CloseReason, Durability};
-use unbroken_sim::cluster::{Step, StoreFate};
+use unbroken_sim::cluster::{ClusterOptions, Step, StoreFate, World};
 
 use crate::common::*;
 
@@ -86,6 +86,25 @@ fn f82_a_sleeper_is_fenced_and_its_copy_wiped() {
     stage.run_for(25 * SECOND);
     assert_eq!(stage.counters.fenced, 1);
     assert_eq!(stage.processes[0].endpoint.sessions(), 0);
+    assert_eq!(stage.owner_of(stage.id()), Some(1));
+    stage.all_is_well();
+}
+
+#[test]
+fn f82_who_sleeps_while_its_new_session_is_taken_does_not_begin_it_a_second_time() {
+    let mut stage = Stage(World::new(ClusterOptions::calm(Durability::Durable), 1));
+    stage.only_to(0);
+    stage.store_script.push((None, Step::Create, StoreFate::Slow(SECOND)));
+    stage.run_to("that the store has it", 20 * SECOND, |w| w.store_script.is_empty());
+    // The answer waits for it.
+    stage.pause(0, 20 * SECOND);
+    stage.move_to(1);
+    stage.arrive_at(1);
+    assert_eq!(stage.processes[0].endpoint.sessions(), 1, "it sleeps");
+    stage.run_for(25 * SECOND);
+    let slept = &stage.processes[0].endpoint;
+    assert_eq!((slept.sessions(), slept.counters().fenced), (0, 1));
+    assert_eq!(stage.counters.begun_late, 0);
     assert_eq!(stage.owner_of(stage.id()), Some(1));
     stage.all_is_well();
 }
