@@ -41,12 +41,7 @@ impl Server {
             .chain(options)
             .flat_map(|option| option.split(' '));
         let arguments = words.chain(["--save", ""]).map(Into::into).collect();
-        Server::launch(
-            program.into(),
-            port,
-            tempfile::tempdir().expect("a directory"),
-            arguments,
-        )
+        Server::launch(program.into(), port, place(), arguments)
     }
 
     /// A server that has what this one has, as soon as this returns.
@@ -61,7 +56,7 @@ impl Server {
 
     /// A Sentinel that watches the primary at this port by the name `sessions`.
     pub fn sentinel(primary: u16, quorum: u32) -> Self {
-        let (port, place) = (free_port(), tempfile::tempdir().expect("a directory"));
+        let (port, place) = (free_port(), place());
         let settings = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor sessions 127.0.0.1 {primary} {quorum}\n\
              sentinel down-after-milliseconds sessions 1000\nsentinel failover-timeout sessions 5000\n"
@@ -184,4 +179,10 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "it never comes: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A directory in memory, where the system has such: these servers sync each write, and somebody else's writes to the same disk may take a minute.
+fn place() -> TempDir {
+    let place = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    place.expect("a directory")
 }
