@@ -48,13 +48,17 @@ pub fn world(seed: u64) -> Options {
     o.timing.idle_probe = rng.duration(SECOND..=60 * SECOND);
     o.timing.ack_delay = rng.duration(Duration::ZERO..=500 * MS);
     for limits in [&mut o.client_limits, &mut o.server_limits] {
-        limits.handshake = least + Duration::from_micros(rng.log_range(1..=50_000_000));
+        let longer = Duration::from_micros(rng.log_range(1..=50_000_000));
+        limits.handshake = (least + longer).min(HANDSHAKE_MAX);
         // Each client tries two at once, and a stranger pushes out the oldest: half of them must get through.
         limits.pending_handshakes = rng.log_range(o.clients as u64 * 8..=4096) as u32;
         limits.tombstones = rng.log_range(0..=65_536) as u32;
     }
     o
 }
+
+/// The most that may be set.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(60);
 
 /// Two round trips on the slowest path, and a flight with an ACCEPT on the line.
 fn least_handshake(o: &Options) -> Duration {
@@ -114,6 +118,18 @@ mod tests {
     /// How many different values a thousand seeds give.
     fn different<T: Ord>(of: impl Fn(u64) -> T) -> usize {
         (0..1000).map(of).collect::<std::collections::BTreeSet<_>>().len()
+    }
+
+    /// A world is made with its first clients and servers, whose configurations are checked then.
+    #[test]
+    fn every_configuration_that_is_drawn_is_one_that_can_be_had() {
+        for seed in 0..20_000 {
+            if has_processes(seed) {
+                crate::cluster::World::new(cluster(seed), seed);
+            } else {
+                crate::World::new(world(seed), seed);
+            }
+        }
     }
 
     #[test]
