@@ -317,7 +317,9 @@ impl Options {
         let reads = if self.app.read_every.is_zero() {
             Duration::ZERO
         } else {
-            self.app.read_every * 2 * (self.app.messages.iter().max().unwrap() / self.app.read_batch + 1) as u32
+            // No more than the window holds can be read at once.
+            let batch = self.app.read_batch.min(u64::from(room)).max(1);
+            self.app.read_every * 2 * (self.app.messages.iter().max().unwrap() / batch + 1) as u32
         };
         let sends = self.app.interval * 2 * (self.app.messages.iter().max().unwrap() / self.app.burst + 1) as u32;
         300 * SECOND
