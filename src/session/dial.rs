@@ -196,6 +196,11 @@ impl Dialler {
         }
     }
 
+    /// Nothing more is wanted: the link that carries goes on.
+    pub fn forget_hedge(&mut self) {
+        self.hedge = None;
+    }
+
     /// A connection failed. If a hedge was to come that leads elsewhere, it comes now, as the first; one to the same address would
     /// only knock twice, and waits for the back-off.
     pub fn take_hedge(&mut self) -> bool {

@@ -166,13 +166,15 @@ impl Session {
         {
             return self.start_handshake(index);
         }
-        if !self.dialler.tries.is_empty() {
+        // One that is made ahead is nobody's hope: when it fails, nothing follows.
+        if self.dialler.tries.iter().any(|attempt| attempt.warm.is_none()) {
             return;
         }
         if self.talk.carrier().is_none() {
             self.talk.step(Input::LinkLost);
         } else if self.carrier_is_sound() && self.dialler.draining.is_none() {
             // The hint was false, or the old link recovered: it goes on carrying.
+            self.dialler.forget_hedge();
             self.talk.carried_again(true);
             return;
         }

@@ -1,5 +1,6 @@
 //! Links that are weak, changing or doubled, over networks that behave as TCP over radio does. Names say the row of the fault list.
 
+mod account;
 mod dialling;
 mod doubled;
 mod dying;

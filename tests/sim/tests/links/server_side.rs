@@ -13,7 +13,7 @@ use unbroken_sim::links::{Road, Route, Setup};
 use crate::{MS, SECOND, one_network, quiet};
 
 /// Moves all bytes between one client and the server, at once; links are named anew for the server.
-fn exchange(client: &mut Session, server: &mut Endpoint, name: u64, now: Instant) {
+pub fn exchange(client: &mut Session, server: &mut Endpoint, name: u64, now: Instant) {
     let mut buffer = vec![0; 65536];
     loop {
         let mut idle = true;
