@@ -5,7 +5,7 @@
 //! | `phase` | all state transitions |
 //! | `conversation` | what client and server have in common; the API's ground |
 //! | `receive`, `transmit` | bytes to messages, messages to bytes |
-//! | `outbox`, `marks`, `copy`, `inbox`, `queue` | where messages wait, and how they get there |
+//! | `outbox`, `marks`, `inbox`, `queue` | where messages wait |
 //! | `batch` | messages taken all at once |
 //! | `ack`, `auth`, `closing`, `handover` | the mechanisms above records |
 //! | `link`, `liveness`, `rtt`, `timers` | one link, and whether it lives; when to look again |
@@ -20,7 +20,6 @@ mod batch;
 mod client;
 pub(crate) mod closing;
 pub(crate) mod conversation;
-mod copy;
 mod dial;
 pub(crate) mod handover;
 mod handshake;

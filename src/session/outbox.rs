@@ -18,7 +18,6 @@
 
 use alloc::vec::Vec;
 
-use super::copy::copy;
 use super::marks::Marks;
 use crate::wire::frame;
 use crate::wire::varint;
@@ -191,7 +190,7 @@ impl Outbox {
         let at = self.room_for(size);
         let (header, payload) = self.buffer[at..at + size].split_at_mut(head);
         frame::message_header(header, message.len());
-        copy(payload, message);
+        payload.copy_from_slice(message);
         let seq = self.end.seq;
         self.end.seq += 1;
         self.end.position += size as u64;
