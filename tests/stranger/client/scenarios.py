@@ -314,6 +314,11 @@ def hello(run, version=1, key_id=None, kind=wire.HELLO, flags=0, cut=None):
     return flight[:cut]
 
 
+def damaged(flight):
+    """With its last byte changed: to write a certain value there would change nothing in one of 256."""
+    return flight[:-1] + bytes([flight[-1] ^ 1])
+
+
 def refusals(run):
     raw, public = run.server.raw, run.server.public
     answer = raw(hello(run, version=9))
@@ -327,7 +332,7 @@ def refusals(run):
         "short HELLO": wire.prelude(wire.HELLO, pin_id(public), 65) + bytes(65),
         "long HELLO": wire.prelude(wire.HELLO, pin_id(public), 2049),
         "empty": wire.prelude(wire.HELLO, pin_id(public), 0),
-        "damaged HELLO": hello(run)[:-1] + b"\x00",
+        "damaged HELLO": damaged(hello(run)),
         "zero point": hello(run)[:12] + bytes(32) + hello(run)[44:],
         "HTTP": b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n",
     }.items():
@@ -351,7 +356,7 @@ def recorded_flights(run):
         "another mac1": recorded[:32] + bytes(16) + recorded[48:],
         "a higher attempt": recorded[:31] + bytes([recorded[31] + 9]) + recorded[32:],
         "another e": recorded[:48] + bytes([recorded[48] ^ 1]) + recorded[49:],
-        "a damaged payload": recorded[:-1] + bytes([recorded[-1] ^ 1]),
+        "a damaged payload": damaged(recorded),
     }.items():
         answer = run.server.raw(flight)
         check(answer == b"", f"{name}: expected the end without a byte, got {answer}")
