@@ -61,12 +61,6 @@ need_cargo_tool() {
     refuse "\`$1\` could not be installed: $(tail -1 "$logs/cargo-install.log"); try \`cargo install --locked $2\`"
 }
 
-# release_programs: the optimised programs that more than one part needs, together: alone, each would have other features of its dependencies, and
-# those would be built anew for each.
-release_programs() {
-  cargo build --release -p unbroken -p unbroken-examples -p unbroken-hostile -p unbroken-netns --bins --examples
-}
-
 # refuse WHY: ends the part as failed. For what is wrong before any step can run.
 refuse() {
   printf '  %scannot run: %s%s\n' "$red" "$1" "$plain"

@@ -3,5 +3,5 @@
 need_rust
 need ip iproute2
 
-step build release_programs || exit
-UNBROKEN_BUILT=1 step "two paths, ten scenarios" tests/netns/run
+step build tests/cargo build --bin unbroken-netns || exit
+step "two paths, ten scenarios" tests/netns/run
