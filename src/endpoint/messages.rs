@@ -3,15 +3,26 @@
 //! At the end of a [`SessionMut`](super::SessionMut) the endpoint looks at everything that may have changed: output, timers, events, the
 //! end. For one message that costs more than the message. Here it looks only if something came of it: a message that was
 //! fetched changes nothing until an ACK has to be timed or to leave, and one that was sent nothing if the session is queued
-//! for output already.
+//! for output already. A hold in which messages were fetched and nothing else was done ends in the same way.
 
 use bytes::Bytes;
 
+use super::served::Served;
 use super::{Endpoint, locator_of};
 use crate::error::{Refusal, SendError};
 use crate::event::{Message, MessageId, SessionId};
 use crate::session::Batch;
 use crate::session::conversation::Conversation;
+use crate::time::Instant;
+
+impl Served {
+    /// Whether anything came of messages that were taken, since an ACK was `timed` like this.
+    pub(super) fn is_stirred(&self, timed: Option<Instant>) -> bool {
+        let acks = &self.talk.acks;
+        let due = acks.due(self.talk.now) && !self.ready;
+        acks.deadline() != timed || due || self.kept.is_some() || self.ended.is_some()
+    }
+}
 
 impl Endpoint {
     /// Takes the next message of a session, as [`SessionMut::recv`](crate::SessionMut::recv) does. `None` if there is no message, or no such session.
@@ -61,13 +72,11 @@ impl Endpoint {
         if served.id != id || !served.confirmed {
             return None;
         }
-        let now = served.talk.tick(self.now);
+        served.talk.tick(self.now);
         let timed = served.talk.acks.deadline();
         let taken = take(&mut served.talk);
         served.count(&mut self.counters);
-        let acks = &served.talk.acks;
-        let stirred = acks.deadline() != timed || (acks.due(now) && !served.ready);
-        if stirred || served.kept.is_some() || served.ended.is_some() {
+        if served.is_stirred(timed) {
             self.touch(locator);
         }
         Some(taken)

@@ -10,6 +10,7 @@ use crate::error::{CloseReason, Refusal, SendError};
 use crate::event::{Message, MessageId, SessionId, State};
 use crate::session::conversation::Conversation;
 use crate::session::{Batch, Stats, Verdict};
+use crate::time::Instant;
 use crate::wire::frame::CloseKind;
 
 /// A session of an [`Endpoint`], borrowed. When it is dropped the endpoint takes note of what was done; so do many things in
@@ -20,6 +21,8 @@ pub struct SessionMut<'a> {
     /// Taken out of the endpoint, so that nothing that is done here has to look it up. Always there, but for a moment in
     /// [`SessionMut::with_endpoint`] and at the end.
     served: Option<Box<Served>>,
+    /// Nothing was done but messages fetched, since when an ACK was timed like this.
+    only_read: Option<Option<Instant>>,
     /// What the application said to a resume; carried out when the hold ends, as it may end the session.
     answer: Option<Result<(), u32>>,
 }
@@ -29,6 +32,7 @@ impl<'a> SessionMut<'a> {
         SessionMut {
             endpoint,
             locator,
+            only_read: Some(served.talk.acks.deadline()),
             served: Some(served),
             answer: None,
         }
@@ -90,12 +94,12 @@ impl<'a> SessionMut<'a> {
     /// The next message; nothing before the client was let in. What is taken will be ACKed.
     #[inline]
     pub fn recv(&mut self) -> Option<Message<'_>> {
-        self.talk().recv()
+        self.reading().recv()
     }
 
     /// Fills `batch` with all messages that have arrived, without copying them. Returns whether it has any now; if it had some already, it is left as it is.
     pub fn recv_batch(&mut self, batch: &mut Batch) -> bool {
-        self.talk().recv_batch(batch)
+        self.reading().recv_batch(batch)
     }
 
     /// Answers [`Event::Authorise`](crate::Event::Authorise). Returns whether the client was waiting for it.
@@ -190,8 +194,14 @@ impl<'a> SessionMut<'a> {
         }
     }
 
-    #[inline]
     fn talk(&mut self) -> &mut Conversation {
+        self.only_read = None;
+        self.reading()
+    }
+
+    /// For what does nothing but fetch messages.
+    #[inline]
+    fn reading(&mut self) -> &mut Conversation {
         match &mut self.served {
             Some(served) => &mut served.talk,
             None => unreachable!("a hold has its session"),
@@ -200,6 +210,7 @@ impl<'a> SessionMut<'a> {
 
     /// Lets the endpoint do something that finds the session in its place.
     fn with_endpoint<R>(&mut self, act: impl FnOnce(&mut Endpoint, Locator) -> R) -> R {
+        self.only_read = None;
         self.put_back();
         let result = act(self.endpoint, self.locator);
         self.served = self.endpoint.sessions.take_if(&self.locator, |_| true);
@@ -215,8 +226,16 @@ impl<'a> SessionMut<'a> {
 
 impl Drop for SessionMut<'_> {
     fn drop(&mut self) {
+        let answer = self.answer.take();
+        if answer.is_none()
+            && let (Some(timed), Some(served)) = (self.only_read, &mut self.served)
+            && !served.is_stirred(timed)
+        {
+            served.count(&mut self.endpoint.counters);
+            return self.put_back();
+        }
         self.put_back();
-        if let Some(answer) = self.answer.take() {
+        if let Some(answer) = answer {
             self.endpoint.answer_held(self.locator, answer);
         }
         self.endpoint.touch(self.locator);
