@@ -162,7 +162,7 @@ impl Served {
         Mark {
             send_end: self.talk.outbox.next(),
             delivered: self.talk.inbox.delivered(),
-            bytes: self.talk.stats.received_bytes,
+            bytes: self.talk.inbox.taken().bytes,
             mail: kept.map_or(0, |kept| kept.mail.taken()),
             attempt: self.ratchet.attempt(),
             user: kept.map_or(0, |kept| kept.user_version),
@@ -462,7 +462,7 @@ impl Served {
         if durable {
             self.talk.gate = Some(Gate {
                 send_end: self.talk.outbox.next(),
-                delivered: self.talk.inbox.delivered(),
+                taken: self.talk.inbox.taken(),
             });
         }
         self

@@ -126,15 +126,17 @@ impl Served {
     /// Adds what is new in the conversation's counters to the endpoint's.
     pub fn count(&mut self, counters: &mut Counters) {
         let (now, before) = (&self.talk.stats, &self.counted);
+        let sent_messages = self.talk.outbox.taken().messages;
+        let received_messages = self.talk.inbox.received().messages;
         counters.handovers += now.handovers - before.handovers;
         counters.replayed_messages += now.replayed_messages - before.replayed_messages;
-        counters.sent_messages += now.sent_messages - before.sent_messages;
-        counters.received_messages += now.received_messages - before.received_messages;
+        counters.sent_messages += sent_messages - before.sent_messages;
+        counters.received_messages += received_messages - before.received_messages;
         self.counted = Counted {
             handovers: now.handovers,
             replayed_messages: now.replayed_messages,
-            sent_messages: now.sent_messages,
-            received_messages: now.received_messages,
+            sent_messages,
+            received_messages,
         };
     }
 

@@ -24,6 +24,7 @@ use super::served::{Held, Served};
 use super::{Endpoint, Locator, notes};
 use crate::crypto::noise::Responder;
 use crate::event::{Event, LinkId, SessionId};
+use crate::session::ack::Acks;
 use crate::session::auth::Auth;
 use crate::session::conversation::{Conversation, Role};
 use crate::session::outbox::Outbox;
@@ -377,6 +378,7 @@ impl Endpoint {
         talk.events.clear();
         talk.outbox = Outbox::restore(snapshot.base, snapshot.carried, snapshot.count, snapshot.messages);
         talk.inbox.resume_at(snapshot.delivered);
+        talk.acks = Acks::behind(talk.inbox.taken());
         talk.peer_max_message = snapshot.peer_max_message;
         talk.moved = true;
         let user = snapshot.user.map(Bytes::copy_from_slice);

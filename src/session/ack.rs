@@ -15,13 +15,20 @@ const PACE: u32 = 16;
 /// The part of the window after which pace does not matter.
 const SHARE: u32 = 4;
 
+/// How much was taken, since the session began: messages, and the bytes of them that this end has seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Taken {
+    pub messages: u64,
+    pub bytes: u64,
+}
+
 /// See the module's head.
 #[derive(Default)]
 pub struct Acks {
-    messages: u32,
-    bytes: u32,
-    /// With fewer messages and bytes than these there is nothing to decide; the first decides.
-    next: (u32, u32),
+    /// What had been taken when the last one left.
+    said: Taken,
+    /// Before so much is taken there is nothing to decide; the first message after an ACK decides.
+    next: Taken,
     deadline: Option<Instant>,
     at_once: bool,
     /// When the last one left; long ago, if none did.
@@ -29,35 +36,57 @@ pub struct Acks {
 }
 
 impl Acks {
-    /// The application took so many messages, of so many bytes together.
-    #[inline]
-    pub fn delivered(&mut self, messages: u32, bytes: u64, now: Instant, timing: &Timing, limits: &Limits) {
-        self.messages += messages;
-        self.bytes = self.bytes.saturating_add(bytes.try_into().unwrap_or(u32::MAX));
-        if self.messages >= self.next.0 || self.bytes >= self.next.1 {
-            self.decide(now, timing, limits);
+    /// For one that goes on where the peer has been told of so much already.
+    pub fn behind(said: Taken) -> Self {
+        Acks {
+            said,
+            next: said,
+            ..Acks::default()
         }
     }
 
+    /// The application took messages, and has so much now.
+    #[inline]
+    pub fn delivered(&mut self, taken: Taken, now: Instant, timing: &Timing, limits: &Limits) {
+        if self.decides(taken) {
+            self.decide(taken, now, timing, limits);
+        }
+    }
+
+    /// Whether there is anything to decide when so much is taken.
+    #[inline]
+    pub fn decides(&self, taken: Taken) -> bool {
+        taken.messages >= self.next.messages || taken.bytes >= self.next.bytes
+    }
+
     #[cold]
-    fn decide(&mut self, now: Instant, timing: &Timing, limits: &Limits) {
-        let due = if self.messages < timing.ack_messages && self.bytes < timing.ack_bytes {
-            self.next = (timing.ack_messages, timing.ack_bytes);
+    fn decide(&mut self, taken: Taken, now: Instant, timing: &Timing, limits: &Limits) {
+        let messages = taken.messages - self.said.messages;
+        let bytes = taken.bytes - self.said.bytes;
+        let due = if messages < timing.ack_messages.into() && bytes < timing.ack_bytes.into() {
+            self.decide_after(timing.ack_messages, timing.ack_bytes);
             now + timing.ack_delay
         } else {
             let many = timing.ack_messages.max(limits.window_messages / SHARE);
             let large = timing.ack_bytes.max(limits.window_bytes / SHARE);
-            self.at_once |= self.messages >= many || self.bytes >= large;
-            self.next = if self.at_once {
-                (u32::MAX, u32::MAX)
+            self.at_once |= messages >= many.into() || bytes >= large.into();
+            if self.at_once {
+                self.decide_after(u32::MAX, u32::MAX);
             } else {
-                (many, large)
-            };
+                self.decide_after(many, large);
+            }
             self.last + timing.ack_delay / PACE
         };
         if self.deadline.is_none_or(|deadline| due < deadline) {
             self.deadline = Some(due);
         }
+    }
+
+    fn decide_after(&mut self, messages: u32, bytes: u32) {
+        self.next = Taken {
+            messages: self.said.messages + u64::from(messages),
+            bytes: self.said.bytes + u64::from(bytes),
+        };
     }
 
     /// The peer needs one now: after a handover, before a CLOSE, for a message it sent twice.
@@ -71,8 +100,8 @@ impl Acks {
     }
 
     /// One would say something new, if a record leaves anyway.
-    pub fn pending(&self) -> bool {
-        self.at_once || self.messages > 0
+    pub fn pending(&self, taken: Taken) -> bool {
+        self.at_once || taken.messages > self.said.messages
     }
 
     /// When one is due.
@@ -80,11 +109,11 @@ impl Acks {
         self.deadline
     }
 
-    /// One is on its way.
-    pub fn sent(&mut self, now: Instant) {
+    /// One is on its way, and says that so much was taken.
+    pub fn sent(&mut self, taken: Taken, now: Instant) {
         *self = Acks {
             last: now,
-            ..Acks::default()
+            ..Acks::behind(taken)
         };
     }
 }
@@ -110,42 +139,87 @@ mod tests {
         }
     }
 
+    /// An application that reads, and the ACKs of it.
+    struct Reading {
+        acks: Acks,
+        taken: Taken,
+        limits: Limits,
+    }
+
+    impl Reading {
+        fn new(limits: Limits) -> Self {
+            // Somewhere in the middle of a session.
+            let taken = Taken {
+                messages: 1000,
+                bytes: 5000,
+            };
+            Reading {
+                acks: Acks::behind(taken),
+                taken,
+                limits,
+            }
+        }
+
+        /// The application takes so many messages, of so many bytes together.
+        fn take(&mut self, messages: u64, bytes: u64, now: Instant) {
+            self.taken.messages += messages;
+            self.taken.bytes += bytes;
+            self.acks.delivered(self.taken, now, &timing(), &self.limits);
+        }
+
+        fn sent(&mut self, now: Instant) {
+            self.acks.sent(self.taken, now);
+        }
+
+        fn pending(&self) -> bool {
+            self.acks.pending(self.taken)
+        }
+
+        fn due(&self, now: Instant) -> bool {
+            self.acks.due(now)
+        }
+
+        fn deadline(&self) -> Option<Instant> {
+            self.acks.deadline()
+        }
+    }
+
     #[test]
     fn whichever_comes_first_of_count_bytes_and_time() {
         let (timing, limits) = (timing(), limits());
         let start = Instant::from_millis(1000);
-        let mut acks = Acks::default();
+        let mut acks = Reading::new(limits);
         assert!(!acks.pending() && !acks.due(start));
-        acks.delivered(1, 10, start, &timing, &limits);
+        acks.take(1, 10, start);
         assert!(acks.pending() && !acks.due(start) && acks.due(start + timing.ack_delay));
-        acks.delivered(1, 10, start, &timing, &limits);
+        acks.take(1, 10, start);
         assert!(!acks.due(start));
-        acks.delivered(1, 10, start, &timing, &limits);
+        acks.take(1, 10, start);
         assert!(acks.due(start), "three messages");
         acks.sent(start);
         assert!(!acks.pending() && acks.deadline().is_none());
         let later = start + Duration::from_millis(3);
-        acks.delivered(1, 100, later, &timing, &limits);
+        acks.take(1, 100, later);
         assert!(acks.due(later), "a hundred bytes");
     }
 
     #[test]
     fn a_fast_flow_is_acked_by_time_or_by_the_quarter_of_the_window() {
-        let (timing, limits) = (timing(), limits());
+        let limits = limits();
         let start = Instant::from_millis(1000);
         let paced = start + Duration::from_micros(2500);
-        let mut acks = Acks::default();
+        let mut acks = Reading::new(limits);
         acks.sent(start);
-        acks.delivered(9, 90, start, &timing, &limits);
+        acks.take(9, 90, start);
         assert!(!acks.due(start), "the last one has just left");
         assert_eq!(acks.deadline(), Some(paced));
         assert!(acks.due(paced));
-        acks.delivered(1, 0, start, &timing, &limits);
+        acks.take(1, 0, start);
         assert!(acks.due(start), "a quarter of the window's messages");
         acks.sent(start);
-        acks.delivered(3, 499, start, &timing, &limits);
+        acks.take(3, 499, start);
         assert!(!acks.due(start));
-        acks.delivered(1, 1, start, &timing, &limits);
+        acks.take(1, 1, start);
         assert!(acks.due(start), "a quarter of its bytes");
     }
 
@@ -155,12 +229,12 @@ mod tests {
             window_messages: 4,
             ..limits()
         };
-        let (timing, start) = (timing(), Instant::from_millis(1000));
-        let mut acks = Acks::default();
+        let start = Instant::from_millis(1000);
+        let mut acks = Reading::new(limits);
         acks.sent(start);
-        acks.delivered(2, 0, start, &timing, &limits);
+        acks.take(2, 0, start);
         assert!(!acks.due(start));
-        acks.delivered(1, 0, start, &timing, &limits);
+        acks.take(1, 0, start);
         assert!(acks.due(start));
     }
 }

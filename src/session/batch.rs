@@ -101,15 +101,9 @@ impl Conversation {
         if !self.auth.may_deliver() || self.is_out_of_reach() {
             return false;
         }
-        let (messages, bytes) = self.inbox.take_all(batch);
-        if messages > 0 {
-            if self.gate.is_none() {
-                let messages = u32::try_from(messages).unwrap_or(u32::MAX);
-                let Settings { timing, limits, .. } = &*self.settings;
-                self.acks.delivered(messages, bytes, self.now, timing, limits);
-            }
-            self.stats.received_messages += messages;
-            self.stats.received_bytes += bytes;
+        if self.inbox.take_all(batch) && self.gate.is_none() {
+            let Settings { timing, limits, .. } = &*self.settings;
+            self.acks.delivered(self.inbox.taken(), self.now, timing, limits);
         }
         !batch.is_empty()
     }

@@ -13,7 +13,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::ack::Acks;
+use super::ack::{Acks, Taken};
 use super::auth::{Auth, Verdict};
 use super::closing::Closing;
 use super::handover::Handover;
@@ -22,7 +22,7 @@ use super::link::{Life, Link};
 use super::outbox::{Credit, Outbox};
 use super::phase::{self, Input};
 use super::queue::ByteQueue;
-use super::stats::Stats;
+use super::stats::Tally;
 use crate::config::{Limits, Timing};
 use crate::error::Refusal;
 use crate::event::{Event, HandoverCause, LinkId, Message, MessageId, SessionId, State};
@@ -68,7 +68,7 @@ pub struct Conversation {
     pub auth: Auth,
     pub handover: Handover,
     pub closing: Closing,
-    pub stats: Stats,
+    pub stats: Tally,
     /// The largest message the peer takes.
     pub peer_max_message: u32,
     /// A `send` was turned away, so `Writable` is owed.
@@ -95,7 +95,7 @@ pub struct Gate {
     /// The first message that may not be sent.
     pub send_end: u64,
     /// What an ACK may say.
-    pub delivered: u64,
+    pub taken: Taken,
 }
 
 impl Conversation {
@@ -123,7 +123,7 @@ impl Conversation {
             auth,
             handover: Handover::default(),
             closing: Closing::default(),
-            stats: Stats::default(),
+            stats: Tally::default(),
             peer_max_message: limits.message,
             writable_owed: false,
             readable_told: false,
@@ -148,29 +148,33 @@ impl Conversation {
 
     #[inline]
     pub fn send(&mut self, message: &[u8]) -> Result<MessageId, Refusal> {
-        if self.closing.has_begun() {
-            return Err(Refusal::Closed);
-        }
-        if self.is_out_of_reach() {
-            self.writable_owed = true;
-            return Err(Refusal::WouldBlock);
-        }
         let limits = &self.settings.limits;
-        let max = limits.message.min(self.peer_max_message);
-        if message.len() > max as usize {
-            return Err(Refusal::TooLarge { max });
-        }
         let bytes = self.outbox.payload() + message.len() as u64;
-        if bytes > u64::from(limits.unacked_bytes)
+        if self.closing.has_begun()
+            || self.is_out_of_reach()
+            || message.len() > limits.message.min(self.peer_max_message) as usize
+            || bytes > u64::from(limits.unacked_bytes)
             || self.outbox.messages() >= u64::from(limits.unacked_messages)
-            || self.outbox.next() + 1 >= varint::MAX
+            || self.outbox.next() >= varint::MAX - 1
         {
-            self.writable_owed = true;
-            return Err(Refusal::WouldBlock);
+            return Err(self.refuse(message.len()));
         }
-        self.stats.sent_messages += 1;
-        self.stats.sent_bytes += message.len() as u64;
         Ok(MessageId(self.outbox.push(message)))
+    }
+
+    /// Why a message is turned away.
+    #[cold]
+    #[inline(never)]
+    fn refuse(&mut self, length: usize) -> Refusal {
+        if self.closing.has_begun() {
+            return Refusal::Closed;
+        }
+        let max = self.settings.limits.message.min(self.peer_max_message);
+        if !self.is_out_of_reach() && length > max as usize {
+            return Refusal::TooLarge { max };
+        }
+        self.writable_owed = true;
+        Refusal::WouldBlock
     }
 
     pub fn send_unreliable(&mut self, message: &[u8]) -> Result<(), Refusal> {
@@ -187,21 +191,33 @@ impl Conversation {
         self.unreliable.push(message).map_err(|_full| Refusal::Full)
     }
 
+    /// Nearly all messages are short, follow each other in one record, and leave nothing to decide; the rest goes the long way.
     #[inline]
     pub fn recv(&mut self) -> Option<Message<'_>> {
+        if self.auth.may_deliver()
+            && !self.is_out_of_reach()
+            && self.gate.is_none()
+            && let Some(short) = self.inbox.next_short()
+            && !self.acks.decides(short.taken)
+        {
+            return Some(self.inbox.pop_short(short));
+        }
+        self.recv_any()
+    }
+
+    #[inline(never)]
+    fn recv_any(&mut self) -> Option<Message<'_>> {
         if !self.auth.may_deliver() || self.inbox.is_empty() || self.is_out_of_reach() {
             self.readable_told = false;
             return None;
         }
-        let message = self.inbox.pop()?;
-        if message.id.is_some() {
-            if self.gate.is_none() {
-                let Settings { timing, limits, .. } = &*self.settings;
-                self.acks
-                    .delivered(1, message.payload.len() as u64, self.now, timing, limits);
-            }
-            self.stats.received_messages += 1;
-            self.stats.received_bytes += message.payload.len() as u64;
+        if self.inbox.has_unreliable() {
+            return self.inbox.pop_unreliable();
+        }
+        let (message, taken) = self.inbox.pop_reliable()?;
+        if self.gate.is_none() {
+            let Settings { timing, limits, .. } = &*self.settings;
+            self.acks.delivered(taken, self.now, timing, limits);
         }
         Some(message)
     }
@@ -256,8 +272,12 @@ impl Conversation {
     /// Whether it is this one.
     #[inline]
     pub fn is_carrier(&self, index: usize) -> bool {
-        let open = |link: &Link| link.life == Life::Open;
-        open(&self.links[index]) && !self.links[index + 1..].iter().any(open)
+        self.links[index].life.is_open() && (index + 1 == self.links.len() || self.is_newest_open(index))
+    }
+
+    #[inline(never)]
+    fn is_newest_open(&self, index: usize) -> bool {
+        !self.links[index + 1..].iter().any(|link| link.life.is_open())
     }
 
     /// The newest link whose peer has proved its keys: the only one that may end the session (U-50).
@@ -282,7 +302,12 @@ impl Conversation {
 
     /// What an ACK says: all before it was handed to the application, and will not be asked for again.
     pub fn acked_edge(&self) -> u64 {
-        self.gate.map_or(self.inbox.delivered(), |gate| gate.delivered)
+        self.may_ack().messages
+    }
+
+    /// How much of what was taken an ACK may speak of.
+    pub fn may_ack(&self) -> Taken {
+        self.gate.map_or(self.inbox.taken(), |gate| gate.taken)
     }
 
     /// How far messages may be sent: the peer's credit, and what the store has.
@@ -297,21 +322,18 @@ impl Conversation {
     /// The store has confirmed a snapshot that covers so much; `bytes` of payload were taken in it since the last.
     pub fn committed(&mut self, send_end: u64, delivered: u64, bytes: u64) {
         let Some(gate) = &mut self.gate else { return };
-        let messages = delivered.saturating_sub(gate.delivered);
-        *gate = Gate {
-            send_end: gate.send_end.max(send_end),
-            delivered: gate.delivered.max(delivered),
-        };
-        if messages > 0 {
-            let messages = u32::try_from(messages).unwrap_or(u32::MAX);
+        gate.send_end = gate.send_end.max(send_end);
+        if delivered > gate.taken.messages {
+            gate.taken.messages = delivered;
+            gate.taken.bytes += bytes;
             let Settings { timing, limits, .. } = &*self.settings;
-            self.acks.delivered(messages, bytes, self.now, timing, limits);
+            self.acks.delivered(gate.taken, self.now, timing, limits);
         }
     }
 
     /// Whether the application must wait: its state is on its way out, or the client of a restored session has not proved yet that it is there (R4).
     pub fn is_out_of_reach(&self) -> bool {
-        self.frozen || self.moved
+        self.frozen | self.moved
     }
 
     /// The application may go on: what was to be swapped out stays.
@@ -517,18 +539,3 @@ impl Conversation {
 
 /// Largest unreliable message: it must fit one record with its header and an ACK beside it.
 pub const UNRELIABLE_MAX: u32 = PLAINTEXT_MAX as u32 - 64;
-
-impl Conversation {
-    /// The counters, with what is true now.
-    pub fn stats_now(&self) -> Stats {
-        Stats {
-            unacked_messages: self.outbox.messages(),
-            unacked_bytes: self.outbox.payload(),
-            rtt: self
-                .carrier()
-                .and_then(|carrier| self.links[carrier].liveness.rtt.smoothed())
-                .map(Into::into),
-            ..self.stats
-        }
-    }
-}

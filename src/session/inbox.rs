@@ -11,6 +11,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use super::ack::Taken;
 use super::batch::Batch;
 use super::outbox::Part;
 use super::queue::ByteQueue;
@@ -32,6 +33,14 @@ struct Partial {
     start: usize,
     length: u32,
     total: u32,
+}
+
+/// A message that [`Inbox::next_short`] found.
+pub struct Short {
+    /// Of its entry.
+    size: usize,
+    /// What will be taken with it.
+    pub taken: Taken,
 }
 
 /// A run of messages without its bytes.
@@ -61,9 +70,12 @@ pub struct Inbox {
     /// How far the buffer was filled lately.
     peak: usize,
     next: u64,
-    delivered: u64,
-    /// Payload of messages received and not delivered, partial ones included.
-    held: u64,
+    /// What the application has taken: the first message that it has not, and the payload before that since the inbox began.
+    taken: Taken,
+    /// The first message since the inbox began.
+    began: u64,
+    /// Payload of messages received since the inbox began, partial ones included.
+    arrived: u64,
     unreliable: ByteQueue,
     window_messages: u64,
     window_bytes: u64,
@@ -78,8 +90,9 @@ impl Inbox {
             partial: None,
             peak: 0,
             next: 0,
-            delivered: 0,
-            held: 0,
+            taken: Taken::default(),
+            began: 0,
+            arrived: 0,
             unreliable: ByteQueue::new(unreliable_max as usize),
             window_messages: window_messages.into(),
             window_bytes: window_bytes.into(),
@@ -91,7 +104,8 @@ impl Inbox {
     pub fn resume_at(&mut self, delivered: u64) {
         debug_assert!(self.is_empty() && self.next == 0);
         self.next = delivered;
-        self.delivered = delivered;
+        self.began = delivered;
+        self.taken.messages = delivered;
     }
 
     /// The first message not received whole.
@@ -106,7 +120,30 @@ impl Inbox {
 
     /// The first message the application has not taken.
     pub fn delivered(&self) -> u64 {
-        self.delivered
+        self.taken.messages
+    }
+
+    /// How far the application has taken messages.
+    pub fn taken(&self) -> Taken {
+        self.taken
+    }
+
+    /// How much the application has taken since the inbox began.
+    pub fn received(&self) -> Taken {
+        Taken {
+            messages: self.taken.messages - self.began,
+            ..self.taken
+        }
+    }
+
+    /// Payload of messages received and not delivered, partial ones included.
+    fn held(&self) -> u64 {
+        self.arrived - self.taken.bytes
+    }
+
+    #[inline]
+    pub fn has_unreliable(&self) -> bool {
+        !self.unreliable.is_empty()
     }
 
     #[inline]
@@ -161,14 +198,14 @@ impl Inbox {
         let end_seq = run.seq + run.count;
         // A partial message that now comes whole is superseded by the whole one.
         let partial = u64::from(self.partial.map_or(0, |partial| partial.length));
-        let held = self.held - partial + payload;
-        if end_seq - self.delivered > self.window_messages || held > self.window_bytes {
+        let arrived = self.arrived - partial + payload;
+        if end_seq - self.taken.messages > self.window_messages || arrived - self.taken.bytes > self.window_bytes {
             return Err(InboxError::Credit);
         }
         // First, so that what is superseded does not stay in the buffer behind the messages that supersede it.
         self.partial = None;
         let (start, end) = self.pull_down(buffer, start..entries.end);
-        self.held = held;
+        self.arrived = arrived;
         self.next = end_seq;
         self.stretches.append(Stretch {
             start,
@@ -210,13 +247,13 @@ impl Inbox {
         }
         let fresh = bytes.start + known..bytes.end;
         let size = fresh.len();
-        if self.next + 1 - self.delivered > self.window_messages || self.held + size as u64 > self.window_bytes {
+        if self.next + 1 - self.taken.messages > self.window_messages || self.held() + size as u64 > self.window_bytes {
             return Err(InboxError::Credit);
         }
         let at = partial.start + partial.length as usize;
         debug_assert!(at <= fresh.start);
         buffer.copy_within(fresh, at);
-        self.held += size as u64;
+        self.arrived += size as u64;
         let length = partial.length + size as u32;
         if length == total {
             self.partial = None;
@@ -238,22 +275,57 @@ impl Inbox {
     }
 
     /// The next message: unreliable ones first, as they are worth least when late; reliable ones in order.
-    #[inline]
+    #[cfg(test)]
     pub fn pop(&mut self) -> Option<Message<'_>> {
-        if !self.unreliable.is_empty() {
-            return self.unreliable.pop().map(|payload| Message { id: None, payload });
+        if self.has_unreliable() {
+            return self.pop_unreliable();
         }
-        let payload = self.stretches.pop(&self.buffer)?;
-        let id = MessageId(self.delivered);
-        self.delivered += 1;
-        self.held -= payload.len() as u64;
-        Some(Message { id: Some(id), payload })
+        self.pop_reliable().map(|(message, _)| message)
     }
 
-    /// Moves all messages into `batch`, which must be empty. Returns how many reliable ones, and their payload.
+    /// The next unreliable message.
+    #[inline(never)]
+    pub fn pop_unreliable(&mut self) -> Option<Message<'_>> {
+        self.unreliable.pop().map(|payload| Message { id: None, payload })
+    }
+
+    /// The next message if it is a short one, and not the last of its record.
+    #[inline]
+    pub fn next_short(&self) -> Option<Short> {
+        if self.has_unreliable() {
+            return None;
+        }
+        let size = self.stretches.next_short(&self.buffer)?;
+        let taken = Taken {
+            messages: self.taken.messages + 1,
+            bytes: self.taken.bytes + size as u64 - 1,
+        };
+        Some(Short { size, taken })
+    }
+
+    /// Takes it.
+    #[inline]
+    pub fn pop_short(&mut self, short: Short) -> Message<'_> {
+        let id = Some(MessageId(self.taken.messages));
+        self.taken = short.taken;
+        let payload = self.stretches.pop_short(&self.buffer, short.size);
+        Message { id, payload }
+    }
+
+    /// The next reliable message, and what is taken with it.
+    #[inline]
+    pub fn pop_reliable(&mut self) -> Option<(Message<'_>, Taken)> {
+        let payload = self.stretches.pop(&self.buffer)?;
+        let id = Some(MessageId(self.taken.messages));
+        self.taken.messages += 1;
+        self.taken.bytes += payload.len() as u64;
+        Some((Message { id, payload }, self.taken))
+    }
+
+    /// Moves all messages into `batch`, which must be empty. Returns whether there were reliable ones.
     ///
     /// The buffers change places, so nothing is copied; only beside the beginning of a large message, which must stay, the whole ones before it are.
-    pub fn take_all(&mut self, batch: &mut Batch) -> (u64, u64) {
+    pub fn take_all(&mut self, batch: &mut Batch) -> bool {
         debug_assert!(batch.is_empty());
         batch.unreliable.swap_contents(&mut self.unreliable);
         if self.stretches.is_empty() {
@@ -261,7 +333,7 @@ impl Inbox {
             if self.buffer.capacity() == 0 {
                 core::mem::swap(&mut self.buffer, &mut batch.buffer);
             }
-            return (0, 0);
+            return false;
         }
         core::mem::swap(&mut self.stretches, &mut batch.stretches);
         let kept = match self.partial {
@@ -277,12 +349,13 @@ impl Inbox {
                 u64::from(partial.length)
             }
         };
-        let taken = (self.next - self.delivered, self.held - kept);
-        batch.number = self.delivered;
-        batch.reliable = taken.0;
-        self.delivered = self.next;
-        self.held = kept;
-        taken
+        batch.number = self.taken.messages;
+        batch.reliable = self.next - self.taken.messages;
+        self.taken = Taken {
+            messages: self.next,
+            bytes: self.arrived - kept,
+        };
+        true
     }
 
     /// Gives the memory back; for sessions that have gone quiet.

@@ -20,6 +20,11 @@ pub enum Life {
 }
 
 impl Life {
+    #[inline]
+    pub fn is_open(self) -> bool {
+        matches!(self, Life::Open)
+    }
+
     pub fn is_closing(self) -> bool {
         matches!(self, Life::Closing(_))
     }

@@ -25,18 +25,18 @@ impl Marks {
         }
     }
 
-    /// A message ends here, and the next will begin.
+    /// Whether the place where the next message begins is to be marked.
     #[inline]
-    pub fn pass(&mut self, end: &Cursor) {
-        if end.position - self.last >= STRIDE {
-            self.set(*end);
-        }
+    pub fn is_due(&self, end: &Cursor) -> bool {
+        end.position - self.last >= STRIDE
     }
 
-    #[cold]
-    fn set(&mut self, end: Cursor) {
-        self.last = end.position;
-        self.places.push_back(end);
+    /// The next message begins here.
+    pub fn pass(&mut self, end: &Cursor) {
+        if self.is_due(end) {
+            self.last = end.position;
+            self.places.push_back(*end);
+        }
     }
 
     /// There is nothing before `end` to be found any more.

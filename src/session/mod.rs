@@ -5,7 +5,7 @@
 //! | `phase` | all state transitions |
 //! | `conversation` | what client and server have in common; the API's ground |
 //! | `receive`, `transmit` | bytes to messages, messages to bytes |
-//! | `outbox`, `marks`, `inbox`, `queue` | where messages wait |
+//! | `outbox`, `overlay`, `marks`, `inbox`, `queue` | where messages wait |
 //! | `batch` | messages taken all at once |
 //! | `ack`, `auth`, `closing`, `handover` | the mechanisms above records |
 //! | `link`, `liveness`, `rtt`, `timers` | one link, and whether it lives; when to look again |
@@ -29,6 +29,7 @@ pub(crate) mod liveness;
 mod marks;
 mod networks;
 pub(crate) mod outbox;
+mod overlay;
 #[doc(hidden)]
 pub mod phase;
 pub(crate) mod queue;

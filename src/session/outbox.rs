@@ -18,6 +18,7 @@
 
 use alloc::vec::Vec;
 
+use super::ack::Taken;
 use super::marks::Marks;
 use crate::wire::frame;
 use crate::wire::varint;
@@ -29,7 +30,9 @@ pub const RIDER: usize = 512;
 /// All that is laid before a piece: a head, a rider with a header of its own.
 pub const HEADROOM: usize = HEAD + 32 + RIDER;
 /// Room for padding behind a run.
-const TAILROOM: usize = 16;
+pub(super) const TAILROOM: usize = 16;
+/// The longest header of a message.
+const MESSAGE_HEAD: usize = 8;
 /// Smallest buffer worth having.
 const MIN_CAPACITY: usize = 2048;
 /// Dead bytes that are worth a move of what lives behind them.
@@ -83,7 +86,7 @@ pub struct Part {
 
 /// See the module's head.
 pub struct Outbox {
-    buffer: Vec<u8>,
+    pub(super) buffer: Vec<u8>,
     /// Position of the first byte behind the headroom.
     origin: u64,
     /// Position, number and payload count of the first un-ACKed message.
@@ -94,6 +97,8 @@ pub struct Outbox {
     carried: Cursor,
     /// Places between `base` and `end`.
     marks: Marks,
+    /// What stood before `end` when it began.
+    began: Taken,
 }
 
 impl Outbox {
@@ -111,6 +116,7 @@ impl Outbox {
             end: zero,
             carried: zero,
             marks: Marks::new(),
+            began: Taken { messages: 0, bytes: 0 },
         }
     }
 
@@ -134,6 +140,7 @@ impl Outbox {
         }
         outbox.end = cursor;
         outbox.marks.restart(&cursor);
+        outbox.began = outbox.given_out();
         outbox
     }
 
@@ -158,6 +165,22 @@ impl Outbox {
     /// The first number not given out.
     pub fn next(&self) -> u64 {
         self.end.seq
+    }
+
+    /// How much was taken from the application since the outbox began.
+    pub fn taken(&self) -> Taken {
+        let taken = self.given_out();
+        Taken {
+            messages: taken.messages - self.began.messages,
+            bytes: taken.bytes - self.began.bytes,
+        }
+    }
+
+    fn given_out(&self) -> Taken {
+        Taken {
+            messages: self.end.seq,
+            bytes: self.end.payload,
+        }
     }
 
     /// How many messages wait for their ACK.
@@ -185,18 +208,29 @@ impl Outbox {
     /// Takes a message in; the caller has checked the limits. The one place where numbers are given out (L-1).
     #[inline]
     pub fn push(&mut self, message: &[u8]) -> u64 {
-        let head = frame::message_header_len(message.len());
-        let size = head + message.len();
-        let at = self.room_for(size);
-        let (header, payload) = self.buffer[at..at + size].split_at_mut(head);
-        frame::message_header(header, message.len());
-        payload.copy_from_slice(message);
-        let seq = self.end.seq;
-        self.end.seq += 1;
-        self.end.position += size as u64;
-        self.end.payload += message.len() as u64;
-        self.marks.pass(&self.end);
+        if self.marks.is_due(&self.end) {
+            return self.push_with_care(message);
+        }
+        let at = self.index(self.end.position);
+        let Some(entry) = self.buffer.get_mut(at..at + MESSAGE_HEAD + message.len() + TAILROOM) else {
+            return self.push_with_care(message);
+        };
+        let end = &mut self.end;
+        let head = frame::message_header(entry, message.len());
+        let seq = end.seq;
+        end.seq += 1;
+        end.position += (head + message.len()) as u64;
+        end.payload += message.len() as u64;
+        entry[head..][..message.len()].copy_from_slice(message);
         seq
+    }
+
+    /// As [`Outbox::push`], when a mark is due or the buffer's end is reached.
+    #[inline(never)]
+    fn push_with_care(&mut self, message: &[u8]) -> u64 {
+        self.marks.pass(&self.end);
+        self.room_for(MESSAGE_HEAD + message.len());
+        self.push(message)
     }
 
     /// Forgets all before `seq`, which the peer has delivered.
@@ -304,8 +338,9 @@ impl Outbox {
     }
 
     /// Whether everything has been carried by the link with this cursor.
+    #[inline]
     pub fn all_carried(&self, cursor: &Cursor) -> bool {
-        self.catch_up(*cursor).seq >= self.end.seq
+        self.base.seq.max(cursor.seq) >= self.end.seq
     }
 
     /// Moves `cursor` over as much as fits into `room` bytes of plaintext (headers included) and the credit. `record` is the most that a
@@ -348,46 +383,6 @@ impl Outbox {
     pub fn bytes(&self, piece: &Piece) -> &[u8] {
         let (Piece::Run { start, end, .. } | Piece::Part { start, end, .. }) = *piece;
         &self.buffer[start..end]
-    }
-
-    /// Lays `head` before the piece and zeros behind it, so that it ends `pad` bytes later, gives the whole to `seal`, and takes
-    /// both off again.
-    pub fn with_overlay<R>(&mut self, piece: Piece, head: &[u8], pad: usize, seal: impl FnOnce(&[u8]) -> R) -> R {
-        if head.len() <= HEAD {
-            self.overlay::<HEAD, R>(piece, head, pad, seal)
-        } else {
-            self.overlay::<HEADROOM, R>(piece, head, pad, seal)
-        }
-    }
-
-    /// `ROOM` bytes before the piece are kept meanwhile, and all of the room behind it: to copy a number of bytes that the compiler knows
-    /// takes a few moves, any other a call.
-    #[inline]
-    fn overlay<const ROOM: usize, R>(
-        &mut self,
-        piece: Piece,
-        head: &[u8],
-        pad: usize,
-        seal: impl FnOnce(&[u8]) -> R,
-    ) -> R {
-        let (Piece::Run { start, end, .. } | Piece::Part { start, end, .. }) = piece;
-        debug_assert!(head.len() <= ROOM && pad <= TAILROOM);
-        let (before, behind) = (start - ROOM..start, end..end + TAILROOM);
-        let from = start - head.len();
-        let mut front = [0; ROOM];
-        front.copy_from_slice(&self.buffer[before.clone()]);
-        self.buffer[from..start].copy_from_slice(head);
-        let mut tail = [0; TAILROOM];
-        if pad > 0 {
-            tail.copy_from_slice(&self.buffer[behind.clone()]);
-            self.buffer[behind.clone()].fill(0);
-        }
-        let result = seal(&self.buffer[from..end + pad]);
-        self.buffer[before].copy_from_slice(&front);
-        if pad > 0 {
-            self.buffer[behind].copy_from_slice(&tail);
-        }
-        result
     }
 
     fn take_run(&self, cursor: &mut Cursor, credit: &Credit, room: usize) -> Option<Piece> {

@@ -2,6 +2,21 @@
 
 use core::time::Duration;
 
+use super::conversation::Conversation;
+
+/// What is counted as it happens. The rest of [`Stats`] stands elsewhere: how much was sent in the outbox, how much was received in the inbox.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub wire_sent: u64,
+    pub wire_received: u64,
+    pub links: u64,
+    pub handovers: u64,
+    pub replayed_messages: u64,
+    pub replayed_bytes: u64,
+    pub suspicions: u64,
+    pub spares: u64,
+}
+
 /// Cumulative since the session began, unless it says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -35,4 +50,41 @@ pub struct Stats {
     pub unacked_bytes: u64,
     /// Now: the smoothed round trip of the link in use.
     pub rtt: Option<Duration>,
+}
+
+impl Conversation {
+    /// The counters, with what is true now.
+    pub fn stats_now(&self) -> Stats {
+        let (sent, received) = (self.outbox.taken(), self.inbox.received());
+        let Tally {
+            wire_sent,
+            wire_received,
+            links,
+            handovers,
+            replayed_messages,
+            replayed_bytes,
+            suspicions,
+            spares,
+        } = self.stats;
+        Stats {
+            sent_messages: sent.messages,
+            sent_bytes: sent.bytes,
+            received_messages: received.messages,
+            received_bytes: received.bytes,
+            wire_sent,
+            wire_received,
+            links,
+            handovers,
+            replayed_messages,
+            replayed_bytes,
+            suspicions,
+            spares,
+            unacked_messages: self.outbox.messages(),
+            unacked_bytes: self.outbox.payload(),
+            rtt: self
+                .carrier()
+                .and_then(|carrier| self.links[carrier].liveness.rtt.smoothed())
+                .map(Into::into),
+        }
+    }
 }

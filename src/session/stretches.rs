@@ -54,6 +54,24 @@ impl Stretches {
         }
     }
 
+    /// The size of the first entry, if that is short and another follows it in its stretch.
+    #[inline]
+    pub fn next_short(&self, buffer: &[u8]) -> Option<usize> {
+        let front = &self.front;
+        if front.is_empty() || front.bare {
+            return None;
+        }
+        frame::short_entry(buffer[front.start]).filter(|size| front.start + size < front.end)
+    }
+
+    /// Takes the message off that [`Stretches::next_short`] found.
+    #[inline]
+    pub fn pop_short<'a>(&mut self, buffer: &'a [u8], size: usize) -> &'a [u8] {
+        let start = self.front.start;
+        self.front.start += size;
+        &buffer[start + 1..start + size]
+    }
+
     /// Takes the first message off, which lies in `buffer`.
     #[inline]
     pub fn pop<'a>(&mut self, buffer: &'a [u8]) -> Option<&'a [u8]> {
@@ -73,9 +91,14 @@ impl Stretches {
             message
         };
         if front.is_empty() {
-            *front = self.behind.pop_front().unwrap_or_default();
+            self.come_forward();
         }
         Some(payload)
+    }
+
+    #[inline(never)]
+    fn come_forward(&mut self) {
+        self.front = self.behind.pop_front().unwrap_or_default();
     }
 
     /// Where the first begins, if there is one.

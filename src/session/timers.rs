@@ -109,7 +109,11 @@ impl Conversation {
 
     #[cold]
     fn rest_if_settled(&mut self, index: usize) {
-        if self.outbox.is_empty() && self.inbox.is_empty() && !self.acks.pending() && self.links[index].is_settled() {
+        if self.outbox.is_empty()
+            && self.inbox.is_empty()
+            && !self.acks.pending(self.may_ack())
+            && self.links[index].is_settled()
+        {
             self.links[index].probed = false;
             self.shrink();
         }

@@ -126,7 +126,8 @@ impl Conversation {
             }
             let size = self.seal_record(index, &mut buf[at..]);
             at += size;
-            if size == 0 || !self.wants(index) {
+            // All that is small is in that record: what may be left is messages.
+            if size == 0 || self.outbox.all_carried(&self.links[index].cursor) || !self.wants(index) {
                 return at;
             }
         }
@@ -237,15 +238,16 @@ impl Conversation {
             let token = link.liveness.ping(now);
             used += frame::ping(&mut head[used..], token);
         }
-        if carrier && self.acks.pending() {
+        let taken = self.may_ack();
+        if carrier && self.acks.pending(taken) {
             let window = self.window();
             let ack = Ack {
-                recv_next: self.acked_edge(),
+                recv_next: taken.messages,
                 messages: window.messages.into(),
                 bytes: window.bytes.into(),
             };
             used += frame::ack(&mut head[used..], &ack);
-            self.acks.sent(now);
+            self.acks.sent(taken, now);
         }
         used
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::Dice;
 use crate::session::Batch;
+use crate::session::ack::Taken;
 use crate::session::inbox::{Inbox, InboxError, RunHead};
 use crate::session::outbox::Part;
 use crate::wire::frame::{self, Frame, Frames};
@@ -140,8 +141,13 @@ fn deliver_all(
 ) {
     let next = inbox.next() as usize;
     let payload: usize = messages[*delivered..next].iter().map(Vec::len).sum();
-    let taken = inbox.take_all(batch);
-    assert_eq!(taken, ((next - *delivered) as u64, payload as u64), "seed {seed}");
+    let bytes = inbox.taken().bytes + payload as u64;
+    assert_eq!(inbox.take_all(batch), next > *delivered, "seed {seed}");
+    let taken = Taken {
+        messages: next as u64,
+        bytes,
+    };
+    assert_eq!(inbox.taken(), taken, "seed {seed}");
     assert_eq!(batch.len(), next - *delivered, "seed {seed}");
     assert!(inbox.is_empty() && inbox.delivered() == next as u64, "seed {seed}");
     if dice.one_in(2) {

@@ -79,6 +79,13 @@ pub fn next_message(bytes: &[u8]) -> Option<(&[u8], usize)> {
     }
 }
 
+/// The size of an entry with this first byte, if it is of the short form: one byte, and the message.
+#[inline]
+pub fn short_entry(first: u8) -> Option<usize> {
+    let size = usize::from(first);
+    (1..ONE_BYTE).contains(&size).then_some(size)
+}
+
 /// First bytes below this are a whole varint.
 const ONE_BYTE: usize = 0x40;
 
