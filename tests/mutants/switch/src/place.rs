@@ -98,7 +98,7 @@ impl<'a> Placer<'a> {
         let changed = one_line(changed);
         // A block, or what looks like one, would be a statement of its own without the inner parentheses.
         let before = format!(
-            "(/*[{number}*/if crate::mutants::on({number}) {{ (/*<{number}*/{changed}/*{number}>*/) }} else {{ ("
+            "(/*[{number}*/if crate::mutants::on({number}) {{ /*<{number}*/({changed})/*{number}>*/ }} else {{ ("
         );
         self.switch(
             mutant,
@@ -178,9 +178,13 @@ impl<'a> Placer<'a> {
         self.computed -= usize::from(kept);
     }
 
-    fn match_arm(&mut self, arm: &syn::Arm) {
+    /// `has_else`: whatever arm is taken out, another one takes what it took.
+    fn match_arm(&mut self, arm: &syn::Arm, has_else: bool) {
         let behind_pattern = self.source.range(&arm.pat).1;
         for mutant in self.mutants_at(Genre::MatchArm, self.source.range(arm)) {
+            if !has_else {
+                continue;
+            }
             let number = self.mutants[mutant].number;
             let text = format!(" /*[{number}*/if !crate::mutants::on({number})/*{number}]*/");
             self.switch(mutant, Edit::insert(behind_pattern, text));
@@ -256,9 +260,15 @@ impl<'ast> Visit<'ast> for Placer<'_> {
         (self.chain, self.beside_let) = outer;
     }
 
-    fn visit_arm(&mut self, arm: &'ast syn::Arm) {
-        self.match_arm(arm);
-        visit::visit_arm(self, arm);
+    fn visit_expr_match(&mut self, expr: &'ast syn::ExprMatch) {
+        let has_else = expr
+            .arms
+            .iter()
+            .any(|arm| matches!(arm.pat, syn::Pat::Wild(_)) && arm.guard.is_none());
+        for arm in &expr.arms {
+            self.match_arm(arm, has_else);
+        }
+        visit::visit_expr_match(self, expr);
     }
 
     fn visit_item_fn(&mut self, item: &'ast ItemFn) {

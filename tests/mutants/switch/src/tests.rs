@@ -153,6 +153,12 @@ fn an_arm_is_taken_out() {
         &[""],
         "fn f() { match a { A | B if !on(0) => 1, _ => 2 } }",
     );
+    expect_fate(
+        "fn f() { match a { «A => 1,» _ if b => 2, B => 3 } }",
+        Genre::MatchArm,
+        "",
+        Fate::NoSwitch,
+    );
 }
 
 #[test]
