@@ -233,6 +233,23 @@ fn accept_under_another_prelude_is_refused() {
     }
 }
 
+/// U-64: the last field may be missing, but if it is there it is a number of a message, as all others are.
+#[test]
+fn what_an_accepted_client_learns_is_bounded() {
+    /// Whether it is read with this number in a field that begins so many bytes before the end.
+    fn patched(from_end: usize, number: u64) -> bool {
+        let mut encoded = bytes(|out| Accept::Ok(ok("")).encode(&OUTER, out));
+        let at = encoded.len() - from_end;
+        encoded[at..at + 8].copy_from_slice(&number.to_be_bytes());
+        Accept::parse(&encoded, &OUTER).is_ok()
+    }
+    for (field, from_end) in [("send_base", 16), ("send_end", 8)] {
+        assert!(patched(from_end, varint::MAX), "{field}");
+        assert!(!patched(from_end, varint::MAX + 1), "{field}");
+        assert!(!patched(from_end, u64::MAX), "{field}");
+    }
+}
+
 #[test]
 fn every_status_and_close_kind_of_a_lost_session() {
     for status in 1..=u8::MAX {
