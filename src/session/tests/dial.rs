@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::Dice;
 use crate::config::Backoff as Bounds;
 use crate::crypto::{Rng, Seed};
-use crate::event::{LinkId, Output, Target};
+use crate::event::{LinkId, NetworkId, Output, Target};
 use crate::session::dial::Dialler;
 use crate::time::Instant;
 
@@ -142,4 +142,64 @@ fn never_more_than_two_and_never_a_deadline_that_passed() {
         );
         assert!(names.len() > 10, "seed {seed}");
     }
+}
+
+/// What began on the old network is of no use on the new one; but hints that come in swarms leave a try its time.
+#[test]
+fn a_change_of_network_takes_back_what_is_old_or_elsewhere() {
+    let (wifi, cell) = (Some(NetworkId(1)), Some(NetworkId(2)));
+    let begun = Instant::from_millis(1000);
+    for (network, age, stays) in [
+        (wifi, 0, true),
+        (wifi, 249, true),
+        (wifi, 250, false),
+        (wifi, 251, false),
+        (cell, 0, false),
+    ] {
+        let (mut dialler, mut outputs) = (Dialler::new(begun), VecDeque::new());
+        dialler.networks.report(NetworkId(1));
+        dialler.open(Target::Configured, network, begun, &mut outputs);
+        outputs.clear();
+        dialler.cancel_old(begun + MS(age), &mut outputs);
+        assert_eq!(dialler.tries.len(), usize::from(stays), "{network:?}, {age} ms old");
+        let closed = [Output::CloseLink { link: LinkId(0) }];
+        assert_eq!(outputs, &closed[usize::from(stays)..], "{network:?}, {age} ms old");
+    }
+}
+
+/// A connection made ahead becomes one like any other, with the time and the hedge of one; without any, nothing begins.
+#[test]
+fn what_was_made_ahead_is_taken_when_it_is_needed() {
+    let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
+    dialler.cancel(&mut outputs);
+    assert!(!dialler.has_warm() && !dialler.commit_warm(Instant::ZERO));
+    assert_eq!(dialler.deadline(LIMIT), Instant::FAR_FUTURE, "and nothing beside it");
+    let unused = Instant::from_millis(4000);
+    dialler.open_warm("", Instant::ZERO, unused, &mut outputs);
+    assert!(dialler.has_warm());
+    assert_eq!(dialler.deadline(LIMIT), unused);
+    let needed = Instant::from_millis(3000);
+    assert!(dialler.commit_warm(needed));
+    assert!(!dialler.has_warm() && !dialler.commit_warm(needed));
+    assert_eq!(
+        dialler.deadline(LIMIT),
+        needed + MS(1000),
+        "then another one is tried beside it"
+    );
+    assert!(dialler.open_due(needed + MS(1000), "", &mut outputs));
+    assert_eq!(
+        dialler.deadline(LIMIT),
+        needed + LIMIT,
+        "it has all its time from then on"
+    );
+}
+
+/// A hedge that is planned already keeps its time.
+#[test]
+fn what_was_made_ahead_does_not_put_a_hedge_off() {
+    let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
+    dialler.open_due(Instant::ZERO, "own.example:1", &mut outputs);
+    dialler.open_warm("", Instant::ZERO, Instant::from_millis(4000), &mut outputs);
+    assert!(dialler.commit_warm(Instant::from_millis(100)));
+    assert_eq!(dialler.deadline(LIMIT), Instant::from_millis(250));
 }

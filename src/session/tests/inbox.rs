@@ -19,7 +19,7 @@ fn inbox() -> Inbox {
 }
 
 /// Takes in a record as `receive` does.
-fn take(inbox: &mut Inbox, record: &[u8]) -> Result<bool, InboxError> {
+pub fn take(inbox: &mut Inbox, record: &[u8]) -> Result<bool, InboxError> {
     let (mut buffer, place) = inbox.take_buffer(record.len());
     buffer[place.clone()].copy_from_slice(record);
     let start = place.start;
@@ -61,7 +61,7 @@ fn take(inbox: &mut Inbox, record: &[u8]) -> Result<bool, InboxError> {
     result
 }
 
-fn run(record: &mut Vec<u8>, seq: usize, messages: &[Vec<u8>]) {
+pub fn run(record: &mut Vec<u8>, seq: usize, messages: &[Vec<u8>]) {
     let mut head = [0; 16];
     let used = frame::data_header(&mut head, seq as u64);
     record.extend_from_slice(&head[..used]);
@@ -73,7 +73,7 @@ fn run(record: &mut Vec<u8>, seq: usize, messages: &[Vec<u8>]) {
     record.push(frame::DATA_END);
 }
 
-fn part(record: &mut Vec<u8>, seq: usize, message: &[u8], offset: usize, length: usize) {
+pub fn part(record: &mut Vec<u8>, seq: usize, message: &[u8], offset: usize, length: usize) {
     let mut head = [0; 48];
     let used = frame::fragment_header(&mut head, seq as u64, message.len() as u32, offset as u32, length);
     record.extend_from_slice(&head[..used]);

@@ -9,10 +9,10 @@ use crate::session::liveness::{Liveness, Verdict};
 use crate::session::rtt::Rtt;
 use crate::time::Instant;
 
-const MS: fn(u64) -> Duration = Duration::from_millis;
+pub const MS: fn(u64) -> Duration = Duration::from_millis;
 
 /// A link whose round trip has been `rtt_ms` for long.
-fn link(role: Role, rtt_ms: u64, now: Instant) -> Liveness {
+pub fn link(role: Role, rtt_ms: u64, now: Instant) -> Liveness {
     let mut rtt = Rtt::default();
     for tenth in 0..50 {
         rtt.sample(MS(rtt_ms).into(), Instant::from_millis(tenth * 100));
@@ -21,7 +21,7 @@ fn link(role: Role, rtt_ms: u64, now: Instant) -> Liveness {
 }
 
 /// A record with messages is made; the token, if a PING rides on it.
-fn data(link: &mut Liveness, bytes: usize, now: Instant) -> Option<[u8; 8]> {
+pub fn data(link: &mut Liveness, bytes: usize, now: Instant) -> Option<[u8; 8]> {
     link.rides(now, true);
     let token = link.ping_due().then(|| link.ping(now));
     link.sent(bytes, now);
@@ -29,7 +29,7 @@ fn data(link: &mut Liveness, bytes: usize, now: Instant) -> Option<[u8; 8]> {
 }
 
 /// Runs the timer to its next verdict that means something, answering nothing.
-fn next(link: &mut Liveness, timing: &Timing) -> (Instant, Verdict) {
+pub fn next(link: &mut Liveness, timing: &Timing) -> (Instant, Verdict) {
     loop {
         let at = link.deadline(timing);
         let verdict = link.check(at, timing);

@@ -1,14 +1,66 @@
 //! The mechanisms of a session, each against a model that is too simple to be wrong.
 
 mod backoff;
+mod closing;
+mod conversation;
 mod dial;
 mod inbox;
 mod liveness;
+mod marks;
+mod measure;
+mod memory;
 mod outbox;
 mod queue;
+mod room;
 mod window;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bytes::Bytes;
+
+use super::auth::Auth;
+use super::conversation::{Conversation, Role, Settings};
+use super::link::Link;
+use super::liveness::Liveness;
+use super::rtt::Rtt;
+use crate::config::Limits;
+use crate::crypto::{ClusterKey, Opener, Sealer};
+use crate::event::{LinkId, SessionId, State};
+use crate::time::Instant;
+
+/// When the conversations of these tests begin.
+const START: Instant = Instant::from_millis(10_000);
+
+/// A conversation that stands, without a link.
+fn conversation(role: Role, limits: Limits) -> Conversation {
+    let settings = Arc::new(Settings {
+        limits,
+        ..Settings::default()
+    });
+    let message = Bytes::new();
+    let mut talk = Conversation::new(role, settings, Auth::Accepted { message }, START);
+    talk.id = Some(SessionId([1; 16]));
+    talk.state = State::Established;
+    talk
+}
+
+/// A link whose peer has proved its keys; the numbers of links grow, as their attempts do.
+fn link(role: Role, number: u32) -> Link {
+    let keys = ClusterKey::from_bytes([7; 32]).expect("not zero");
+    let sealer = Sealer::new(&keys.derive(b"out"));
+    let opener = Opener::new(&keys.derive(b"in"));
+    let liveness = Liveness::new(role, Rtt::default(), START);
+    let mut link = Link::new(LinkId(number.into()), number, sealer, opener, liveness);
+    link.confirmed = true;
+    link
+}
+
+/// A conversation that stands, with one link.
+fn linked(role: Role, limits: Limits) -> Conversation {
+    let mut talk = conversation(role, limits);
+    talk.links.push(link(role, 1));
+    talk
+}
 
 /// Numbers from a seed (splitmix64): a failed run names its seed and is the same again.
 pub struct Dice(u64);

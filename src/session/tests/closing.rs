@@ -1,0 +1,134 @@
+//! How a session ends: when a closing one looks again, what it does not wait for, and which reason is told.
+
+use core::time::Duration;
+
+use super::{START, conversation, linked};
+use crate::config::Limits;
+use crate::error::CloseReason;
+use crate::event::{Event, LinkId};
+use crate::session::closing::{Closing, LINGER};
+use crate::session::conversation::Role;
+use crate::time::Instant;
+use crate::wire::frame::{Close, CloseKind, Frame, Frames};
+
+const LOCAL: CloseReason = CloseReason::Local { code: 5 };
+const MICROSECOND: Duration = Duration::from_micros(1);
+
+fn lingering(since: Option<Instant>, sent: Option<LinkId>) -> Closing {
+    Closing::Lingering {
+        kind: CloseKind::Application,
+        code: 5,
+        reason: LOCAL,
+        since,
+        sent,
+    }
+}
+
+/// The first look is at half the time, when CLOSE leaves whatever is still to be carried; the second at the end.
+#[test]
+fn a_closing_session_looks_again_at_half_of_its_time_and_at_its_end() {
+    let half = START + Duration::from_secs(1);
+    let end = START + Duration::from_secs(2);
+    assert_eq!(
+        lingering(None, None).deadline(START),
+        Instant::ZERO,
+        "it needs the time"
+    );
+    let mut closing = lingering(None, None);
+    closing.tick(START);
+    assert_eq!(closing.deadline(START), half);
+    assert_eq!(closing.deadline(START + Duration::from_millis(999)), half);
+    assert_eq!(closing.deadline(half), end, "nothing came of the first look");
+    assert_eq!(closing.deadline(half + MICROSECOND), end);
+    let sent = lingering(Some(START), Some(LinkId(1)));
+    assert_eq!(sent.deadline(START), end, "only the answer is awaited");
+    assert_eq!(Closing::No.deadline(START), Instant::FAR_FUTURE);
+    assert_eq!(Closing::Done(LOCAL).deadline(START), Instant::FAR_FUTURE);
+}
+
+#[test]
+fn close_waits_for_what_is_to_be_carried_but_not_beyond_half_of_the_time() {
+    let mut talk = linked(Role::Client, Limits::default());
+    talk.send(b"the peer gives no credit for it").expect("there is room");
+    talk.close(CloseKind::Application, 5, LOCAL);
+    talk.tick(START);
+    talk.tick(START + (LINGER / 2 - MICROSECOND));
+    talk.check_closing();
+    assert!(talk.links[0].control.is_empty(), "it is still waiting");
+    talk.tick(START + LINGER / 2);
+    talk.check_closing();
+    let frames: alloc::vec::Vec<_> = Frames::new(&talk.links[0].control).collect();
+    let expected = Close {
+        kind: CloseKind::Application,
+        code: 5,
+        send_end: 1,
+        recv_next: 0,
+    };
+    assert_eq!(frames, [Ok(Frame::Close(expected))]);
+}
+
+/// G2: what the peer says of the end reaches the application; and what only a server can say is not believed of a client.
+#[test]
+fn each_end_is_told_by_the_name_that_the_peer_gave_it() {
+    let code = 9;
+    let own = [
+        (CloseKind::Expired, CloseReason::Expired),
+        (CloseKind::Kicked, CloseReason::Kicked { code }),
+        (CloseKind::Superseded, CloseReason::Superseded),
+        (CloseKind::NotAuthorised, CloseReason::Refused { code }),
+    ];
+    let common = [
+        (CloseKind::Overflow, CloseReason::Overflow),
+        (CloseKind::Internal, CloseReason::Internal),
+        (CloseKind::RolledBack, CloseReason::RolledBack),
+    ];
+    let by_peer = CloseReason::Peer { code, truncated: false };
+    let told_by = |role, kind| {
+        let mut talk = linked(role, Limits::default());
+        let close = Close {
+            kind,
+            code,
+            send_end: 0,
+            recv_next: 0,
+        };
+        talk.peer_closed(0, &close);
+        assert_eq!(
+            Some(&Event::Closed(talk.closing.reason().expect("it is over"))),
+            talk.events.back()
+        );
+        let answers: alloc::vec::Vec<_> = Frames::new(&talk.links[0].control).collect();
+        assert_eq!(answers, [Ok(Frame::CloseAck { recv_next: 0 })]);
+        talk.closing.reason()
+    };
+    for (kind, reason) in own {
+        assert_eq!(told_by(Role::Client, kind), Some(reason));
+        assert_eq!(told_by(Role::Server, kind), Some(by_peer), "{kind:?} of a client");
+    }
+    for (kind, reason) in common {
+        assert_eq!(told_by(Role::Client, kind), Some(reason));
+        assert_eq!(told_by(Role::Server, kind), Some(reason));
+    }
+    assert_eq!(told_by(Role::Client, CloseKind::Application), Some(by_peer));
+}
+
+#[test]
+fn a_peer_that_closes_before_its_last_message_came_is_told_apart() {
+    for (send_end, truncated) in [(0, false), (1, true)] {
+        let mut talk = linked(Role::Server, Limits::default());
+        let close = Close {
+            kind: CloseKind::Application,
+            code: 3,
+            send_end,
+            recv_next: 0,
+        };
+        talk.peer_closed(0, &close);
+        assert_eq!(talk.closing.reason(), Some(CloseReason::Peer { code: 3, truncated }));
+    }
+}
+
+#[test]
+fn without_a_link_there_is_nobody_to_tell_and_it_ends_at_once() {
+    let mut talk = conversation(Role::Client, Limits::default());
+    talk.close(CloseKind::Application, 5, LOCAL);
+    assert_eq!(talk.closing.reason(), Some(LOCAL));
+}

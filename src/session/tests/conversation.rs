@@ -1,0 +1,241 @@
+//! What both ends have in common: which link carries, what a peer may claim, what a handover is said to have cost, and who may read when.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::time::Duration;
+
+use super::{START, conversation, link, linked};
+use crate::config::Limits;
+use crate::error::CloseReason;
+use crate::event::{Event, HandoverCause, SessionId};
+use crate::session::Batch;
+use crate::session::ack::Taken;
+use crate::session::auth::Auth;
+use crate::session::conversation::{Conversation, Role, Settings};
+use crate::session::handover::Handover;
+use crate::session::link::Life;
+use crate::session::outbox::{Credit, Outbox};
+use crate::wire::flight::Position;
+use crate::wire::frame::{self, CloseKind};
+
+const LOCAL: CloseReason = CloseReason::Local { code: 0 };
+
+/// One message, as the early data of a RESUME brings it.
+fn brings(talk: &mut Conversation, seq: u64, message: &[u8]) {
+    let mut frames = Vec::new();
+    let mut head = [0; 16];
+    let used = frame::data_header(&mut head, seq);
+    frames.extend_from_slice(&head[..used]);
+    let used = frame::message_header(&mut head, message.len());
+    frames.extend_from_slice(&head[..used]);
+    frames.extend_from_slice(message);
+    talk.receive_early(&frames).expect("it may come");
+}
+
+/// Of any three links in any state, the last that is open carries, and no other.
+#[test]
+fn the_newest_open_link_carries_and_no_other() {
+    let lives = [Life::Open, Life::Draining(START), Life::Closing(START)];
+    for row in 0..27 {
+        let chosen = [lives[row % 3], lives[row / 3 % 3], lives[row / 9]];
+        let mut talk = conversation(Role::Client, Limits::default());
+        for (number, life) in (1..).zip(chosen) {
+            let mut link = link(Role::Client, number);
+            link.life = life;
+            talk.links.push(link);
+        }
+        let expected = (0..3).rev().find(|&index| chosen[index] == Life::Open);
+        assert_eq!(talk.carrier(), expected, "{chosen:?}");
+        for index in 0..3 {
+            assert_eq!(talk.is_carrier(index), expected == Some(index), "{index} of {chosen:?}");
+        }
+    }
+}
+
+/// U-17, U-21: a claim to know more of this end than it did itself means that it has lost state.
+#[test]
+fn a_peer_cannot_know_more_than_this_end_did() {
+    let mut talk = conversation(Role::Server, Limits::default());
+    for _ in 0..4 {
+        talk.send(&[1; 10]).expect("there is room");
+    }
+    talk.acknowledged(2, 10, 1000);
+    brings(&mut talk, 0, b"taken");
+    brings(&mut talk, 1, b"not taken");
+    assert!(talk.recv().is_some());
+    let possible = |recv_next, recv_offset, acked| {
+        let position = Position {
+            recv_next,
+            recv_offset,
+            delivered: 0,
+        };
+        talk.is_possible(&position, acked)
+    };
+    for recv_next in 0..=4 {
+        assert!(
+            possible(recv_next, 0, 0),
+            "{recv_next}: an older claim is no sign of anything"
+        );
+    }
+    assert!(!possible(5, 0, 0), "there are four messages");
+    assert!(possible(4, 0, 1));
+    assert!(!possible(4, 0, 2), "only one was taken, so nothing else was ACKed");
+    assert!(possible(3, 9, 0), "the beginning of a message");
+    assert!(!possible(3, 10, 0), "that would be all of it");
+    assert!(!possible(2, 10, 0), "also of the first that is not ACKed");
+    assert!(possible(1, 10, 0), "what is ACKed is forgotten, and cannot be judged");
+    assert!(!possible(4, 1, 0), "nothing of it was made");
+}
+
+#[test]
+fn whoever_starts_over_forgets_whom_it_spoke_with() {
+    let mut talk = Conversation::new(
+        Role::Client,
+        Arc::new(Settings::default()),
+        Auth::Asking {
+            credential: Bytes::new(),
+        },
+        START,
+    );
+    talk.send(b"it waits for anybody").expect("there is room");
+    talk.id = Some(SessionId([4; 16]));
+    talk.peer_max_message = 2000;
+    talk.credit = Credit {
+        messages: 7,
+        payload: 70,
+    };
+    talk.acks.force();
+    talk.forget_peer();
+    assert_eq!(talk.id, None);
+    assert_eq!(talk.credit, Credit::default());
+    assert_eq!(talk.peer_max_message, Limits::default().message);
+    assert!(!talk.acks.due(START), "nothing is owed to the former peer");
+    assert_eq!(talk.outbox.messages(), 1, "the application's message is kept");
+}
+
+/// The counters add up over handovers, and each handover over its links.
+#[test]
+fn what_handovers_sent_again_is_added_up() {
+    let mut talk = linked(Role::Client, Limits::default());
+    for (messages, bytes) in [(2, 20), (3, 50)] {
+        talk.begin_handover(HandoverCause::LinkLost, Some(START));
+        talk.handover.replays((messages, bytes));
+        talk.handover.replays((1, 7));
+        talk.carried_again(true);
+        let Some(Event::HandoverEnd(end)) = talk.events.pop_back() else {
+            panic!("it has ended");
+        };
+        assert_eq!((end.replayed_messages, end.replayed_bytes), (messages + 1, bytes + 7));
+    }
+    let stats = talk.stats_now();
+    assert_eq!(
+        (stats.handovers, stats.replayed_messages, stats.replayed_bytes),
+        (2, 7, 84)
+    );
+}
+
+#[test]
+fn a_link_that_carries_again_was_not_down() {
+    let second = Duration::from_secs(1);
+    let mut handover = Handover::default();
+    handover.begin(HandoverCause::LinkSuspect, Some(START));
+    let end = handover.end(START + second, true).expect("it is under way");
+    assert_eq!(end.downtime, second);
+    handover.begin(HandoverCause::LinkSuspect, Some(START));
+    handover.alive_again();
+    let end = handover.end(START + second, true).expect("it is under way");
+    assert_eq!(end.downtime, Duration::ZERO);
+    handover.begin(HandoverCause::LinkSuspect, Some(START));
+    handover.alive_again();
+    handover.begin(HandoverCause::LinkLost, Some(START + second));
+    let end = handover.end(START + second * 3, true).expect("it is under way");
+    assert_eq!(end.downtime, second * 2, "since it went for good");
+}
+
+/// G8: whoever ends the session does not want to hear of a handover.
+#[test]
+fn a_session_that_is_being_ended_begins_no_handover() {
+    let mut talk = linked(Role::Client, Limits::default());
+    talk.send(b"so that it is not over at once").expect("there is room");
+    talk.close(CloseKind::Application, 0, LOCAL);
+    talk.begin_handover(HandoverCause::NetworkChanged, None);
+    assert!(
+        !talk
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::HandoverBegin { .. }))
+    );
+    assert!(!talk.handover.fail(), "none is under way");
+}
+
+#[test]
+fn the_application_is_awaited_only_while_it_judges_a_client_that_is_there() {
+    let mut talk = linked(Role::Server, Limits::default());
+    assert!(!talk.awaits_verdict(), "it has judged");
+    talk.auth = Auth::Expected { open_to_all: false };
+    assert!(!talk.awaits_verdict(), "there is nothing to judge");
+    talk.ask(b"let me in", false);
+    assert!(talk.awaits_verdict());
+    talk.send(b"so that it is not over at once").expect("there is room");
+    talk.close(CloseKind::Kicked, 0, LOCAL);
+    assert!(!talk.awaits_verdict(), "the session is being ended");
+}
+
+/// U-42, and the same for a session that is on its way elsewhere: what waits is not given out, neither one by one nor all at once.
+#[test]
+fn nothing_is_given_out_before_the_verdict_or_while_out_of_reach() {
+    for one_by_one in [true, false] {
+        let mut talk = linked(Role::Server, Limits::default());
+        talk.auth = Auth::Judging;
+        brings(&mut talk, 0, b"early");
+        let mut batch = Batch::new();
+        let mut gets = |talk: &mut Conversation| {
+            if one_by_one {
+                talk.recv().is_some()
+            } else {
+                talk.recv_batch(&mut batch)
+            }
+        };
+        assert!(!gets(&mut talk), "nobody has judged");
+        talk.frozen = true;
+        assert!(!gets(&mut talk));
+        talk.auth = Auth::Accepted { message: Bytes::new() };
+        assert!(!gets(&mut talk), "it is out of reach");
+        assert_eq!(talk.inbox.delivered(), 0);
+        talk.frozen = false;
+        assert!(gets(&mut talk));
+        assert_eq!(talk.inbox.delivered(), 1);
+    }
+}
+
+/// A client that asks for the verdict all the time gets as many answers as fit beside each other, and costs no more memory than that.
+#[test]
+fn a_verdict_is_repeated_only_while_few_answers_wait() {
+    let mut talk = linked(Role::Server, Limits::default());
+    for (waiting, said) in [(frame::AUTH_MAX - 1, true), (frame::AUTH_MAX, false)] {
+        talk.links[0].control = alloc::vec![0; waiting];
+        talk.repeat_verdict(0);
+        assert_eq!(talk.links[0].control.len() > waiting, said, "{waiting}");
+    }
+}
+
+/// What may have arrived and what may not is told apart when an outbox comes back: only the former is sent *again*.
+#[test]
+fn a_restored_outbox_knows_how_far_it_was_carried() {
+    let mut entries = Vec::new();
+    let mut head = [0; 8];
+    for length in 1..=4 {
+        let used = frame::message_header(&mut head, length);
+        entries.extend_from_slice(&head[..used]);
+        entries.resize(entries.len() + length, 9);
+    }
+    // Messages 10 to 13, of 1, 2, 3 and 4 bytes.
+    for (carried, bytes) in [(10, 0), (11, 1), (12, 3), (13, 6), (14, 10)] {
+        let outbox = Outbox::restore(10, carried, 4, &entries);
+        assert_eq!(outbox.carried(), carried);
+        assert_eq!(outbox.replayed(&outbox.rewind()), (carried - 10, bytes), "{carried}");
+        assert_eq!((outbox.acked(), outbox.next(), outbox.payload()), (10, 14, 10));
+        assert_eq!(outbox.taken(), Taken::default(), "none of it is new");
+    }
+}
