@@ -1,9 +1,12 @@
 //! The mechanisms of a session, each against a model that is too simple to be wrong.
 
+mod actor;
+mod answer;
 mod backoff;
 mod closing;
 mod conversation;
 mod dial;
+mod hints;
 mod inbox;
 mod liveness;
 mod marks;

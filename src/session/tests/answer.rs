@@ -1,0 +1,241 @@
+//! What a client makes of the answer to its flight, and of a pin that is no good.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::actor::{NEW, Play};
+use crate::crypto::{PublicKey, ServerKey};
+use crate::error::CloseReason;
+use crate::event::{Event, SessionId, State};
+use crate::session::handshake::Answer;
+use crate::time::Instant;
+use crate::wire::flight::{Accept, AcceptOk, LostStatus, Position, Resume};
+use crate::wire::frame::{Frame, Frames};
+use crate::wire::prelude::FlightKind;
+
+const ROLLED_BACK: Event = Event::Closed(CloseReason::RolledBack);
+
+#[test]
+fn an_answer_may_come_byte_by_byte() {
+    let mut play = Play::new();
+    let flight = play.flight();
+    assert_eq!(flight.prelude.kind, FlightKind::Hello);
+    let (words, _) = Play::answer(flight, &Accept::Ok(NEW));
+    for byte in &words {
+        assert_eq!(play.session.id(), None);
+        play.session.handle_input(play.link, &[*byte], play.now);
+    }
+    assert_eq!(play.session.id(), Some(SessionId(NEW.session_id)));
+}
+
+/// A client that sent three messages, of which two were ACKed, and heard two; its link has broken, and the server answers its RESUME. And what it says to that.
+fn resumes(answer: AcceptOk<'_>) -> (Play, Vec<u8>) {
+    let mut play = Play::begun();
+    for word in ["one", "two", "three"] {
+        play.session.send(word.into()).expect("there is room");
+    }
+    play.perform();
+    play.session.talk.acknowledged(2, 1000, 1 << 20);
+    play.session.talk.inbox.resume_at(2);
+    play.cut();
+    let flight = play.flight();
+    assert_eq!(flight.prelude.kind, FlightKind::Resume);
+    play.events();
+    let said = play.says(flight, &Accept::Ok(answer));
+    (play, said)
+}
+
+fn position(recv_next: u64, delivered: u64) -> Position {
+    Position {
+        recv_next,
+        recv_offset: 0,
+        delivered,
+    }
+}
+
+/// What a server says that knows exactly what the client of [`resumes`] does.
+const SAME: AcceptOk<'static> = AcceptOk {
+    position: Position {
+        recv_next: 3,
+        recv_offset: 0,
+        delivered: 2,
+    },
+    send_base: 2,
+    send_end: 2,
+    ..NEW
+};
+
+#[test]
+fn a_server_that_knows_what_the_client_knows_goes_on() {
+    let elsewhere = AcceptOk { token: 2, ..SAME };
+    // While the owner is the same, what it said on the old link may have overtaken its answer.
+    let earlier = AcceptOk {
+        position: position(1, 1),
+        send_end: 1,
+        send_base: 1,
+        ..SAME
+    };
+    for answer in [SAME, elsewhere, earlier] {
+        let (mut play, _) = resumes(answer);
+        assert!(!play.events().contains(&ROLLED_BACK), "{answer:?}");
+        assert_eq!(play.session.talk.links.len(), 1);
+        assert_eq!(play.session.dialler.tries.len(), 0);
+    }
+}
+
+/// U-17, U-64: each sign by itself that one of the ends has lost state ends the session, and the server is told.
+#[test]
+fn any_single_sign_of_lost_state_ends_the_session_and_the_server_is_told() {
+    let signs = [
+        (
+            "another session",
+            AcceptOk {
+                session_id: [5; 16],
+                ..SAME
+            },
+        ),
+        (
+            "it received what was not sent",
+            AcceptOk {
+                position: position(4, 2),
+                ..SAME
+            },
+        ),
+        (
+            "it was ACKed what was not taken",
+            AcceptOk {
+                send_base: 3,
+                send_end: 3,
+                ..SAME
+            },
+        ),
+        (
+            "another owner, who has delivered less",
+            AcceptOk {
+                position: position(3, 1),
+                token: 2,
+                ..SAME
+            },
+        ),
+        (
+            "another owner, who has sent less",
+            AcceptOk {
+                send_base: 1,
+                send_end: 1,
+                token: 2,
+                ..SAME
+            },
+        ),
+    ];
+    for (sign, answer) in signs {
+        let (mut play, said) = resumes(answer);
+        assert!(play.events().contains(&ROLLED_BACK), "{sign}");
+        assert_eq!(play.session.state(), State::Closed);
+        assert!(!said.is_empty(), "{sign}: there is a CLOSE in it");
+        play.pass(Duration::from_secs(60));
+        play.perform();
+        assert_eq!(
+            play.session.dialler.tries.len(),
+            0,
+            "{sign}: nothing is dialled any more"
+        );
+    }
+}
+
+/// Only a QUERY is answered by "it lives", and never by a session.
+#[test]
+fn an_answer_to_another_question_is_none() {
+    let alive = Accept::Lost(LostStatus::Alive);
+    for (query, accept, good) in [
+        (false, Accept::Ok(SAME), true),
+        (false, alive, false),
+        (true, Accept::Ok(SAME), false),
+        (true, alive, true),
+    ] {
+        let mut play = Play::begun();
+        play.cut();
+        play.session.query = query;
+        let flight = play.flight();
+        let (words, _) = Play::answer(flight, &accept);
+        let outcome = play.handshake().finish(&words, 0);
+        assert_eq!(outcome.is_ok(), good, "{query}, {accept:?}");
+        if good && query {
+            assert!(matches!(outcome, Ok(Answer::Alive)));
+        }
+    }
+}
+
+/// A RESUME carries what was not ACKed as far as that fits, and says how much of it a link had carried before.
+#[test]
+fn early_data_is_counted_as_far_as_it_goes() {
+    let mut play = Play::begun();
+    for _ in 0..100 {
+        play.session.send(vec![1; 100].into()).expect("there is room");
+    }
+    play.perform();
+    play.cut();
+    play.session.dialler.early_max = 2048;
+    let flight = play.flight();
+    let resume = Resume::parse(&flight.payload).expect("a good one");
+    let frames: Vec<_> = Frames::early(resume.early).collect();
+    let [Ok(Frame::Data(run))] = &frames[..] else {
+        panic!("one run: {frames:?}");
+    };
+    // Each has a header of two bytes; the frame has two more, and its end.
+    assert_eq!((run.seq, run.count), (0, (2048 - 2) / 102));
+    assert_eq!(play.handshake().early_replay, (run.count, run.count * 100));
+}
+
+/// What comes behind a run, because it fits no record, goes along in part.
+#[test]
+fn early_data_is_filled_up_with_the_beginning_of_a_large_message() {
+    let mut play = Play::begun();
+    play.session.send(vec![1; 100].into()).expect("there is room");
+    play.session.send(vec![2; 5000].into()).expect("there is room");
+    play.cut();
+    play.session.dialler.early_max = 2048;
+    let flight = play.flight();
+    let resume = Resume::parse(&flight.payload).expect("a good one");
+    let frames: Vec<_> = Frames::early(resume.early).collect();
+    let [Ok(Frame::Data(run)), Ok(Frame::Fragment(fragment))] = &frames[..] else {
+        panic!("a run and a fragment: {frames:?}");
+    };
+    assert_eq!((run.count, fragment.seq, fragment.offset), (1, 1, 0));
+    assert_eq!(resume.early.len(), 2048);
+    assert_eq!(play.handshake().early_replay, (0, 0), "no link had carried any of it");
+}
+
+// ---- pins ----
+
+/// Passes over time until the client has made a flight; which key it was for.
+fn key_of_next_flight(play: &mut Play) -> Option<[u8; 4]> {
+    for _ in 0..100 {
+        let sent = play.perform();
+        if sent.len() > 12 {
+            return Some([sent[6], sent[7], sent[8], sent[9]]);
+        }
+        let next = play.session.poll_timeout()?;
+        play.pass(next.since(play.now));
+    }
+    None
+}
+
+/// With some points no secret can be agreed; such a pin costs a try and no more.
+#[test]
+fn a_pin_that_is_no_key_is_passed_over() {
+    let good = ServerKey::from_bytes([7; 32]).expect("not zero").public();
+    let mut play = Play::new();
+    play.session.pins = vec![(PublicKey([0; 32]), Instant::FAR_FUTURE), (good, Instant::FAR_FUTURE)];
+    assert_eq!(key_of_next_flight(&mut play), Some(good.id()));
+}
+
+#[test]
+fn a_pin_is_trusted_until_its_end_and_not_at_it() {
+    let good = ServerKey::from_bytes([7; 32]).expect("not zero").public();
+    for (left, trusted) in [(1, true), (0, false)] {
+        let mut play = Play::new();
+        play.session.pins = vec![(good, play.now + Duration::from_micros(left))];
+        assert_eq!(play.perform().len() > 12, trusted, "{left} µs before it");
+    }
+}

@@ -1,0 +1,132 @@
+//! What a client does about networks, sleep and time that runs out.
+
+use super::actor::{NEW, Play};
+use crate::event::{LinkHealth, NetworkEvent, NetworkId};
+use crate::session::networks::Networks;
+use crate::wire::flight::{Accept, EARLY_MAX};
+
+const WIFI: NetworkId = NetworkId(1);
+const CELL: NetworkId = NetworkId(2);
+
+impl Play {
+    fn hint(&mut self, hint: NetworkEvent) {
+        self.session.handle_network(hint, self.now);
+    }
+
+    /// A link was opened since, on this network, and the server lets the client in there.
+    fn moves_to(&mut self, network: NetworkId) {
+        let before = self.opened;
+        let flight = self.flight();
+        assert_eq!((self.opened, self.network), (before + 1, Some(network)));
+        self.says(flight, &Accept::Ok(NEW));
+    }
+
+    /// Nothing comes of it.
+    fn stays(&mut self) {
+        let before = (self.opened, self.closed.len());
+        self.perform();
+        assert_eq!((self.opened, self.closed.len()), before);
+    }
+}
+
+/// A network that carries the session is no news, another one is, and so is a new address.
+#[test]
+fn a_network_is_moved_to_when_it_is_another_or_has_changed() {
+    let mut play = Play::begun();
+    play.hint(NetworkEvent::Available(WIFI));
+    play.moves_to(WIFI);
+    play.hint(NetworkEvent::Available(WIFI));
+    play.stays();
+    play.hint(NetworkEvent::Changed(WIFI));
+    play.moves_to(WIFI);
+    play.hint(NetworkEvent::Available(CELL));
+    play.moves_to(CELL);
+    // A link that has fallen silent does not count as carrying; and another network that is up is tried first.
+    let carrier = play.session.talk.carrier().expect("it stands");
+    play.session.talk.links[carrier].liveness.suspect = true;
+    play.hint(NetworkEvent::Available(CELL));
+    play.moves_to(WIFI);
+}
+
+#[test]
+fn links_go_with_their_network_and_no_others() {
+    let mut play = Play::begun();
+    play.hint(NetworkEvent::Available(WIFI));
+    play.moves_to(WIFI);
+    let on_wifi = play.link;
+    play.hint(NetworkEvent::Lost(CELL));
+    play.stays();
+    play.hint(NetworkEvent::Available(CELL));
+    play.moves_to(CELL);
+    let (on_cell, opened) = (play.link, play.opened);
+    assert!(play.closed.is_empty(), "what carried before is still read");
+    play.hint(NetworkEvent::Lost(WIFI));
+    play.perform();
+    assert_eq!((&play.closed[..], play.opened), (&[on_wifi][..], opened));
+    play.hint(NetworkEvent::Lost(CELL));
+    play.perform();
+    assert_eq!(play.closed, [on_wifi, on_cell]);
+    assert_eq!((play.opened, play.network), (opened + 1, None), "the system may choose");
+}
+
+/// The host said nothing of the network that the first link is on, so it may have been the one that went.
+#[test]
+fn a_link_on_a_network_that_nobody_named_is_replaced_when_one_goes() {
+    let mut play = Play::begun();
+    let first = play.link;
+    play.hint(NetworkEvent::Lost(WIFI));
+    let flight = play.flight();
+    assert!(!play.closed.contains(&first), "it may be good still");
+    play.says(flight, &Accept::Ok(NEW));
+    assert_ne!(play.link, first);
+}
+
+#[test]
+fn a_link_that_carries_forgives_its_network_what_was_before() {
+    let spoils: [fn(&mut Networks); 2] = [|networks| networks.shun(Some(WIFI)), Networks::failed];
+    for spoil in spoils {
+        let mut networks = Networks::default();
+        networks.report(CELL);
+        networks.report(WIFI);
+        spoil(&mut networks);
+        assert_eq!((networks.choice(), networks.second_choice()), (Some(CELL), Some(WIFI)));
+        networks.carried();
+        assert_eq!((networks.choice(), networks.second_choice()), (Some(WIFI), Some(CELL)));
+    }
+}
+
+#[test]
+fn a_client_that_sleeps_says_nothing_of_its_link() {
+    let mut play = Play::begun();
+    assert_eq!(play.session.link_health(), LinkHealth::Sound { network: None });
+    play.hint(NetworkEvent::Suspend);
+    assert_eq!(play.session.link_health(), LinkHealth::Idle);
+    play.hint(NetworkEvent::Wake);
+    assert_eq!(play.session.link_health(), LinkHealth::Sound { network: None });
+}
+
+/// A line may be too thin for what a RESUME takes along: each that is not answered in time is followed by a smaller one.
+#[test]
+fn a_flight_that_takes_too_long_is_followed_by_a_smaller_one() {
+    let mut play = Play::begun();
+    play.cut();
+    let mut seen = alloc::vec![play.session.dialler.early_max];
+    for _ in 0..200 {
+        play.perform();
+        let Some(next) = play.session.poll_timeout() else { break };
+        play.pass(next.since(play.now));
+        if seen.last() != Some(&play.session.dialler.early_max) {
+            seen.push(play.session.dialler.early_max);
+        }
+    }
+    assert_eq!(seen, [EARLY_MAX, 2048, 0]);
+}
+
+/// A connection that does not come to stand says nothing of the line's width.
+#[test]
+fn a_connection_that_does_not_stand_makes_no_flight_smaller() {
+    let mut play = Play::begun();
+    play.cut();
+    play.session.dialler.took_too_long(0);
+    assert_eq!(play.session.dialler.early_max, EARLY_MAX);
+}
