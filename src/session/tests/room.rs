@@ -94,6 +94,22 @@ fn a_message_is_taken_up_to_the_smaller_of_both_bounds() {
     assert_eq!(talk.send(&[0; 41]), Err(Refusal::TooLarge { max: 40 }));
 }
 
+#[test]
+fn what_waits_for_its_ack_fills_the_bound_to_the_byte() {
+    for (last, taken) in [(500, true), (501, false), (502, false)] {
+        let mut talk = conversation(
+            Role::Client,
+            Limits {
+                message: 600,
+                ..limits()
+            },
+        );
+        assert!(talk.send(&[0; 500]).is_ok());
+        let expected = if taken { Ok(1) } else { Err(Refusal::WouldBlock) };
+        assert_eq!(talk.send(&vec![0; last]).map(|id| id.0), expected, "{last}");
+    }
+}
+
 /// An end is one above the last number, and must fit a varint too.
 #[test]
 fn the_numbers_of_messages_end_before_those_of_varints() {
