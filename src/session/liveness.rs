@@ -345,6 +345,12 @@ impl Liveness {
         }
     }
 
+    /// Bytes of memory, used or not.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        self.pings.capacity() * size_of::<Ping>()
+    }
+
     /// Something was carried that no PING covers; one is wanted no sooner than that.
     fn want_proof(&mut self, at: Instant) {
         self.unproven = Some(self.unproven.map_or(at, |sooner| sooner.min(at)));

@@ -260,3 +260,16 @@ fn a_link_says_whether_it_waits_and_since_when_it_is_quiet() {
     assert!(!link.awaits_answer());
     assert_eq!(link.quiet_since(), START + MS(50));
 }
+
+/// A quiet link holds no room for questions; one that waits for an answer keeps the question.
+#[test]
+fn a_link_gives_back_the_room_for_questions_once_they_are_answered() {
+    let mut link = link(Role::Client, 50, START);
+    let token = data(&mut link, 100, START).expect("the question rides along");
+    link.shrink();
+    assert!(link.awaits_answer() && link.memory() > 0);
+    link.pong(token, START + MS(50));
+    assert!(link.memory() > 0, "it may soon ask again");
+    link.shrink();
+    assert_eq!(link.memory(), 0);
+}
