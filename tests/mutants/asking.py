@@ -22,10 +22,10 @@ REACHED = tree.WORK / "reached.json"
 # The tree reads the environment, which the core must not; and a test that runs seeds of the simulator takes as long as many others.
 SKIPPED = re.compile("purity|seeds")
 
-# A mutant may be a loop that allocates for ever, or only a loop. Of the CPU a test has ten times what it takes, and of the clock, for one that waits, much more.
+# A mutant may be a loop that allocates for ever, or only a loop. Of the CPU tests have five times what they take, and of the clock, for one that waits, much more.
 SHELL = 'ulimit -v 8388608; ulimit -S -t "$0"; exec nice -n 5 "$@"'
-PATIENCE = 10
-SECONDS_AT_LEAST = 4
+PATIENCE = 5
+SECONDS_AT_LEAST = 3
 
 CAUGHT, HUNG, SURVIVED = "caught", "hung", "survived"
 
@@ -117,12 +117,12 @@ class Tests:
 
 
 def batches(tests):
-    """The tests in their order, some for each process, which has tests of one program: first those of 50 ms, then four times as much, and so on."""
+    """The tests in their order, some for each process, which has tests of one program: first those of 50 ms, then four times as much, up to a second."""
     room, taken, window = 0.05, 0.0, {}
     for test in tests:
         if window and taken + test.seconds > room:
             yield from window.values()
-            room, taken, window = room * 4, 0.0, {}
+            room, taken, window = min(room * 4, 1.0), 0.0, {}
         window.setdefault(test.program, []).append(test)
         taken += test.seconds
     yield from window.values()

@@ -6,11 +6,36 @@ import time
 
 import alone
 import tree
-from asking import CAUGHT, Tests, ask
+from asking import CAUGHT, SURVIVED, Tests, ask
 from switched import ALONE, UNVIABLE, Switched
+
+VERDICTS = tree.WORK / "verdicts"
 
 # Any mutant will do that tests of its own function see.
 CANARY = "src/wire/varint.rs", "replace len -> usize with 0"
+
+
+class Known:
+    """What came of each mutant of the tree as it is: a run that was broken off goes on where it was, and survivors can be asked of more tests.
+
+    A line for each: the number, what came of it, how long the tests from outside were of which it was asked, who saw it, its name."""
+
+    def __init__(self, content, most):
+        self.most, self.lines = most, {}
+        first, *lines = VERDICTS.read_text().splitlines() if VERDICTS.exists() else [""]
+        if first == content:
+            self.lines = {int(number): said for number, *said in (line.split("\t") for line in lines)}
+            self.file = open(VERDICTS, "a", buffering=1)
+        else:
+            self.file = open(VERDICTS, "w", buffering=1)
+            print(content, file=self.file)
+
+    def of(self, mutant):
+        came, most, said, _ = self.lines.get(mutant.number, (SURVIVED, -1, "", ""))
+        return None if came == SURVIVED and float(most) < self.most else (came, said)
+
+    def write(self, mutant, came, said):
+        print(mutant.number, came, self.most, said, mutant.name, sep="\t", file=self.file)
 
 
 class Judge:
@@ -27,7 +52,7 @@ class Judge:
         print(f"all tests pass with no mutant on; {len(self.tests.all)} are asked, which take {taken:.0f} s of CPU", flush=True)
         self.sing()
         tree.write(alone.TREE, self.switched.original)
-        self.verdicts = open(tree.WORK / "verdicts", "w", buffering=1)
+        self.known = Known(self.switched.content, 0 if unit else most)
 
     def sing(self):
         """A mutant that is known to be caught is caught, and by a test that sees it; else all that is told here is worth nothing."""
@@ -43,6 +68,13 @@ class Judge:
             return alone.judge(mutant, self.tests, self.what)
         return ask(self.tests.of(mutant.number), {"UNBROKEN_MUTANT": str(mutant.number)})
 
+    def outcome(self, mutant):
+        """What is known of it from an earlier run, or what comes of it now."""
+        if not (said := self.known.of(mutant)):
+            said = self.judge(mutant)
+            self.known.write(mutant, *said)
+        return said
+
     def files(self, mutants, minutes=float("inf")):
         """Each file with its mutants and what came of each, as they are done. No file is begun after so many minutes."""
         files, came, begun = collections.defaultdict(list), {}, set()
@@ -54,8 +86,7 @@ class Judge:
         def ask_now(mutant):
             if mutant.file in begun or time.monotonic() - started < minutes * 60:
                 begun.add(mutant.file)
-                came[mutant] = self.judge(mutant)
-                print(mutant.number, *came[mutant], mutant.name, sep="\t", file=self.verdicts)
+                came[mutant] = self.outcome(mutant)
 
         def is_alone(mutant):
             return self.switched.fates.get(mutant.number) == ALONE

@@ -84,8 +84,9 @@ class Switched:
             self.constant = set(known["constant"])
 
     def build(self):
-        # The cheap questions first.
-        for words in (["check", *tree.UNIT[:2], "--lib"], ["check", "--profile", "test", *tree.UNIT], ["test", "--no-run", *self.what]):
+        # The cheap questions first, if it is not known what comes of them.
+        cheap = [] if self.fates else [["check", *tree.UNIT], ["check", "--profile", "test", *tree.UNIT]]
+        for words in [*cheap, ["test", "--no-run", *self.what]]:
             while True:
                 self.write()
                 well, errors, programs = tree.cargo(TREE, *words)
@@ -115,8 +116,9 @@ class Switched:
         switch = SWITCH.replace("COUNT", str(len(self.mutants)))
         wanted["src/lib.rs"] = b"#![allow(warnings)] " + wanted["src/lib.rs"] + switch.encode()
         tree.write(TREE, wanted)
-        # SCORES is in the tree too.
-        self.content = tree.digest({name: text for name, text in wanted.items() if not name.startswith("tests/mutants/")})
+        # This program and SCORES are in the tree too, and so is much that no test comes near.
+        beside = re.compile(r"tests/(mutants|parts)/|.*\.md$")
+        self.content = tree.digest({name: text for name, text in wanted.items() if not beside.match(name)})
 
     def blame(self, errors):
         """Takes out whom the errors concern."""
