@@ -78,7 +78,7 @@ class Switched:
         self.fates, self.constant = {}, set()
         self.program = build_switch()
         # What was found out of the same core needs not to be found out again.
-        self.key = tree.digest({name: text for name, text in self.original.items() if name.startswith(("src/", "tests/mutants/switch"))})
+        self.key = tree.digest({name: text for name, text in self.original.items() if name.startswith(("src/", "tests/mutants/switch/"))})
         if FATES.exists() and (known := json.loads(FATES.read_text()))["key"] == self.key:
             self.fates = {int(number): fate for number, fate in known["fates"].items()}
             self.constant = set(known["constant"])
