@@ -20,7 +20,7 @@ if ! cargo +nightly --version >/dev/null 2>&1; then
   skip "the short runs: there is no nightly toolchain, and \`rustup toolchain install nightly\` did not get one"
   exit
 fi
-if ! command -v cargo-fuzz >/dev/null && ! cargo install --locked cargo-fuzz >>"$logs/cargo-install.log" 2>&1 </dev/null; then
+if ! command -v cargo-fuzz >/dev/null && ! cargo install --debug --locked cargo-fuzz >>"$logs/cargo-install.log" 2>&1 </dev/null; then
   skip "the short runs: there is no cargo-fuzz, and \`cargo install --locked cargo-fuzz\` did not get it"
   exit
 fi

@@ -53,11 +53,11 @@ need_rust() {
   need cc build-essential
 }
 
-# need_cargo_tool COMMAND CRATE VERSION: a cargo subcommand, installed from its crate.
+# need_cargo_tool COMMAND CRATE VERSION: a cargo subcommand, installed from its crate. Not optimised: it runs for seconds, and took minutes to compile.
 need_cargo_tool() {
   command -v "$1" >/dev/null && return
   printf '  installing %s %s\n' "$2" "$3"
-  cargo install --locked "$2" --version "$3" >>"$logs/cargo-install.log" 2>&1 </dev/null ||
+  CARGO_PROFILE_DEV_DEBUG=0 cargo install --debug --locked "$2" --version "$3" >>"$logs/cargo-install.log" 2>&1 </dev/null ||
     refuse "\`$1\` could not be installed: $(tail -1 "$logs/cargo-install.log"); try \`cargo install --locked $2\`"
 }
 
