@@ -67,6 +67,7 @@ impl Pair {
         assert_eq!(self.stand.clients[NEWER].closed(), None, "{what}");
         let server = &self.stand.server;
         assert_eq!((server.sessions(), server.counters().takeovers), (1, 0), "{what}");
+        assert!(!server.owes_store(), "{what}");
     }
 
     fn looks(&self) -> usize {
@@ -172,6 +173,7 @@ fn a_store_that_does_not_say_where_the_former_session_is_is_asked_again() {
             pair.stand.run_for(20 * SECOND);
             let asked = pair.looks() - looked;
             assert!((20..=100).contains(&asked), "{asked} times in 20 seconds");
+            assert!(pair.stand.server.owes_store(), "who leaves now would forget it");
             pair.stand.shelf.instead = None;
             pair.stand.run_for(SECOND);
             pair.ends_well(&format!("{durability:?} {silence:?}"));
