@@ -11,6 +11,7 @@ mod inquest;
 #[cfg(not(unbroken_mock_crypto))]
 mod large;
 mod leaving;
+mod mail;
 #[cfg(not(unbroken_mock_crypto))]
 mod memory;
 mod messages;

@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::time::Duration;
 
 use crate::config::{ClientConfig, Durability, Limits, ServerConfig};
@@ -12,7 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::error::CloseReason;
 use crate::event::{Event, LinkId, Output, SessionId};
 use crate::session::Session;
-use crate::store::{Expect, Owner, Peeked, Record, RequestId, StoreKey, StoreOp, StoreReply};
+use crate::store::{Cursor, Expect, Owner, Peeked, Record, RequestId, StoreKey, StoreOp, StoreReply};
 use crate::time::Instant;
 
 /// Room for the links of one client among the server's.
@@ -56,11 +57,12 @@ impl Client {
     }
 }
 
-/// Records and users, as the contract has them; leases are taken and last, notes never come.
+/// Records, queues and users, as the contract has them; leases are taken and last, and notes come with [`Stand::notes`] only.
 #[derive(Default)]
 pub struct Shelf {
     pub records: BTreeMap<StoreKey, Record>,
     pub users: BTreeMap<[u8; 32], Vec<StoreKey>>,
+    pub queues: BTreeMap<StoreKey, Vec<(Cursor, Bytes)>>,
     /// Whose leases are over.
     pub dead: Vec<Owner>,
     /// The lives of what is parked are over.
@@ -73,7 +75,11 @@ pub struct Shelf {
     pub afterwards: Option<fn(&StoreOp) -> Option<StoreReply>>,
     /// Says nothing at all for now: what was asked waits.
     pub silent: bool,
+    /// The same, to requests like this.
+    pub silent_to: Option<fn(&StoreOp) -> bool>,
     waiting: VecDeque<(RequestId, StoreOp)>,
+    /// Who waits for notes.
+    listening: Option<RequestId>,
 }
 
 impl Shelf {
@@ -115,7 +121,16 @@ impl Shelf {
                 }
                 StoreReply::Bound(sessions.get(1).copied())
             }
-            StoreOp::Read { .. } => StoreReply::Messages(Vec::new()),
+            StoreOp::Read { key, after, max } => {
+                let behind = self.queues.get(key).into_iter().flatten().filter(|(at, _)| at > after);
+                StoreReply::Messages(behind.take(*max as usize).cloned().collect())
+            }
+            StoreOp::Trim { key, upto } => {
+                if let Some(queue) = self.queues.get_mut(key) {
+                    queue.retain(|(at, _)| at > upto);
+                }
+                StoreReply::Done
+            }
             _ => StoreReply::Done,
         }
     }
@@ -142,6 +157,11 @@ impl Stand {
 
     /// `open`: nobody is asked whether a client is let in.
     pub fn with(durability: Durability, open: bool) -> Self {
+        Stand::changed(durability, open, |config| config)
+    }
+
+    /// With another configuration of the server.
+    pub fn changed(durability: Durability, open: bool, change: fn(ServerConfig) -> ServerConfig) -> Self {
         let key = ServerKey::from_bytes([7; 32]).expect("not zero");
         let config = ServerConfig::builder(key.clone(), ClusterKey::from_bytes([9; 32]).expect("not zero"))
             .authorise_all(open)
@@ -153,7 +173,7 @@ impl Stand {
             .build()
             .expect("good");
         let now = Instant::from_millis(1000);
-        let config = Arc::new(config);
+        let config = Arc::new(change(config));
         Stand {
             server: Endpoint::new(config.clone(), Seed::new([2; 32]), now),
             clients: Vec::new(),
@@ -252,7 +272,7 @@ impl Stand {
 
     /// The same, and to requests like this it says `reply`, and does nothing.
     pub fn speak_as(&mut self, reply: &StoreReply, like: impl Fn(&StoreOp) -> bool) {
-        self.shelf.silent = false;
+        (self.shelf.silent, self.shelf.silent_to) = (false, None);
         while let Some((id, op)) = self.shelf.waiting.pop_front() {
             let reply = if like(&op) {
                 reply.clone()
@@ -264,14 +284,22 @@ impl Stand {
         self.exchange();
     }
 
+    /// What the server hears that waits for notes.
+    pub fn notes(&mut self, reply: StoreReply) {
+        let id = self.shelf.listening.take().expect("it listens");
+        self.server.handle_store(id, reply, self.now);
+        self.exchange();
+    }
+
     fn ask_store(&mut self) -> bool {
         let Some(request) = self.server.poll_store() else {
             return false;
         };
         if matches!(request.op, StoreOp::Receive { .. }) {
+            self.shelf.listening = Some(request.id);
             return true;
         }
-        if self.shelf.silent {
+        if self.shelf.silent || self.shelf.silent_to.is_some_and(|like| like(&request.op)) {
             self.shelf.waiting.push_back((request.id, request.op));
         } else {
             let reply = self.shelf.answer(&request.op);
