@@ -16,6 +16,7 @@ mod mail;
 mod memory;
 mod messages;
 mod ratchet;
+mod retiring;
 mod rewriting;
 mod router;
 mod stand;
