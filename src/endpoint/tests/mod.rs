@@ -1,6 +1,7 @@
 //! The mechanisms of an endpoint, one by one.
 
 mod admission;
+mod asking;
 mod burial;
 mod closing;
 mod deadlines;
