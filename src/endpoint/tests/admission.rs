@@ -216,3 +216,34 @@ fn f71_a_connection_is_over_when_its_deadline_said() {
     );
     assert!(endpoint.poll_timeout().is_none_or(|next| next > deadline));
 }
+
+#[test]
+fn connections_that_never_become_links_are_counted_however_they_go() {
+    let key = ServerKey::from_bytes([1; 32]).unwrap();
+    let limits = Limits {
+        pending_handshakes: 2,
+        ..Limits::default()
+    };
+    let config = ServerConfig::builder(key, ClusterKey::from_bytes([2; 32]).unwrap()).limits(limits);
+    let now = Instant::from_millis(1);
+    let mut endpoint = Endpoint::new(Arc::new(config.build().unwrap()), Seed::new([3; 32]), now);
+    for link in 1..=4 {
+        endpoint.handle_link_up(LinkId(link), now);
+    }
+    let counters = endpoint.counters();
+    assert_eq!(
+        (counters.links_accepted, counters.refused_busy, counters.links_rejected),
+        (4, 2, 2)
+    );
+    for link in 1..=2 {
+        let closed = endpoint.poll_output(&mut [0; 1024], now);
+        assert_eq!(
+            closed,
+            Some(Output::CloseLink { link: LinkId(link) }),
+            "the oldest have made room"
+        );
+    }
+    endpoint.handle_link_down(LinkId(3), now);
+    endpoint.handle_input(LinkId(4), b"GET / HTTP/1.1", now);
+    assert_eq!((endpoint.counters().links_rejected, endpoint.links()), (4, 0));
+}

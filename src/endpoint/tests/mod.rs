@@ -4,6 +4,7 @@ mod admission;
 mod asking;
 mod burial;
 mod closing;
+mod counts;
 mod deadlines;
 mod doubt;
 mod first_record;

@@ -1,0 +1,146 @@
+//! What an endpoint tells of itself in numbers, and what they are after everybody has gone.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::stand::Stand;
+use crate::config::Durability;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn sessions_are_counted_from_the_first_proof_to_the_end_and_how_they_ended() {
+    let mut stand = Stand::new(Durability::Memory);
+    let sessions: Vec<_> = (0..3).map(|_| stand.session()).collect();
+    let counters = stand.server.counters();
+    assert_eq!(
+        (
+            counters.links_accepted,
+            counters.links_rejected,
+            counters.sessions_opened
+        ),
+        (3, 0, 3)
+    );
+    for (_, id) in &sessions[..2] {
+        stand.server.session(*id).expect("it is here").kick(1);
+    }
+    stand.run_for(5 * SECOND);
+    assert_eq!((stand.server.sessions(), stand.server.tombstones()), (1, 2));
+    let counters = stand.server.counters();
+    assert_eq!(
+        (counters.sessions_closed, counters.sessions_expired, counters.detached),
+        (2, 0, 0)
+    );
+
+    let (i, _) = sessions[2];
+    stand.clients[i].away = true;
+    let newest = stand.clients[i].newest;
+    stand.cut(i, newest);
+    assert_eq!((stand.server.detached(), stand.server.counters().detached), (1, 1));
+    stand.run_for(61 * SECOND);
+    assert_eq!(
+        (stand.server.sessions(), stand.server.detached(), stand.server.links()),
+        (0, 0, 0)
+    );
+    assert_eq!(stand.server.tombstones(), 1, "the others' time is over");
+    let counters = stand.server.counters();
+    assert_eq!(
+        (counters.sessions_closed, counters.sessions_expired, counters.detached),
+        (3, 1, 1)
+    );
+}
+
+/// Its first flight may have been an echo of nobody.
+#[test]
+fn a_client_that_never_proves_its_keys_leaves_nothing_behind() {
+    for durability in [Durability::Memory, Durability::SwapOut, Durability::Durable] {
+        let mut stand = Stand::new(durability);
+        stand.run_for(SECOND);
+        let i = stand.client();
+        stand.clients[i].late = Some(Vec::new());
+        stand.exchange();
+        stand.clients[i].away = true;
+        assert_eq!(
+            (stand.server.counters().hellos, stand.server.sessions()),
+            (1, 0),
+            "{durability:?}"
+        );
+        stand.run_for(10 * SECOND);
+        assert_eq!(
+            (stand.server.sessions(), stand.server.links()),
+            (0, 0),
+            "{durability:?}"
+        );
+        assert_eq!(
+            (stand.server.counters().sessions_opened, stand.server.tombstones()),
+            (0, 0)
+        );
+        assert!(
+            stand.told.is_empty() && stand.shelf.records.is_empty(),
+            "{durability:?}"
+        );
+    }
+}
+
+#[test]
+fn handovers_are_counted_with_what_was_sent_again_by_session_and_by_endpoint() {
+    let mut stand = Stand::new(Durability::Memory);
+    let (i, id) = stand.session();
+    let (mut handovers, mut sent) = (0, 0);
+    for lost in [3, 2] {
+        let newest = stand.clients[i].newest;
+        stand.clients[i].deaf = vec![newest];
+        let mut session = stand.server.session(id).expect("it is here");
+        for _ in 0..lost {
+            session.send("lost at first".into()).expect("there is room");
+        }
+        drop(session);
+        stand.exchange();
+        stand.cut(i, newest);
+        stand.run_for(5 * SECOND);
+        (handovers, sent) = (handovers + 1, sent + lost);
+        assert_eq!(stand.clients[i].heard.len() as u64, sent);
+        let counters = stand.server.counters();
+        assert_eq!(
+            (counters.handovers, counters.replayed_messages, counters.sent_messages),
+            (handovers, sent, sent)
+        );
+        let stats = stand.server.session(id).expect("it is here").stats();
+        assert_eq!(
+            (stats.handovers, stats.replayed_messages, stats.sent_messages),
+            (handovers, sent, sent)
+        );
+    }
+}
+
+#[test]
+fn how_many_were_told_to_leave_is_said_and_no_link_is_told_for_ever() {
+    let mut stand = Stand::new(Durability::Memory);
+    for _ in 0..2 {
+        stand.session();
+    }
+    let longest = String::from_utf8(vec![b'a'; 255]).expect("letters");
+    assert_eq!(stand.server.drain(SECOND, &longest).ok(), Some(2));
+    let refused = stand.server.drain(SECOND, &(longest + "a")).expect_err("too long");
+    assert_eq!(refused.field, "address");
+    let told: Vec<_> = (0..20)
+        .map(|_| stand.server.drain(SECOND, "").expect("it is short"))
+        .collect();
+    assert_eq!(told, [vec![2; 15], vec![0; 5]].concat());
+}
+
+/// A session that somebody holds keeps its place: it counts, and nobody else gets its name.
+#[test]
+fn a_session_that_is_held_is_still_there() {
+    let mut stand = Stand::new(Durability::Memory);
+    let (_, id) = stand.session();
+    let (key, sessions) = (Stand::key_of(id), &mut stand.server.sessions);
+    let held = sessions.take_if(&key, |_| true).expect("it is here");
+    assert!(sessions.get(&key).is_none() && sessions.take_if(&key, |_| true).is_none());
+    assert!(sessions.contains_key(&key) && !sessions.contains_key(&[0; 8]));
+    assert_eq!(sessions.len(), 1);
+    sessions.put_back(&key, held);
+    assert!(sessions.get(&key).is_some());
+}
