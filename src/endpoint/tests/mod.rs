@@ -27,3 +27,4 @@ mod tombstones;
 mod unseating;
 mod users;
 mod verdict;
+mod waking;

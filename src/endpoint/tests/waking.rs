@@ -1,0 +1,160 @@
+//! What has its time: when an endpoint wants to be woken, and what is over then.
+
+use core::time::Duration;
+
+use super::leaving::goes_away;
+use super::stand::Stand;
+use crate::config::Durability;
+use crate::endpoint::keep::PARKING_MAX;
+use crate::event::{Event, LinkId, NetworkEvent, NetworkId};
+use crate::store::{Record, StoreOp};
+
+const SECOND: Duration = Duration::from_secs(1);
+const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
+
+/// Whether the host is to poll it at once.
+fn wants_polling(stand: &Stand) -> bool {
+    stand.server.poll_timeout().expect("it has a store") <= stand.now
+}
+
+#[test]
+fn an_endpoint_that_has_something_for_the_store_wants_to_be_polled() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (_, id) = stand.session();
+    assert!(!wants_polling(&stand), "it is at rest");
+    let mut session = stand.server.session(id).expect("it is here");
+    session.bind_user(b"anna").expect("there is a store");
+    drop(session);
+    assert!(wants_polling(&stand));
+    assert!(matches!(
+        stand.server.poll_store().expect("a request").op,
+        StoreOp::Bind { .. }
+    ));
+    assert!(
+        !wants_polling(&stand),
+        "nothing else is to be done until that is answered"
+    );
+}
+
+/// Who is asked for a state all the time and may not give it would be woken all the time.
+#[test]
+fn an_endpoint_that_wants_a_state_wants_to_be_polled_unless_too_many_are_on_their_way_out() {
+    let mut stand = Stand::new(Durability::Durable);
+    let (_, id) = stand.session();
+    stand.server.session(id).expect("it is here").commit();
+    assert!(wants_polling(&stand));
+    let parking = |stand: &mut Stand, many| stand.server.cluster.as_mut().expect("it has a store").parking = many;
+    parking(&mut stand, PARKING_MAX);
+    assert!(!wants_polling(&stand));
+    assert_eq!(stand.server.poll_snapshot(), None);
+    parking(&mut stand, PARKING_MAX - 1);
+    assert!(wants_polling(&stand));
+    assert_eq!(stand.server.poll_snapshot(), Some(id));
+    assert!(!wants_polling(&stand), "it has been told");
+}
+
+/// However long the store took to give it.
+#[test]
+fn a_session_that_comes_to_a_process_has_its_whole_time_there() {
+    for durability in BOTH {
+        let mut stand = Stand::new(durability);
+        let (i, id) = stand.session();
+        goes_away(&mut stand, i);
+        stand.server.session(id).expect("it is here").swap_out();
+        stand.run_for(SECOND);
+        let is_claim = |op: &StoreOp| {
+            matches!(
+                op,
+                StoreOp::Put {
+                    record: Record::Live { .. },
+                    ..
+                }
+            )
+        };
+        stand.shelf.silent_to = Some(is_claim);
+        stand.clients[i].away = false;
+        stand.run_for(3 * SECOND);
+        goes_away(&mut stand, i);
+        stand.run_for(30 * SECOND);
+        assert_eq!(stand.server.sessions(), 0);
+        stand.speak();
+        assert_eq!(stand.server.counters().takeovers, 1, "{durability:?}");
+        stand.run_for(59 * SECOND);
+        assert_eq!(stand.server.sessions(), 1, "{durability:?}");
+        stand.run_for(2 * SECOND);
+        assert_eq!(
+            (stand.server.sessions(), stand.server.counters().sessions_expired),
+            (0, 1),
+            "{durability:?}"
+        );
+    }
+}
+
+/// The host sleeps as long as it may: the session goes when its time is over, and nobody is woken for it any more.
+#[test]
+fn a_session_that_is_over_and_never_read_is_forgotten_in_time() {
+    let mut stand = Stand::new(Durability::Memory);
+    let (i, id) = stand.session();
+    let client = &mut stand.clients[i].session;
+    client.send("never read".into()).expect("there is room");
+    client.disconnect(3);
+    stand.exchange();
+    let over = stand.now;
+    assert!(stand.server.session(id).is_some(), "not read yet");
+    let mut woken = 0;
+    while let Some(next) = stand.server.poll_timeout() {
+        stand.now = next.max(stand.now);
+        stand.server.handle_timeout(stand.now);
+        stand.exchange();
+        woken += 1;
+        assert!(woken < 100, "woken at {next:?}");
+    }
+    assert!(stand.server.session(id).is_none());
+    assert_eq!(
+        stand.now,
+        over + 60 * SECOND,
+        "as long as a session without a link lives"
+    );
+}
+
+/// What is sent on the new link meanwhile reaches nobody.
+#[test]
+fn a_link_that_nobody_proves_is_closed_within_a_second_if_there_is_another() {
+    let mut stand = Stand::new(Durability::Memory);
+    let (i, _) = stand.session();
+    let before = stand.clients[i].newest;
+    stand.clients[i].deaf = (before.0 + 1..100).map(LinkId).collect();
+    let (born, changed) = (stand.now, NetworkEvent::Changed(NetworkId(1)));
+    stand.clients[i].session.handle_network(changed, born);
+    stand.exchange();
+    assert_eq!(stand.server.links(), 2);
+    stand.clients[i].away = true;
+    while stand.server.links() == 2 {
+        stand.now = stand.server.poll_timeout().expect("it is waited for");
+        stand.server.handle_timeout(stand.now);
+        stand.exchange();
+    }
+    assert_eq!((stand.server.links(), stand.now), (1, born + SECOND));
+}
+
+/// Its client has given up by then.
+#[test]
+fn a_resume_waits_for_the_applications_word_as_long_as_a_handshake_may_take() {
+    for (waits, seconds) in [(true, 3), (false, 6)] {
+        let mut stand = Stand::changed(Durability::Memory, true, |config| config.with_ask_on_resume(true));
+        let (i, id) = stand.session();
+        let newest = stand.clients[i].newest;
+        stand.cut(i, newest);
+        stand.run_for(Duration::from_millis(500));
+        assert!(stand.told.contains(&(id, Event::ResumeRequest)));
+        stand.clients[i].away = true;
+        stand.run_for(seconds * SECOND);
+        assert_eq!(stand.server.links(), usize::from(waits));
+        let mut session = stand.server.session(id).expect("it is here");
+        assert_eq!(session.answer_resume(Ok(())), waits);
+        session.send("welcome back".into()).expect("there is room");
+        drop(session);
+        stand.run_for(SECOND);
+        assert_eq!(stand.clients[i].heard.len(), usize::from(waits));
+    }
+}
