@@ -235,3 +235,32 @@ impl Queue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that says nothing stands at the front as long as a handshake may take, and any number may come and go behind it.
+    #[test]
+    fn what_came_and_went_behind_a_slow_connection_is_not_kept() {
+        let mut queue = Queue::default();
+        let slow = 10;
+        for link in 0..slow {
+            queue.push(LinkId(link), Instant::ZERO);
+        }
+        // All at once, and one by one.
+        for many in [1001, 1] {
+            for _ in 0..100 {
+                for link in slow..slow + many {
+                    queue.push(LinkId(link), Instant::ZERO);
+                }
+                for link in slow..slow + many {
+                    queue.remove(LinkId(link));
+                }
+                let kept = queue.order.len();
+                assert!(kept < 100, "{kept} for {slow}");
+            }
+        }
+        assert_eq!(queue.by_link.len(), slow as usize);
+    }
+}

@@ -92,6 +92,17 @@ mod tests {
         }
     }
 
+    /// A session is looked at after every record that comes or leaves, and mostly its deadline is the same.
+    #[test]
+    fn a_deadline_that_stands_makes_no_entry_however_often_it_is_told() {
+        let mut deadlines = Deadlines::default();
+        let mut armed = Armed::new();
+        for _ in 0..1000 {
+            deadlines.arm([1; 8], Instant::from_micros(50), &mut armed);
+        }
+        assert_eq!(deadlines.len(), 1);
+    }
+
     #[test]
     fn it_never_fires_later_than_asked() {
         let mut deadlines = Deadlines::default();
