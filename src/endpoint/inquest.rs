@@ -66,7 +66,7 @@ impl Endpoint {
         self.tell(link, prelude, &key, &arrival.flight, status);
     }
 
-    fn judge_snapshot(&self, blob: &Bytes, locator: &Locator, token: u64, generation: u32) -> LostStatus {
+    pub(super) fn judge_snapshot(&self, blob: &Bytes, locator: &Locator, token: u64, generation: u32) -> LostStatus {
         let Some(cluster) = &self.cluster else {
             return LostStatus::Unknown;
         };

@@ -28,9 +28,17 @@ struct Twice {
 /// The store has gone back to a time before three messages were sent. A flight that the client made before it heard them has brought the session to another process; the answer was
 /// lost, and meanwhile the messages have come, by the link that the client has to the first process.
 fn restored_too_old() -> Twice {
+    restored_too_old_with("")
+}
+
+/// The same, and the client has said this, which neither process's application has read.
+fn restored_too_old_with(unread: &'static str) -> Twice {
     let mut stand = Stand::new(Durability::Durable);
     let (i, id) = stand.session();
     let key = Stand::key_of(id);
+    if !unread.is_empty() {
+        stand.clients[i].session.send(unread.into()).expect("there is room");
+    }
     let older = stand.shelf.records[&key].clone();
     stand.clients[i].late = Some(Vec::new());
     for word in WORDS {
@@ -137,4 +145,23 @@ fn a_copy_that_turns_out_to_be_anothers_is_wiped_and_the_client_goes_on_with_the
         stand.clients[i].heard,
         ["one", "two", "three", "four"].map(str::as_bytes)
     );
+}
+
+/// "Nothing is missing" was said of it; whose the session is by then does not matter any more.
+#[test]
+fn what_has_come_can_be_read_though_the_session_has_ended_while_it_was_asked_whose_it_is() {
+    let mut twice = restored_too_old_with("unread");
+    let key = Stand::key_of(twice.id);
+    twice.stand.shelf.records.insert(key, twice.newest.clone());
+    twice.stand.shelf.silent = true;
+    twice.comes_again();
+    let Twice { mut stand, id, .. } = twice;
+    stand.server.session(id).expect("it is here").kick(7);
+    stand.exchange();
+    let end = Event::Closed(CloseReason::Kicked { code: 7 });
+    assert!(stand.told.contains(&(id, end)));
+    stand.speak();
+    assert!(!stand.told.contains(&(id, Event::SwappedOut)));
+    let read = stand.server.recv(id, |message| message.payload.to_vec());
+    assert_eq!(read.as_deref(), Some(&b"unread"[..]));
 }

@@ -4,11 +4,14 @@ use bytes::Bytes;
 use core::time::Duration;
 use hashbrown::HashSet;
 
+use super::leaving::goes_away;
 use super::stand::Stand;
 use crate::config::Durability;
 use crate::error::CloseReason;
 use crate::event::SessionId;
 use crate::store::{Owner, Record, StoreKey, StoreOp, StoreReply};
+use crate::wire::flight::LostStatus;
+use crate::wire::frame::CloseKind;
 
 const SECOND: Duration = Duration::from_secs(1);
 const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
@@ -146,4 +149,56 @@ fn a_session_that_the_store_says_to_be_here_and_that_is_not_has_been_rolled_back
         let client = &inquiry.stand.clients[inquiry.i];
         assert_eq!(client.closed(), Some(CloseReason::RolledBack), "{durability:?}");
     }
+}
+
+/// Its owner is dead, and what it has left cannot be read by anybody.
+#[test]
+fn a_session_that_a_dead_server_has_left_damaged_has_been_rolled_back() {
+    let mut inquiry = Inquiry::new(Durability::Durable);
+    let owner = Owner([9; 16]);
+    inquiry.stand.shelf.dead.push(owner);
+    let (token, mut blob) = (inquiry.token, inquiry.blob.to_vec());
+    *blob.last_mut().expect("it is not empty") ^= 1;
+    let blob = blob.into();
+    inquiry.finds(Record::Live { token, owner, blob });
+    let client = &inquiry.stand.clients[inquiry.i];
+    assert_eq!(client.closed(), Some(CloseReason::RolledBack));
+}
+
+/// Whoever asks with secrets that are used up is told so, and which number the session would have given out next (U-25).
+#[test]
+fn a_parked_session_says_of_itself_what_it_would_say_if_it_were_here() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (i, id) = stand.session();
+    let send = |stand: &mut Stand, many| {
+        let mut session = stand.server.session(id).expect("it is here");
+        for _ in 0..many {
+            session.send("message".into()).expect("there is room");
+        }
+        drop(session);
+        stand.run_for(SECOND);
+    };
+    send(&mut stand, 2);
+    let newest = stand.clients[i].newest;
+    stand.cut(i, newest);
+    stand.run_for(SECOND);
+    assert_eq!((stand.server.counters().resumes, stand.clients[i].heard.len()), (1, 2));
+    goes_away(&mut stand, i);
+    send(&mut stand, 3);
+    stand.server.session(id).expect("it is here").swap_out();
+    stand.exchange();
+    let key = Stand::key_of(id);
+    let Record::Parked { token, blob } = stand.shelf.records[&key].clone() else {
+        panic!("it is parked")
+    };
+    let used_up = LostStatus::Closed {
+        kind: CloseKind::Superseded,
+        code: 0,
+        send_end: 2 + 3,
+    };
+    let said = |generation| stand.server.judge_snapshot(&blob, &key, token, generation);
+    assert_eq!(
+        [0, 1, 2].map(said),
+        [used_up, LostStatus::Alive, LostStatus::RolledBack]
+    );
 }

@@ -28,6 +28,17 @@ fn an_end_is_remembered_for_its_time() {
     assert!(stones.find(&[2; 8]).is_some() && stones.find(&[3; 8]).is_none());
 }
 
+/// A session that was taken for dead, and came back, is not told of as dead.
+#[test]
+fn an_end_that_was_none_is_forgotten() {
+    let mut stones = Tombstones::new(10);
+    for number in [1, 2] {
+        stones.bury([number; 8], CloseReason::Expired, 0, Instant::ZERO + LIFE);
+    }
+    stones.forget(&[1; 8]);
+    assert!(stones.find(&[1; 8]).is_none() && stones.find(&[2; 8]).is_some());
+}
+
 #[test]
 fn the_oldest_makes_room() {
     let mut stones = Tombstones::new(3);
