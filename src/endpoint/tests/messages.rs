@@ -414,8 +414,60 @@ fn nobody_gets_nothing_and_gives_the_message_back() {
     // The same place in the table, but another session.
     let mut other = pair.id;
     other.0[15] ^= 1;
+    pair.client.send_slice(b"not for nobody").expect("there is room");
+    pair.carry();
+    let server = &mut pair.server;
+    assert!(server.session(other).is_none());
     assert_eq!(server.send_slice(other, &message), Err(Refusal::Closed));
     assert_eq!(server.recv(other, |_| ()), None);
     assert!(!server.recv_batch(other, &mut batch) && !server.has_room(other));
     assert!(server.has_room(pair.id) && server.send_slice(pair.id, &message).is_ok());
+    assert_eq!(server.recv(pair.id, |message| message.payload.len()), Some(14));
+}
+
+#[test]
+fn a_hold_on_a_session_says_what_there_is_and_what_there_is_room_for() {
+    let mut pair = Pair::new(1);
+    for word in ["some", "words"] {
+        pair.client.send_slice(word.as_bytes()).expect("there is room");
+    }
+    pair.carry();
+    let (mut batch, mut session) = (Batch::new(), pair.server.session(pair.id).expect("it is here"));
+    assert!(session.recv_batch(&mut batch), "there are messages");
+    for word in ["some", "words"] {
+        assert_eq!(batch.pop().expect("two have come").payload, word.as_bytes());
+    }
+    assert!(!session.recv_batch(&mut batch), "there are no more");
+
+    assert!(session.has_room());
+    let sent = core::iter::repeat_with(|| session.send_slice(b"message")).take_while(Result::is_ok);
+    assert_eq!(sent.count() as u32, ROOM);
+    assert!(!session.has_room());
+    drop(session);
+    pair.on_the_way[1].waits = true;
+    pair.carry();
+    while pair.client.recv().is_some() {}
+    pair.pass(Duration::from_millis(100));
+    assert_eq!(pair.on_the_way[1].told, 1);
+    assert!(pair.session().has_room());
+}
+
+#[test]
+fn an_unreliable_message_leaves_at_once_or_is_given_back() {
+    let mut pair = Pair::new(1);
+    let large = Bytes::from(vec![7; 16_321]);
+    let mut session = pair.session();
+    session.send_unreliable("now or never".into()).expect("there is room");
+    let refused = session
+        .send_unreliable(large.clone())
+        .expect_err("16,320 bytes at most");
+    assert_eq!(refused.into_message(), large);
+    drop(session);
+    pair.carry();
+    let came = pair.client.recv().map(|message| (message.id, message.payload.to_vec()));
+    assert_eq!(came, Some((None, b"now or never".to_vec())), "without a number");
+    let link = pair.newest;
+    pair.server.handle_link_down(link, pair.now);
+    let refused = pair.session().send_unreliable("never".into());
+    assert_eq!(refused, Err(SendError::NoLink("never".into())));
 }

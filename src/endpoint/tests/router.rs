@@ -1,5 +1,7 @@
 //! Every flight finds the endpoint that has its session, from as few bytes as it takes.
 
+use super::stand::Stand;
+use crate::config::{Durability, Shard};
 use crate::crypto::{ClusterKey, HandleCipher};
 use crate::endpoint::router::{Route, Router, shard_of};
 use crate::session::tests::Dice;
@@ -68,4 +70,15 @@ fn nonsense_goes_to_any_endpoint_to_be_judged_there() {
         Route::Any,
         "a count of 0 counts as 1"
     );
+}
+
+#[test]
+fn an_endpoint_gives_its_sessions_names_of_its_own_share() {
+    let mut stand = Stand::changed(Durability::Memory, true, |config| {
+        config.for_shard(Shard { index: 2, count: 3 }).expect("one of three")
+    });
+    for _ in 0..20 {
+        let (_, id) = stand.session();
+        assert_eq!(shard_of(&Stand::key_of(id), 3), 2);
+    }
 }
