@@ -263,4 +263,23 @@ mod tests {
         }
         assert_eq!(queue.by_link.len(), slow as usize);
     }
+    /// To look through all costs as much as there are, and happens with nobody's coming or going but when it is worth it.
+    #[test]
+    fn who_goes_is_looked_for_among_all_only_if_half_of_them_are_gone() {
+        let mut queue = Queue::default();
+        for link in 0..=1000 {
+            queue.push(LinkId(link), Instant::ZERO);
+        }
+        let (mut kept, mut looked) = (queue.order.len(), 0);
+        for link in 1..=1000 {
+            queue.remove(LinkId(link));
+            let left = queue.order.len();
+            if left < kept {
+                assert!(left <= kept / 2, "{left} of {kept}");
+                looked += 1;
+            }
+            kept = left;
+        }
+        assert!(looked > 0);
+    }
 }

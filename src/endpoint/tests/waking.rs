@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use super::leaving::goes_away;
-use super::stand::Stand;
-use crate::config::Durability;
+use super::stand::{Stand, name};
+use crate::config::{Durability, ServerConfig};
 use crate::endpoint::keep::PARKING_MAX;
 use crate::event::{Event, LinkId, NetworkEvent, NetworkId};
 use crate::store::{Record, StoreOp};
@@ -90,31 +90,42 @@ fn a_session_that_comes_to_a_process_has_its_whole_time_there() {
     }
 }
 
-/// The host sleeps as long as it may: the session goes when its time is over, and nobody is woken for it any more.
+/// The host sleeps as long as it may, and its clock stands still while it works. What was not read is kept as long as a session without a link lives, and longer only for a link
+/// that takes no more bytes and is given two seconds.
 #[test]
 fn a_session_that_is_over_and_never_read_is_forgotten_in_time() {
-    let mut stand = Stand::new(Durability::Memory);
-    let (i, id) = stand.session();
-    let client = &mut stand.clients[i].session;
-    client.send("never read".into()).expect("there is room");
-    client.disconnect(3);
-    stand.exchange();
-    let over = stand.now;
-    assert!(stand.server.session(id).is_some(), "not read yet");
-    let mut woken = 0;
-    while let Some(next) = stand.server.poll_timeout() {
-        stand.now = next.max(stand.now);
-        stand.server.handle_timeout(stand.now);
+    let short = |mut config: ServerConfig| {
+        config.limits.detached = SECOND;
+        config
+    };
+    for (change, blocked, seconds) in [
+        (core::convert::identity as fn(ServerConfig) -> ServerConfig, false, 60),
+        (short, true, 2),
+    ] {
+        let mut stand = Stand::changed(Durability::Memory, true, change);
+        let (i, id) = stand.session();
+        let client = &mut stand.clients[i];
+        client.session.send("never read".into()).expect("there is room");
+        client.session.disconnect(3);
+        if blocked {
+            stand.server.handle_link_blocked(name(i, client.newest));
+        }
         stand.exchange();
-        woken += 1;
-        assert!(woken < 100, "woken at {next:?}");
+        let over = stand.now;
+        assert!(stand.server.session(id).is_some(), "not read yet");
+        let (mut woken, mut gone) = (0, None);
+        while let Some(next) = stand.server.poll_timeout() {
+            stand.now = next.max(stand.now);
+            stand.server.handle_timeout(stand.now);
+            stand.exchange();
+            woken += 1;
+            assert!(woken < 100, "woken at {next:?}");
+            if stand.server.sessions.len() == 0 {
+                gone.get_or_insert(stand.now);
+            }
+        }
+        assert_eq!(gone, Some(over + seconds * SECOND), "blocked: {blocked}");
     }
-    assert!(stand.server.session(id).is_none());
-    assert_eq!(
-        stand.now,
-        over + 60 * SECOND,
-        "as long as a session without a link lives"
-    );
 }
 
 /// What is sent on the new link meanwhile reaches nobody.
@@ -140,7 +151,7 @@ fn a_link_that_nobody_proves_is_closed_within_a_second_if_there_is_another() {
 /// Its client has given up by then.
 #[test]
 fn a_resume_waits_for_the_applications_word_as_long_as_a_handshake_may_take() {
-    for (waits, seconds) in [(true, 3), (false, 6)] {
+    for (waits, millis) in [(true, 4400), (false, 6000)] {
         let mut stand = Stand::changed(Durability::Memory, true, |config| config.with_ask_on_resume(true));
         let (i, id) = stand.session();
         let newest = stand.clients[i].newest;
@@ -148,7 +159,7 @@ fn a_resume_waits_for_the_applications_word_as_long_as_a_handshake_may_take() {
         stand.run_for(Duration::from_millis(500));
         assert!(stand.told.contains(&(id, Event::ResumeRequest)));
         stand.clients[i].away = true;
-        stand.run_for(seconds * SECOND);
+        stand.run_for(Duration::from_millis(millis));
         assert_eq!(stand.server.links(), usize::from(waits));
         let mut session = stand.server.session(id).expect("it is here");
         assert_eq!(session.answer_resume(Ok(())), waits);
