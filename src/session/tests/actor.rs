@@ -5,14 +5,18 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::config::ClientConfig;
-use crate::crypto::{Responder, Resumption, Seed, ServerKey, Split};
-use crate::event::{Event, LinkId, NetworkId, Output};
+use super::record;
+use crate::config::{ClientConfig, ClientConfigBuilder};
+use crate::crypto::{Responder, Resumption, Sealer, Seed, ServerKey, Split};
+use crate::event::{Event, LinkId, NetworkId, Output, Target};
 use crate::session::Session;
 use crate::session::dial::Stage as TryStage;
 use crate::session::handshake::Handshake;
 use crate::time::Instant;
-use crate::wire::flight::{Accept, AcceptOk, MAC1_LEN, MAC1_OFFSET, NOISE_OVERHEAD, Position, Window};
+use crate::wire::flight::{
+    Accept, AcceptOk, MAC1_LEN, MAC1_OFFSET, NOISE_OVERHEAD, Position, REFUSE_LEN, Refuse, Window,
+};
+use crate::wire::frame;
 use crate::wire::prelude::{self, FlightKind, Prelude};
 
 /// The session as it is before anything was said.
@@ -51,6 +55,9 @@ pub struct Play {
     /// The link that was opened last, and where it was to be opened.
     pub link: LinkId,
     pub network: Option<NetworkId>,
+    pub target: Target,
+    /// Whether a connection that the client wants stands at once.
+    pub stands: bool,
     /// Links that the client had the host close.
     pub closed: Vec<LinkId>,
     /// How many were opened.
@@ -58,24 +65,33 @@ pub struct Play {
     told: Vec<Event>,
     key: ServerKey,
     resumption: Option<Resumption>,
+    /// The link that the server let the client in on last, and what it seals with there.
+    carrier: Option<(LinkId, Sealer)>,
 }
 
 impl Play {
     /// A client that asks for its first link.
     pub fn new() -> Self {
+        Play::with(|config| config)
+    }
+
+    pub fn with(configure: impl FnOnce(ClientConfigBuilder) -> ClientConfigBuilder) -> Self {
         let key = ServerKey::from_bytes([7; 32]).expect("not zero");
-        let config = ClientConfig::builder(key.public()).build().expect("good");
+        let config = configure(ClientConfig::builder(key.public())).build().expect("good");
         let now = Instant::from_millis(10_000);
         Play {
             session: Session::connect(Arc::new(config), Seed::new([1; 32]), now),
             now,
             link: LinkId(u64::MAX),
             network: None,
+            target: Target::Configured,
+            stands: true,
             closed: Vec::new(),
             opened: 0,
             told: Vec::new(),
             key,
             resumption: None,
+            carrier: None,
         }
     }
 
@@ -88,17 +104,33 @@ impl Play {
         play
     }
 
-    /// The host does what the client asks for; each connection that it wants stands at once. Gives back what it sent on the newest link.
+    /// A client that the application has let in, over a line that takes 50 ms both ways; nothing is open.
+    pub fn established() -> Self {
+        let mut play = Play::begun();
+        let asked = play.now;
+        play.now += Duration::from_millis(50);
+        let mut verdict = Vec::new();
+        frame::auth_result(&mut verdict, true, 0, b"");
+        play.tells(&verdict);
+        play.pongs(asked);
+        play.perform();
+        play.events();
+        play
+    }
+
+    /// The host does what the client asks for. Gives back what it sent on the newest link.
     pub fn perform(&mut self) -> Vec<u8> {
         let mut sent = Vec::new();
         let mut buffer = vec![0; 65536];
         while let Some(output) = self.session.poll_output(&mut buffer, self.now) {
             match output {
-                Output::OpenLink { link, network, .. } => {
+                Output::OpenLink { link, network, target } => {
                     sent.clear();
-                    (self.link, self.network) = (link, network);
+                    (self.link, self.network, self.target) = (link, network, target);
                     self.opened += 1;
-                    self.session.handle_link_up(link, self.now);
+                    if self.stands {
+                        self.session.handle_link_up(link, self.now);
+                    }
                 }
                 Output::Send { link, len } if link == self.link => sent.extend_from_slice(&buffer[..len]),
                 Output::Send { .. } => {}
@@ -168,8 +200,35 @@ impl Play {
         self.session.handle_input(self.link, &words, self.now);
         if matches!(accept, Accept::Ok(_)) {
             self.resumption = Some(split.resumption);
+            self.carrier = Some((self.link, Sealer::new(&split.server)));
         }
         self.perform()
+    }
+
+    /// The server says in the clear that it does not let the client in, on the newest link.
+    pub fn refuses(&mut self, refuse: &Refuse) {
+        let prelude = Prelude {
+            version: refuse.max_version,
+            kind: FlightKind::Refuse,
+            key_id: self.key.public().id(),
+            length: REFUSE_LEN as u16,
+        };
+        let mut words = prelude.encode().to_vec();
+        refuse.encode(&mut words);
+        self.session.handle_input(self.link, &words, self.now);
+    }
+
+    /// A record of these frames comes on the link that carries.
+    pub fn tells(&mut self, frames: &[u8]) {
+        let (link, sealer) = self.carrier.as_mut().expect("it was let in");
+        self.session.handle_input(*link, &record(sealer, frames), self.now);
+    }
+
+    /// The answer comes to the PING that left at this moment, which is its token.
+    pub fn pongs(&mut self, left: Instant) {
+        let mut pong = [0; frame::PING_LEN];
+        frame::pong(&mut pong, left.as_micros().to_be_bytes());
+        self.tells(&pong);
     }
 
     /// The newest link breaks.
@@ -180,6 +239,15 @@ impl Play {
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
         self.session.handle_timeout(self.now);
+    }
+
+    /// Time passes until the client wants to look at it; whether it does.
+    pub fn pass_to_next(&mut self) -> bool {
+        let next = self.session.poll_timeout();
+        if let Some(next) = next {
+            self.pass(next.since(self.now));
+        }
+        next.is_some()
     }
 
     /// The handshake that is under way, taken away from the client.

@@ -14,6 +14,7 @@ mod measure;
 mod memory;
 mod outbox;
 mod queue;
+mod redial;
 mod room;
 mod window;
 
@@ -30,6 +31,7 @@ use crate::config::Limits;
 use crate::crypto::{ClusterKey, Opener, Sealer};
 use crate::event::{LinkId, SessionId, State};
 use crate::time::Instant;
+use crate::wire::record::{self, LENGTH_LEN, TAG};
 
 /// When the conversations of these tests begin.
 const START: Instant = Instant::from_millis(10_000);
@@ -56,6 +58,20 @@ fn link(role: Role, number: u32) -> Link {
     let mut link = Link::new(LinkId(number.into()), number, sealer, opener, liveness);
     link.confirmed = true;
     link
+}
+
+/// What the peer of a [`link`] seals with.
+fn peer() -> Sealer {
+    let keys = ClusterKey::from_bytes([7; 32]).expect("not zero");
+    Sealer::new(&keys.derive(b"in"))
+}
+
+/// A record of these frames.
+fn record(sealer: &mut Sealer, frames: &[u8]) -> Vec<u8> {
+    let mut record = record::length_field(frames.len()).to_vec();
+    record.resize(LENGTH_LEN + frames.len() + TAG, 0);
+    sealer.seal(frames, &mut record[LENGTH_LEN..]).expect("few records");
+    record
 }
 
 /// A conversation that stands, with one link.
