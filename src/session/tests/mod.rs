@@ -16,6 +16,7 @@ mod outbox;
 mod queue;
 mod redial;
 mod room;
+mod spare;
 mod window;
 
 use alloc::sync::Arc;

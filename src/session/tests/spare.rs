@@ -1,0 +1,216 @@
+//! The spare: made when an answer is late, used on evidence, kept a while, and not made all the time.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::actor::{NEW, Play};
+use crate::event::{Event, HandoverCause, LinkId, NetworkEvent, NetworkId};
+use crate::session::dial::Stage;
+use crate::time::Instant;
+use crate::wire::flight::Accept;
+use crate::wire::frame;
+use crate::wire::prelude::FlightKind;
+
+const SUSPECT: Event = Event::HandoverBegin {
+    cause: HandoverCause::LinkSuspect,
+};
+/// So long one is kept.
+const KEPT: Duration = Duration::from_secs(4);
+const MICROSECOND: Duration = Duration::from_micros(1);
+
+impl Play {
+    fn carrier_is_late(&self) -> bool {
+        let carrier = self.session.talk.carrier().expect("one carries");
+        self.session.talk.links[carrier].liveness.is_late()
+    }
+
+    /// A question leaves, and has no answer when one is usual. When it left.
+    fn becomes_late(&mut self) -> Instant {
+        let left = self.now;
+        self.session.send("?".into()).expect("there is room");
+        self.perform();
+        for _ in 0..10 {
+            self.pass_to_next();
+            if self.carrier_is_late() {
+                return left;
+            }
+        }
+        panic!("nobody misses the answer");
+    }
+
+    /// A client with a spare that stands, after all answers have come.
+    fn with_spare() -> Self {
+        let mut play = Play::established();
+        play.stands = false;
+        let left = play.becomes_late();
+        play.perform();
+        play.pongs(left);
+        play.session.handle_link_up(play.link, play.now);
+        play.stands = true;
+        play
+    }
+
+    fn cut_carrier(&mut self) {
+        let carrier = self.session.talk.carrier().expect("one carries");
+        self.session
+            .handle_link_down(self.session.talk.links[carrier].id, self.now);
+    }
+
+    /// The links whose flights are under way.
+    fn flights(&self) -> Vec<LinkId> {
+        let tries = self.session.dialler.tries.iter();
+        tries
+            .filter(|attempt| matches!(attempt.stage, Stage::Handshaking(_)))
+            .map(|attempt| attempt.id)
+            .collect()
+    }
+}
+
+/// It has won a race against the link that carries, which is evidence.
+#[test]
+fn a_spare_that_stands_before_the_late_answer_comes_is_resumed_on() {
+    let mut play = Play::established();
+    play.stands = false;
+    play.becomes_late();
+    play.perform();
+    assert_eq!((play.opened, play.session.stats().spares), (2, 1));
+    assert!(
+        !play.events().contains(&SUSPECT),
+        "so far it costs a connection and no more"
+    );
+    play.session.handle_link_up(play.link, play.now);
+    let flight = play.flight();
+    assert_eq!(flight.prelude.kind, FlightKind::Resume);
+    assert!(play.events().contains(&SUSPECT));
+    play.says(flight, &Accept::Ok(NEW));
+    assert!(play.events().iter().any(|event| matches!(event, Event::HandoverEnd(_))));
+    assert_eq!((play.opened, play.closed.len()), (2, 0));
+}
+
+#[test]
+fn a_spare_that_nobody_needs_goes_after_four_seconds_and_nothing_follows() {
+    let mut play = Play::with_spare();
+    let (spare, since) = (play.link, play.now);
+    assert!(play.perform().is_empty(), "no flight");
+    let opened = play.session.dialler.tries[0].since;
+    play.pass((opened + KEPT).since(since) - MICROSECOND);
+    play.perform();
+    assert!(play.closed.is_empty());
+    play.pass(MICROSECOND);
+    play.perform();
+    assert_eq!(play.closed, [spare]);
+    play.pass(KEPT);
+    play.perform();
+    assert_eq!((play.opened, play.flights()), (2, Vec::new()));
+    assert!(!play.events().contains(&SUSPECT));
+}
+
+#[test]
+fn a_spare_is_resumed_on_when_an_answer_is_late_again_or_the_link_is_lost() {
+    let happens: [fn(&mut Play); 2] = [|play| _ = play.becomes_late(), Play::cut_carrier];
+    for happens in happens {
+        let mut play = Play::with_spare();
+        let spare = play.link;
+        happens(&mut play);
+        play.perform();
+        assert_eq!(play.flights(), [spare]);
+        let begun = |event: &Event| matches!(event, Event::HandoverBegin { .. });
+        assert!(play.events().iter().any(begun));
+    }
+}
+
+/// Late twice while the spare is still connecting: there is nothing to go over to.
+#[test]
+fn a_spare_that_does_not_stand_changes_nothing() {
+    let mut play = Play::established();
+    play.stands = false;
+    let left = play.becomes_late();
+    play.perform();
+    play.pongs(left);
+    play.becomes_late();
+    play.perform();
+    assert_eq!((play.opened, play.closed.len()), (2, 0));
+    assert!(!play.events().contains(&SUSPECT));
+    assert!(play.session.dialler.has_warm());
+}
+
+/// U-18: a link that a DRAIN asked for has its flight under way when the carrier goes; the spare waits.
+#[test]
+fn a_spare_sends_no_second_flight_beside_one() {
+    let mut play = Play::with_spare();
+    let mut drain = Vec::new();
+    frame::drain(&mut drain, 0, "");
+    play.tells(&drain);
+    play.pass(Duration::ZERO);
+    play.flight();
+    let asked_for = play.link;
+    assert_eq!((play.opened, play.flights()), (3, [asked_for].into()));
+    play.cut_carrier();
+    play.perform();
+    assert_eq!((play.opened, play.flights()), (3, [asked_for].into()));
+}
+
+#[test]
+fn no_spare_is_made_beside_a_connection_under_way() {
+    let mut play = Play::established();
+    play.stands = false;
+    play.session
+        .handle_network(NetworkEvent::Changed(NetworkId(1)), play.now);
+    play.perform();
+    assert_eq!(play.opened, 2);
+    play.becomes_late();
+    play.perform();
+    assert_eq!((play.opened, play.session.stats().spares), (2, 0));
+}
+
+/// An answer is late, the spare comes to nothing, and then the answer is there. Whether a spare was made.
+fn is_made(play: &mut Play) -> bool {
+    let before = (play.opened, play.session.stats().spares);
+    let left = play.becomes_late();
+    play.perform();
+    let made = play.opened > before.0;
+    assert_eq!(play.session.stats().spares - before.1, u64::from(made));
+    if made {
+        play.session.handle_link_down(play.link, play.now);
+    }
+    play.pongs(left);
+    play.perform();
+    made
+}
+
+/// The server says something now and then, until so many seconds after `begin`.
+fn quiet_until(play: &mut Play, begin: Instant, seconds: u64) {
+    let until = begin + Duration::from_secs(seconds);
+    while play.now < until {
+        play.pass(until.since(play.now).min(Duration::from_secs(10)));
+        play.tells(&{
+            let mut ping = [0; frame::PING_LEN];
+            frame::ping(&mut ping, [2; 8]);
+            ping
+        });
+        play.perform();
+    }
+}
+
+/// Four in a row, and then one in thirty seconds, however often one is asked for.
+#[test]
+fn a_link_that_is_late_all_the_time_is_not_answered_by_a_spare_each_time() {
+    let mut play = Play::new();
+    let begin = play.now;
+    let flight = play.flight();
+    play.says(flight, &Accept::Ok(NEW));
+    let asked = play.now;
+    play.now += Duration::from_millis(50);
+    play.pongs(asked);
+    play.stands = false;
+    for _ in 0..4 {
+        assert!(is_made(&mut play));
+    }
+    assert!(!is_made(&mut play), "the fifth");
+    for (seconds, row) in [(28, 0), (30, 1), (58, 0), (62, 1), (200, 4)] {
+        quiet_until(&mut play, begin, seconds);
+        for number in 0..=row {
+            assert_eq!(is_made(&mut play), number < row, "{number} at {seconds} s");
+        }
+    }
+}
