@@ -6,13 +6,13 @@ use core::time::Duration;
 
 use super::actor::{NEW, Play};
 use crate::crypto::{PublicKey, ServerKey};
-use crate::error::CloseReason;
-use crate::event::{Event, SessionId, State};
+use crate::error::{CloseReason, FailReason};
+use crate::event::{Event, NetworkEvent, NetworkId, SessionId, State};
 use crate::session::handshake::Answer;
 use crate::time::Instant;
-use crate::wire::flight::{Accept, AcceptOk, LostStatus, Position, Resume};
-use crate::wire::frame::{Frame, Frames};
-use crate::wire::prelude::FlightKind;
+use crate::wire::flight::{Accept, AcceptOk, LostStatus, Position, Refuse, RefuseCode, Resume, Window};
+use crate::wire::frame::{CloseKind, Frame, Frames};
+use crate::wire::prelude::{self, FlightKind, Prelude};
 
 const ROLLED_BACK: Event = Event::Closed(CloseReason::RolledBack);
 
@@ -208,17 +208,23 @@ fn early_data_is_filled_up_with_the_beginning_of_a_large_message() {
 
 // ---- pins ----
 
-/// Passes over time until the client has made a flight; which key it was for.
-fn key_of_next_flight(play: &mut Play) -> Option<[u8; 4]> {
+/// Passes over time until the client has made a flight.
+fn next_flight(play: &mut Play) -> Option<Prelude> {
     for _ in 0..100 {
         let sent = play.perform();
-        if sent.len() > 12 {
-            return Some([sent[6], sent[7], sent[8], sent[9]]);
+        if sent.len() > prelude::LEN {
+            return sent.first_chunk().and_then(|head| Prelude::parse(head).ok());
         }
-        let next = play.session.poll_timeout()?;
-        play.pass(next.since(play.now));
+        if !play.pass_to_next() {
+            break;
+        }
     }
     None
+}
+
+/// Which key it is for.
+fn key_of_next_flight(play: &mut Play) -> Option<[u8; 4]> {
+    next_flight(play).map(|prelude| prelude.key_id)
 }
 
 /// With some points no secret can be agreed; such a pin costs a try and no more.
@@ -237,5 +243,122 @@ fn a_pin_is_trusted_until_its_end_and_not_at_it() {
         let mut play = Play::new();
         play.session.pins = vec![(good, play.now + Duration::from_micros(left))];
         assert_eq!(play.perform().len() > 12, trusted, "{left} µs before it");
+    }
+}
+
+// ---- refusals ----
+
+/// U-24: after code 3 another pinned key is tried, and all have their turn.
+#[test]
+fn a_refused_key_is_followed_by_the_next_one() {
+    let pin = |byte| ServerKey::from_bytes([byte; 32]).expect("not zero").public();
+    let (first, second) = (pin(7), pin(8));
+    let mut play = Play::with(|config| config.also_pin(second));
+    for expected in [first, second, first, second] {
+        assert_eq!(key_of_next_flight(&mut play), Some(expected.id()));
+        play.refuses(&Refuse {
+            code: RefuseCode::Key,
+            retry_ms: 0,
+            min_version: 1,
+            max_version: 1,
+        });
+    }
+}
+
+/// U-24: after code 2 the highest version that both have is tried, once; if there is none, that is why the client gives up.
+#[test]
+fn a_refused_version_is_followed_by_the_highest_in_common() {
+    let none = (5, FailReason::VersionMismatch);
+    for (min_version, max_version, expected) in [
+        (1, 2, none),
+        (1, 3, (3, FailReason::GaveUp)),
+        (3, 4, (4, FailReason::GaveUp)),
+        (4, 9, (5, FailReason::GaveUp)),
+        (5, 5, (5, FailReason::GaveUp)),
+        (6, 9, none),
+    ] {
+        let mut play = Play::with(|config| config.versions(3..=5));
+        assert_eq!(next_flight(&mut play).map(|prelude| prelude.version), Some(5));
+        play.refuses(&Refuse {
+            code: RefuseCode::Version,
+            retry_ms: 0,
+            min_version,
+            max_version,
+        });
+        let next = next_flight(&mut play).map(|prelude| prelude.version);
+        let reason = play.gives_up().0;
+        assert_eq!(
+            (next, reason),
+            (Some(expected.0), expected.1),
+            "{min_version} to {max_version}"
+        );
+    }
+}
+
+// ---- what the server takes ----
+
+/// What was taken from the application before the server said what it takes would end each link anew.
+#[test]
+fn a_message_that_the_server_never_takes_ends_the_session() {
+    for (max_message, ends) in [(4999, true), (5000, false), (5001, false)] {
+        let mut play = Play::established();
+        play.session.send(vec![1; 5000].into()).expect("there is room");
+        play.cut();
+        let flight = play.flight();
+        let window = Window {
+            max_message,
+            ..NEW.window
+        };
+        play.says(flight, &Accept::Ok(AcceptOk { window, ..NEW }));
+        let over = play.events().contains(&Event::Closed(CloseReason::Overflow));
+        assert_eq!(over, ends, "{max_message}");
+    }
+}
+
+// ---- a session that nobody has ----
+
+const UNKNOWN: Accept<'static> = Accept::Lost(LostStatus::Unknown);
+
+#[test]
+fn a_session_that_stood_ends_when_nobody_knows_it() {
+    let mut play = Play::established();
+    play.cut();
+    let flight = play.flight();
+    play.says(flight, &UNKNOWN);
+    assert!(play.events().contains(&Event::Closed(CloseReason::UnknownSession)));
+}
+
+/// Who answered does not have it, but somebody does.
+#[test]
+fn a_session_whose_link_is_sound_goes_on_when_somebody_else_does_not_know_it() {
+    let mut play = Play::established();
+    play.session
+        .handle_network(NetworkEvent::Changed(NetworkId(1)), play.now);
+    let flight = play.flight();
+    play.says(flight, &UNKNOWN);
+    assert_eq!(play.session.state(), State::Established);
+    assert!(matches!(play.events().last(), Some(Event::HandoverEnd(_))));
+    assert_eq!(
+        (play.session.talk.links.len(), play.session.dialler.tries.len()),
+        (1, 0)
+    );
+}
+
+/// U-48: by the counters of both ends, as with a CLOSE on a link.
+#[test]
+fn an_end_that_is_told_late_is_truncated_if_messages_are_missing() {
+    for (received, truncated) in [(2, true), (3, false), (4, false)] {
+        let mut play = Play::established();
+        play.session.talk.inbox.resume_at(received);
+        play.cut();
+        let flight = play.flight();
+        let closed = LostStatus::Closed {
+            kind: CloseKind::Application,
+            code: 9,
+            send_end: 3,
+        };
+        play.says(flight, &Accept::Lost(closed));
+        let told = Event::Closed(CloseReason::Peer { code: 9, truncated });
+        assert_eq!(play.events().last(), Some(&told), "{received} of 3");
     }
 }
