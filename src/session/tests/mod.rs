@@ -14,6 +14,7 @@ mod measure;
 mod memory;
 mod outbox;
 mod queue;
+mod receive;
 mod redial;
 mod room;
 mod spare;
