@@ -18,6 +18,7 @@ mod receive;
 mod redial;
 mod room;
 mod spare;
+mod timers;
 mod window;
 
 use alloc::sync::Arc;

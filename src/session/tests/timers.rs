@@ -1,0 +1,116 @@
+//! The sum of a conversation's timers: links that have had their time, sleep, and what is due at once.
+
+use alloc::vec;
+use core::time::Duration;
+
+use super::{START, link, linked};
+use crate::config::Limits;
+use crate::event::{Event, LinkId, State};
+use crate::session::conversation::{Conversation, Role};
+use crate::session::link::Life;
+use crate::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MICROSECOND: Duration = Duration::from_micros(1);
+
+/// A sleeping client's links go as well: it reads them no longer than an awake one would.
+#[test]
+fn a_link_on_its_way_out_ends_at_its_time() {
+    let until = START + SECOND * 2;
+    for life in [Life::Draining(until), Life::Closing(until)] {
+        for suspended in [false, true] {
+            let mut talk = linked(Role::Client, Limits::default());
+            talk.links[0].life = life;
+            talk.links.push(link(Role::Client, 2));
+            talk.suspended = suspended;
+            assert_eq!(talk.timer_deadline(), until, "{life:?}");
+            talk.tick(START + (SECOND * 2 - MICROSECOND));
+            talk.check_links();
+            assert_eq!((talk.links.len(), talk.to_close.len()), (2, 0), "{life:?}");
+            talk.tick(until);
+            let aftermath = talk.check_links();
+            assert_eq!(
+                (talk.links.len(), &talk.to_close[..]),
+                (1, &[LinkId(1)][..]),
+                "{life:?}"
+            );
+            assert!(!aftermath.lost, "the other one carries");
+        }
+    }
+}
+
+/// A client that has asked something.
+fn asking() -> Conversation {
+    let mut talk = linked(Role::Client, Limits::default());
+    talk.acknowledged(0, 10, 1000);
+    talk.send(b"with a question").expect("there is room");
+    let mut buffer = [0; 1000];
+    while talk.poll_output(&mut buffer).is_some() {}
+    talk
+}
+
+#[test]
+fn whoever_sleeps_waits_for_no_answer_and_judges_nobody() {
+    let mut talk = asking();
+    talk.suspended = true;
+    assert_eq!(talk.timer_deadline(), Instant::FAR_FUTURE);
+    for minutes in [1, 60] {
+        talk.tick(START + SECOND * 60 * minutes);
+        let aftermath = talk.check_links();
+        assert!(
+            !aftermath.late && !aftermath.suspect && !aftermath.lost,
+            "{aftermath:?}"
+        );
+    }
+    assert_eq!((talk.links.len(), talk.stats_now().suspicions), (1, 0));
+    assert!(!talk.has_output(), "nor does it ask");
+}
+
+/// Late, then suspect, which is counted, then dead.
+#[test]
+fn whoever_is_awake_waits_and_judges() {
+    let mut talk = asking();
+    let (mut late, mut suspect) = (0, 0);
+    for _ in 0..10 {
+        let next = talk.timer_deadline();
+        assert!(next > talk.now && next < START + SECOND * 10, "{next:?}");
+        talk.tick(next);
+        let aftermath = talk.check_links();
+        late += u64::from(aftermath.late);
+        suspect += u64::from(aftermath.suspect);
+        assert_eq!(talk.stats_now().suspicions, suspect);
+        if aftermath.lost {
+            break;
+        }
+    }
+    assert_eq!((late, suspect, talk.links.len()), (1, 1, 0));
+}
+
+/// What is queued is due at once; without that it is the timers' turn.
+#[test]
+fn an_event_or_an_output_alone_is_due_now() {
+    for (event, output) in [(true, false), (false, true), (true, true), (false, false)] {
+        let mut talk = linked(Role::Client, Limits::default());
+        if event {
+            talk.events.push_back(Event::State(State::Established));
+        }
+        if output {
+            talk.to_close = vec![LinkId(7)];
+        }
+        assert_eq!(talk.next_deadline() == START, event || output, "{event}, {output}");
+        assert!(talk.timer_deadline() > START);
+    }
+}
+
+/// A socket that is full, and an ACCEPT that waits for the store, each hold everything back.
+#[test]
+fn nothing_leaves_a_link_that_is_held() {
+    for (blocked, uncommitted) in [(true, false), (false, true), (true, true), (false, false)] {
+        let mut talk = linked(Role::Server, Limits::default());
+        talk.acknowledged(0, 10, 1000);
+        talk.send(b"it waits").expect("there is room");
+        (talk.links[0].blocked, talk.links[0].uncommitted) = (blocked, uncommitted);
+        let leaves = talk.poll_output(&mut [0; 1000]).is_some();
+        assert_eq!(leaves, !blocked && !uncommitted, "{blocked}, {uncommitted}");
+    }
+}
