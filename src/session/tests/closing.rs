@@ -132,3 +132,18 @@ fn without_a_link_there_is_nobody_to_tell_and_it_ends_at_once() {
     talk.close(CloseKind::Application, 5, LOCAL);
     assert_eq!(talk.closing.reason(), Some(LOCAL));
 }
+
+/// U-60: the rest of what was to be carried does not follow, even if the peer gives credit for it now.
+#[test]
+fn nothing_follows_a_close() {
+    let mut talk = linked(Role::Client, Limits::default());
+    talk.send(b"the peer gives no credit for it").expect("there is room");
+    talk.close(CloseKind::Application, 5, LOCAL);
+    talk.tick(START);
+    talk.tick(START + LINGER / 2);
+    talk.check_closing();
+    let mut buffer = [0; 1000];
+    assert!(talk.poll_output(&mut buffer).is_some(), "the CLOSE");
+    talk.acknowledged(0, 10, 1000);
+    assert_eq!(talk.poll_output(&mut buffer), None);
+}
