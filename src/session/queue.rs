@@ -93,4 +93,12 @@ impl ByteQueue {
             self.held = None;
         }
     }
+    /// Bytes of memory, used or not.
+    #[cfg(test)]
+    pub fn memory(&self) -> usize {
+        let held = self.held.as_ref();
+        held.map_or(0, |held| {
+            held.buffer.capacity() + held.lengths.capacity() * size_of::<u32>()
+        })
+    }
 }

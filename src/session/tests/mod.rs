@@ -3,6 +3,7 @@
 mod actor;
 mod answer;
 mod backoff;
+mod batch;
 mod closing;
 mod conversation;
 mod dial;

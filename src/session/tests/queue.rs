@@ -42,3 +42,35 @@ fn it_is_a_queue_with_a_bound() {
         assert!(refused > 0, "seed {seed}: the bound was never met");
     }
 }
+
+/// A queue that never runs empty: what was taken goes, before it is more than what waits.
+#[test]
+fn what_was_taken_does_not_stay_in_front_of_what_waits() {
+    const LONGEST: usize = 100;
+    let string = |number: usize| alloc::vec![number as u8; LONGEST - number % 10];
+    for waiting in [1, 2, 7, 50] {
+        let mut queue = ByteQueue::new(10_000);
+        for number in 0..5000 {
+            queue.push(&string(number)).expect("there is room");
+            if number >= waiting {
+                assert_eq!(queue.pop(), Some(&string(number - waiting)[..]));
+            }
+        }
+        assert_eq!(queue.len(), waiting);
+        // A vector that grows may take twice what it needs.
+        let bound = 2 * (2 * (waiting + 2) * LONGEST);
+        assert!(queue.memory() <= bound, "{} for {waiting}", queue.memory());
+    }
+}
+
+#[test]
+fn an_empty_queue_gives_its_memory_back() {
+    let mut queue = ByteQueue::new(1000);
+    queue.push(&[1; 500]).expect("there is room");
+    queue.shrink();
+    assert_eq!(queue.front(), Some(&[1; 500][..]), "one that waits stays");
+    queue.pop();
+    assert!(queue.memory() >= 500, "more may come soon");
+    queue.shrink();
+    assert_eq!(queue.memory(), 0);
+}
