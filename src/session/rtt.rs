@@ -139,6 +139,29 @@ mod tests {
     }
 
     #[test]
+    fn a_sample_counts_from_a_whole_round_trip_after_the_last() {
+        for (later, timeout) in [(79_999, 80 + 4 * 40), (80_000, 85 + 160)] {
+            let mut rtt = Rtt::default();
+            rtt.sample(MS * 80, Instant::ZERO);
+            rtt.sample(MS * 120, Instant::from_micros(later));
+            assert_eq!(rtt.timeout(), Span::from_millis(timeout), "{later} µs");
+        }
+    }
+
+    /// A second link of the session is not surprised by what the first has shown, but at most four times the best of that: more were its last throes.
+    #[test]
+    fn a_link_expects_what_another_has_shown_within_reason() {
+        for (worst, expected) in [(60, 60), (199, 199), (200, 200), (201, 200), (900, 200)] {
+            let (mut old, mut new) = (Rtt::default(), Rtt::default());
+            old.sample(MS * 50, Instant::ZERO);
+            old.sample(MS * worst, Instant::from_millis(100));
+            new.sample(MS * 50, Instant::from_millis(1000));
+            new.inherit(&old);
+            assert_eq!((new.worst(), new.usual()), (MS * expected, MS * expected), "{worst}");
+        }
+    }
+
+    #[test]
     fn what_happens_now_is_judged_by_what_was_before() {
         let mut rtt = Rtt::default();
         for tenth in 0..100 {
