@@ -75,6 +75,7 @@ impl Play {
         Play::with(|config| config)
     }
 
+    /// The same, with another configuration.
     pub fn with(configure: impl FnOnce(ClientConfigBuilder) -> ClientConfigBuilder) -> Self {
         let key = ServerKey::from_bytes([7; 32]).expect("not zero");
         let config = configure(ClientConfig::builder(key.public())).build().expect("good");

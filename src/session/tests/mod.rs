@@ -35,6 +35,7 @@ use crate::config::Limits;
 use crate::crypto::{ClusterKey, Opener, Sealer};
 use crate::event::{LinkId, SessionId, State};
 use crate::time::Instant;
+use crate::wire::frame;
 use crate::wire::record::{self, LENGTH_LEN, TAG};
 
 /// When the conversations of these tests begin.
@@ -76,6 +77,12 @@ fn record(sealer: &mut Sealer, frames: &[u8]) -> Vec<u8> {
     record.resize(LENGTH_LEN + frames.len() + TAG, 0);
     sealer.seal(frames, &mut record[LENGTH_LEN..]).expect("few records");
     record
+}
+
+fn ping() -> [u8; frame::PING_LEN] {
+    let mut ping = [0; frame::PING_LEN];
+    frame::ping(&mut ping, [1; 8]);
+    ping
 }
 
 /// A conversation that stands, with one link.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::inbox::{part, run};
-use super::{START, conversation, link, linked, peer, record};
+use super::{START, conversation, link, linked, peer, ping, record};
 use crate::config::Limits;
 use crate::crypto::Sealer;
 use crate::error::CloseReason;
@@ -28,12 +28,6 @@ fn comes(talk: &mut Conversation, index: usize, sealer: &mut Sealer, frames: &[u
     let mut notices = Vec::new();
     let record = record(sealer, frames);
     talk.receive(index, &record, &mut notices).map(|()| notices)
-}
-
-fn ping() -> [u8; frame::PING_LEN] {
-    let mut ping = [0; frame::PING_LEN];
-    frame::ping(&mut ping, [1; 8]);
-    ping
 }
 
 fn message(seq: usize) -> Vec<u8> {

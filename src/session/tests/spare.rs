@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::actor::{NEW, Play};
+use super::ping;
 use crate::event::{Event, HandoverCause, LinkId, NetworkEvent, NetworkId};
 use crate::session::dial::Stage;
 use crate::time::Instant;
@@ -183,11 +184,7 @@ fn quiet_until(play: &mut Play, begin: Instant, seconds: u64) {
     let until = begin + Duration::from_secs(seconds);
     while play.now < until {
         play.pass(until.since(play.now).min(Duration::from_secs(10)));
-        play.tells(&{
-            let mut ping = [0; frame::PING_LEN];
-            frame::ping(&mut ping, [2; 8]);
-            ping
-        });
+        play.tells(&ping());
         play.perform();
     }
 }
@@ -195,13 +192,8 @@ fn quiet_until(play: &mut Play, begin: Instant, seconds: u64) {
 /// Four in a row, and then one in thirty seconds, however often one is asked for.
 #[test]
 fn a_link_that_is_late_all_the_time_is_not_answered_by_a_spare_each_time() {
-    let mut play = Play::new();
+    let mut play = Play::established();
     let begin = play.now;
-    let flight = play.flight();
-    play.says(flight, &Accept::Ok(NEW));
-    let asked = play.now;
-    play.now += Duration::from_millis(50);
-    play.pongs(asked);
     play.stands = false;
     for _ in 0..4 {
         assert!(is_made(&mut play));
