@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use super::auth::{Auth, Verdict};
 use super::conversation::{Conversation, Role};
-use super::link::Life;
+use super::link::{Life, Link};
 use super::phase::Input;
 use crate::error::CloseReason;
 use crate::event::{Event, LinkId, MessageId, State};
@@ -199,6 +199,20 @@ impl Conversation {
         };
         frame::close(&mut self.links[index].control, &close);
         self.finish(reason);
+    }
+
+    /// The link that was to carry the CLOSE went. If the peer never took to it, it still listens on the one before: what is left to say is said there (U-60).
+    /// Says whether there is one.
+    pub fn closes_on_the_one_before(&mut self) -> bool {
+        let drains = |link: &&mut Link| matches!(link.life, Life::Draining(_));
+        let Some(link) = self.links.iter_mut().rev().find(drains) else {
+            return false;
+        };
+        link.life = Life::Open;
+        link.cursor = self.outbox.rewind();
+        self.closing.moved();
+        self.close_when_carried();
+        true
     }
 
     /// The last link went while this end was closing: the wish stands, nothing is redialled (G8).

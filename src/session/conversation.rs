@@ -480,7 +480,7 @@ impl Conversation {
             return false;
         }
         if self.closing.has_begun() {
-            if self.carrier().is_none() {
+            if self.carrier().is_none() && !self.closes_on_the_one_before() {
                 self.closing_link_lost();
             }
             return false;

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use super::{START, conversation, linked};
+use super::{START, conversation, link, linked};
 use crate::config::Limits;
 use crate::error::CloseReason;
-use crate::event::{Event, LinkId};
+use crate::event::{Event, HandoverCause, LinkId};
 use crate::session::closing::{Closing, LINGER};
 use crate::session::conversation::Role;
 use crate::time::Instant;
@@ -131,6 +131,34 @@ fn without_a_link_there_is_nobody_to_tell_and_it_ends_at_once() {
     let mut talk = conversation(Role::Client, Limits::default());
     talk.close(CloseKind::Application, 5, LOCAL);
     assert_eq!(talk.closing.reason(), Some(LOCAL));
+}
+
+/// U-60: the server may have left the newer link before it heard of it, and then the older one is still where it listens.
+#[test]
+fn a_goodbye_whose_link_breaks_is_said_on_the_one_before_it() {
+    let mut talk = linked(Role::Client, Limits::default());
+    talk.acknowledged(0, 10, 1000);
+    talk.send(b"behind this").expect("there is room");
+    talk.links.push(link(Role::Client, 2));
+    talk.drain_older(START + LINGER);
+    talk.close(CloseKind::Application, 5, LOCAL);
+    talk.tick(START);
+    talk.check_closing();
+    let newer = talk.links.remove(1);
+    assert!(!talk.after_loss(&newer, HandoverCause::LinkLost));
+    assert_eq!(talk.closing.reason(), None, "there is a link left");
+    let mut buffer = [0; 1000];
+    while talk.poll_output(&mut buffer).is_some() {}
+    assert!(
+        talk.outbox.all_carried(&talk.links[0].cursor),
+        "the message comes first"
+    );
+    let said = Some(LinkId(1));
+    assert!(matches!(talk.closing, Closing::Lingering { sent, .. } if sent == said));
+    assert!(talk.links[0].control.is_empty(), "it has left");
+    let older = talk.links.remove(0);
+    assert!(!talk.after_loss(&older, HandoverCause::LinkLost));
+    assert_eq!(talk.closing.reason(), Some(LOCAL), "that was the last");
 }
 
 /// U-60: the rest of what was to be carried does not follow, even if the peer gives credit for it now.
