@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 
+use super::inbox::run;
 use super::{START, conversation, link, linked};
 use crate::config::Limits;
 use crate::error::CloseReason;
@@ -12,7 +13,7 @@ use crate::event::{Event, HandoverCause, SessionId};
 use crate::session::Batch;
 use crate::session::ack::Taken;
 use crate::session::auth::Auth;
-use crate::session::conversation::{Conversation, Role, Settings};
+use crate::session::conversation::{Conversation, Gate, Role, Settings};
 use crate::session::handover::Handover;
 use crate::session::link::Life;
 use crate::session::outbox::{Credit, Outbox};
@@ -188,24 +189,46 @@ fn nothing_is_given_out_before_the_verdict_or_while_out_of_reach() {
     for one_by_one in [true, false] {
         let mut talk = linked(Role::Server, Limits::default());
         talk.auth = Auth::Judging;
-        brings(&mut talk, 0, b"early");
-        let mut batch = Batch::new();
-        let mut gets = |talk: &mut Conversation| {
+        let mut record = Vec::new();
+        run(
+            &mut record,
+            0,
+            &["first", "second", "third"].map(|message| message.as_bytes().to_vec()),
+        );
+        talk.receive_early(&record).expect("it may come");
+        let gets = |talk: &mut Conversation| {
             if one_by_one {
                 talk.recv().is_some()
             } else {
-                talk.recv_batch(&mut batch)
+                talk.recv_batch(&mut Batch::new())
             }
         };
         assert!(!gets(&mut talk), "nobody has judged");
-        talk.frozen = true;
-        assert!(!gets(&mut talk));
         talk.auth = Auth::Accepted { message: Bytes::new() };
-        assert!(!gets(&mut talk), "it is out of reach");
-        assert_eq!(talk.inbox.delivered(), 0);
-        talk.frozen = false;
-        assert!(gets(&mut talk));
-        assert_eq!(talk.inbox.delivered(), 1);
+        // Before the first, which an ACK must be decided for, and behind it.
+        for delivered in if one_by_one { [0, 1] } else { [0, 3] } {
+            for out_of_reach in [(true, false), (false, true), (true, true)] {
+                (talk.frozen, talk.moved) = out_of_reach;
+                assert!(!gets(&mut talk), "{out_of_reach:?}");
+            }
+            assert_eq!(talk.inbox.delivered(), delivered);
+            (talk.frozen, talk.moved) = (false, false);
+            assert_eq!(gets(&mut talk), delivered < 3);
+        }
+    }
+}
+
+/// Durable: what the application took and the store does not have may still be lost.
+#[test]
+fn an_ack_says_what_the_store_has_and_no_more() {
+    let mut talk = linked(Role::Server, Limits::default());
+    talk.gate = Some(Gate {
+        send_end: 0,
+        taken: Taken::default(),
+    });
+    for (delivered, bytes, expected) in [(2, 7, (2, 7)), (2, 7, (2, 7)), (3, 4, (3, 11))] {
+        talk.committed(0, delivered, bytes);
+        assert_eq!((talk.may_ack().messages, talk.may_ack().bytes), expected);
     }
 }
 

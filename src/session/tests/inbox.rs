@@ -81,6 +81,18 @@ pub fn part(record: &mut Vec<u8>, seq: usize, message: &[u8], offset: usize, len
 }
 
 #[test]
+fn a_restored_inbox_counts_what_it_gave_out_itself() {
+    let mut inbox = inbox();
+    inbox.resume_at(10);
+    let mut record = Vec::new();
+    run(&mut record, 10, &[b"four".to_vec(), b"more".to_vec()]);
+    assert_eq!(take(&mut inbox, &record), Ok(true));
+    assert!(inbox.pop().is_some());
+    let expected = Taken { messages: 1, bytes: 4 };
+    assert_eq!((inbox.received(), inbox.delivered()), (expected, 11));
+}
+
+#[test]
 fn the_application_gets_a_prefix_whatever_comes_twice_or_overlaps() {
     for seed in 0..120 {
         let mut dice = Dice::new(seed);
