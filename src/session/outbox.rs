@@ -424,7 +424,7 @@ impl Outbox {
         }
         let start = self.index(first.position) + head + first.offset as usize;
         if size == left {
-            *cursor = self.after(Cursor { offset: 0, ..first });
+            *cursor = self.after(first);
         } else {
             cursor.offset += size as u32;
         }

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::Dice;
-use crate::session::outbox::{Credit, Cursor, HEADROOM, Outbox, Piece};
+use crate::session::outbox::{Credit, Cursor, HEADROOM, Outbox, Piece, TAILROOM};
 use crate::wire::frame::{self, Frame, Frames};
 use crate::wire::record::PLAINTEXT_MAX;
 
@@ -258,6 +258,10 @@ fn memory_stays_within_twice_what_is_kept() {
             } else {
                 outbox.ack(outbox.acked() + dice.between(1, outbox.messages()));
             }
+            assert!(
+                outbox.is_empty() || outbox.reach() + TAILROOM <= outbox.buffer.len(),
+                "seed {seed}: no room to pad the last message"
+            );
             let bound = 2 * (limit + 5 * messages + 128) as usize;
             assert!(
                 outbox.memory() <= bound,
@@ -295,4 +299,58 @@ fn a_steady_flow_keeps_to_the_front_of_the_buffer() {
         );
     }
     assert_eq!(outbox.memory(), held, "nothing was asked of the allocator");
+}
+
+const PLENTY: Credit = Credit {
+    messages: u64::MAX,
+    payload: u64::MAX,
+};
+
+/// However little room this record has left.
+#[test]
+fn only_what_fits_no_record_goes_in_fragments() {
+    const RECORD: usize = 16_000;
+    let heads = frame::data_header_len(64) + 2;
+    for (length, whole) in [(10_000, true), (RECORD - heads, true), (RECORD - heads + 1, false)] {
+        let mut outbox = Outbox::restore(64, 64, 0, &[]);
+        for _ in 0..2 {
+            outbox.push(&alloc::vec![7; length]);
+        }
+        let piece = outbox.take(&mut outbox.rewind(), &PLENTY, RECORD, RECORD);
+        assert_eq!(matches!(piece, Some(Piece::Run { seq: 64, .. })), whole, "{length}");
+    }
+}
+
+#[test]
+fn no_fragment_is_shorter_than_64_bytes_but_the_last() {
+    const LENGTH: u32 = 20_000;
+    let mut outbox = Outbox::new();
+    outbox.push(&alloc::vec![7; LENGTH as usize]);
+    let head = frame::fragment_header_len(0, LENGTH, 0, LENGTH as usize);
+    for (room, fits) in [(0, false), (1, false), (63, false), (64, true)] {
+        let piece = outbox.take(&mut outbox.rewind(), &PLENTY, head + room, 16_000);
+        assert_eq!(piece.is_some(), fits, "{room}");
+    }
+    let mut last = outbox.cursor(0, LENGTH - 1).expect("it is in it");
+    assert!(outbox.take(&mut last, &PLENTY, 100, 16_000).is_some());
+    assert!(outbox.all_carried(&last));
+}
+
+/// Else a session that was never heard of could start over and send it twice.
+#[test]
+fn what_a_link_got_a_part_of_was_carried() {
+    let mut outbox = Outbox::new();
+    outbox.push(&[7; 20_000]);
+    assert!(!outbox.was_carried());
+    assert!(outbox.take(&mut outbox.rewind(), &PLENTY, 1000, 16_000).is_some());
+    assert!(outbox.was_carried() && outbox.carried() == 0);
+}
+
+/// The process that had it before had carried more than its last snapshot tells.
+#[test]
+fn what_is_acked_was_carried_whatever_a_snapshot_says() {
+    let entries = [2, 7].repeat(4);
+    let mut outbox = Outbox::restore(10, 10, 4, &entries);
+    outbox.ack(12);
+    assert_eq!((outbox.carried(), outbox.acked(), outbox.next()), (12, 12, 14));
 }
