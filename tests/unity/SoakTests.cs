@@ -181,10 +181,17 @@ namespace Unbroken.Tests
                         Assert.IsTrue(Ends.Until(() => client.Links == 1 && echo.Server.Links == 1, 30, echo.Server.Pump, client.Pump));
                     };
                     restart(40);
-                    Usage before = Measure();
-                    restart(40);
-                    Usage after = Measure();
-                    Console.WriteLine("before: {0}\nafter:  {1}", before, after);
+                    Usage before, after = Measure();
+                    int rounds = 3;
+                    // What leaks does so in each round; what the runtime makes once, and sometimes late, does not.
+                    do
+                    {
+                        before = after;
+                        restart(40);
+                        after = Measure();
+                        Console.WriteLine("before: {0}\nafter:  {1}", before, after);
+                    }
+                    while (after.Managed - before.Managed >= 64 << 10 && --rounds > 0);
                     Assert.AreEqual(before.Threads, after.Threads);
                     Assert.AreEqual(before.Sockets, after.Sockets);
                     Assert.AreEqual(before.Descriptors, after.Descriptors);
