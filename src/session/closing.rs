@@ -209,7 +209,6 @@ impl Conversation {
             return false;
         };
         link.life = Life::Open;
-        link.cursor = self.outbox.rewind();
         self.closing.moved();
         self.close_when_carried();
         true
