@@ -204,6 +204,8 @@ fn nothing_is_given_out_before_the_verdict_or_while_out_of_reach() {
             }
         };
         assert!(!gets(&mut talk), "nobody has judged");
+        talk.frozen = true;
+        assert!(!gets(&mut talk), "nor is it in reach");
         talk.auth = Auth::Accepted { message: Bytes::new() };
         // Before the first, which an ACK must be decided for, and behind it.
         for delivered in if one_by_one { [0, 1] } else { [0, 3] } {
