@@ -263,6 +263,7 @@ mod tests {
         }
         assert_eq!(queue.by_link.len(), slow as usize);
     }
+
     /// To look through all costs as much as there are, and happens with nobody's coming or going but when it is worth it.
     #[test]
     fn who_goes_is_looked_for_among_all_only_if_half_of_them_are_gone() {
