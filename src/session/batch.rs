@@ -3,15 +3,20 @@
 //! `recv` lends one message and counts one as delivered; whoever reads many pays that for each. A batch takes over the buffer that the messages lie in,
 //! and gives the session its own for what comes next: nothing is copied or allocated, and all are delivered at once. When the
 //! reader comes back with an empty batch and the session has not needed a buffer meanwhile, it gets this one back, so that there is mostly one.
+//!
+//! `send` looks at all limits for each message and writes down where the outbox ends. Of many messages those up to the next mark, a KiB or so, share that: what is
+//! looked at for each is only its length.
 
 use alloc::vec::Vec;
 use core::fmt;
 
 use super::conversation::{Conversation, Settings};
+use super::outbox::{MESSAGE_HEAD, Outbox, TAILROOM};
 use super::queue::ByteQueue;
 use super::stretches::Stretches;
 use crate::error::Refusal;
 use crate::event::{Message, MessageId};
+use crate::wire::{frame, varint};
 
 /// Received messages, in order. Filled by [`Session::recv_batch`](crate::Session::recv_batch) and its like, again and again: keep one and use it for each call.
 ///
@@ -80,15 +85,85 @@ impl fmt::Debug for Batch {
     }
 }
 
+/// How much the application may still give.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// So many messages more.
+    pub messages: u64,
+    /// Payload that may be un-ACKed, what is there already included.
+    pub payload: u64,
+    /// The longest message.
+    pub longest: usize,
+}
+
+impl Room {
+    /// Whether a message of this length may be taken when so much payload is un-ACKed.
+    #[inline]
+    fn admits(&self, length: usize, payload: u64) -> bool {
+        length <= self.longest && payload + length as u64 <= self.payload
+    }
+}
+
+impl Outbox {
+    /// As many of these messages as there is room for, in order. Returns how many.
+    pub fn push_many<M: AsRef<[u8]>>(&mut self, messages: &[M], room: &Room) -> usize {
+        let count = usize::try_from(room.messages).unwrap_or(usize::MAX).min(messages.len());
+        let messages = &messages[..count];
+        let mut taken = 0;
+        loop {
+            taken += self.push_stretch(&messages[taken..], room);
+            match messages.get(taken).map(M::as_ref) {
+                Some(next) if room.admits(next.len(), self.payload()) => self.push_with_care(next),
+                _ => return taken,
+            };
+            taken += 1;
+        }
+    }
+
+    /// As many as come before the next mark and the buffer's end: for these nothing is to be looked at or written down but once.
+    fn push_stretch<M: AsRef<[u8]>>(&mut self, messages: &[M], room: &Room) -> usize {
+        let (at, before) = (self.index(self.end.position), self.payload());
+        let to_mark = self.marks.distance(&self.end);
+        let space = self.buffer.get_mut(at..).unwrap_or_default();
+        let (mut used, mut payload, mut count) = (0, 0, 0);
+        for message in messages {
+            let message = message.as_ref();
+            let fits = used < to_mark && room.admits(message.len(), before + payload);
+            let entry = space.get_mut(used..used + MESSAGE_HEAD + message.len() + TAILROOM);
+            let Some(entry) = entry.filter(|_| fits) else { break };
+            let head = frame::message_header(entry, message.len());
+            entry[head..][..message.len()].copy_from_slice(message);
+            used += head + message.len();
+            payload += message.len() as u64;
+            count += 1;
+        }
+        self.end.seq += count as u64;
+        self.end.position += used as u64;
+        self.end.payload += payload;
+        count
+    }
+}
+
 impl Conversation {
     /// As many of these messages as there is room for, and why not the next.
     pub fn send_many<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> (usize, Option<Refusal>) {
-        for (count, message) in messages.iter().enumerate() {
-            if let Err(refusal) = self.send(message.as_ref()) {
-                return (count, Some(refusal));
-            }
+        let taken = self.outbox.push_many(messages, &self.room());
+        let refusal = messages.get(taken).map(|next| self.refuse(next.as_ref().len()));
+        (taken, refusal)
+    }
+
+    /// How much more may be sent now.
+    fn room(&self) -> Room {
+        let limits = &self.settings.limits;
+        let mut messages = u64::from(limits.unacked_messages).saturating_sub(self.outbox.messages());
+        if self.closing.has_begun() || self.is_out_of_reach() {
+            messages = 0;
         }
-        (messages.len(), None)
+        Room {
+            messages: messages.min((varint::MAX - 1).saturating_sub(self.outbox.next())),
+            payload: limits.unacked_bytes.into(),
+            longest: limits.message.min(self.peer_max_message) as usize,
+        }
     }
 
     /// Fills an empty batch with all that may be taken. Returns whether that was anything; what is left in a batch stays there, and is enough.

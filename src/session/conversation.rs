@@ -165,7 +165,7 @@ impl Conversation {
     /// Why a message is turned away.
     #[cold]
     #[inline(never)]
-    fn refuse(&mut self, length: usize) -> Refusal {
+    pub fn refuse(&mut self, length: usize) -> Refusal {
         if self.closing.has_begun() {
             return Refusal::Closed;
         }

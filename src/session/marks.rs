@@ -31,6 +31,11 @@ impl Marks {
         end.position - self.last >= STRIDE
     }
 
+    /// How many bytes on a mark is due.
+    pub fn distance(&self, end: &Cursor) -> usize {
+        (self.last + STRIDE).saturating_sub(end.position) as usize
+    }
+
     /// The next message begins here.
     pub fn pass(&mut self, end: &Cursor) {
         if self.is_due(end) {

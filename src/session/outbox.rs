@@ -32,7 +32,7 @@ pub const HEADROOM: usize = HEAD + 32 + RIDER;
 /// Room for padding behind a run.
 pub(super) const TAILROOM: usize = 16;
 /// The longest header of a message.
-const MESSAGE_HEAD: usize = 8;
+pub(super) const MESSAGE_HEAD: usize = 8;
 /// Smallest buffer worth having.
 const MIN_CAPACITY: usize = 2048;
 /// Dead bytes that are worth a move of what lives behind them.
@@ -48,7 +48,7 @@ pub struct Cursor {
     /// The message's position in the outbox.
     pub(super) position: u64,
     /// Payload of all messages before it, since the session began.
-    payload: u64,
+    pub(super) payload: u64,
 }
 
 /// How far the peer's credit reaches (U-44). The edges never move left.
@@ -92,11 +92,11 @@ pub struct Outbox {
     /// Position, number and payload count of the first un-ACKed message.
     base: Cursor,
     /// Position, number and payload count behind the last message.
-    end: Cursor,
+    pub(super) end: Cursor,
     /// The furthest any link's cursor has been: what lies before may have arrived.
     carried: Cursor,
     /// Places between `base` and `end`.
-    marks: Marks,
+    pub(super) marks: Marks,
     /// What stood before `end` when it began.
     began: Taken,
 }
@@ -227,7 +227,7 @@ impl Outbox {
 
     /// As [`Outbox::push`], when a mark is due or the buffer's end is reached.
     #[inline(never)]
-    fn push_with_care(&mut self, message: &[u8]) -> u64 {
+    pub(super) fn push_with_care(&mut self, message: &[u8]) -> u64 {
         self.marks.pass(&self.end);
         self.room_for(MESSAGE_HEAD + message.len());
         self.push(message)
@@ -448,7 +448,7 @@ impl Outbox {
         cursor.seq < credit.messages && cursor.payload + length <= credit.payload
     }
 
-    fn index(&self, position: u64) -> usize {
+    pub(super) fn index(&self, position: u64) -> usize {
         (position - self.origin) as usize + HEADROOM
     }
 

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use super::Dice;
+use crate::session::batch::Room;
 use crate::session::outbox::{Credit, Cursor, HEADROOM, Outbox, Piece, TAILROOM};
 use crate::wire::frame::{self, Frame, Frames};
 use crate::wire::record::PLAINTEXT_MAX;
@@ -42,6 +43,25 @@ fn every_link_carries_a_gapless_run_whatever_is_acked_cut_and_rewound() {
     );
 }
 
+/// As many are taken as the limits allow, and no more.
+fn push_many(outbox: &mut Outbox, model: &mut Model, messages: Vec<Vec<u8>>, dice: &mut Dice, at: &str) {
+    let unacked = model.payload(model.acked..model.messages.len());
+    let room = Room {
+        messages: dice.between(0, 30),
+        payload: unacked + dice.between(0, 60_000),
+        longest: dice.length().max(dice.length()),
+    };
+    let mut payload = unacked;
+    let fitting = messages.iter().take(room.messages as usize).take_while(|message| {
+        payload += message.len() as u64;
+        message.len() <= room.longest && payload <= room.payload
+    });
+    let fitting = fitting.count();
+    assert_eq!(outbox.push_many(&messages, &room), fitting, "{at}: {room:?}");
+    model.messages.extend(messages.into_iter().take(fitting));
+    assert_eq!(outbox.next(), model.messages.len() as u64, "{at}");
+}
+
 /// Returns how many messages were carried.
 fn run(seed: u64, steps: usize) -> usize {
     let mut dice = Dice::new(seed);
@@ -63,11 +83,19 @@ fn run(seed: u64, steps: usize) -> usize {
         let at = alloc::format!("seed {seed}, step {step}");
         match dice.between(0, 9) {
             0..=3 => {
-                for _ in 0..dice.between(1, 20) {
-                    let length = dice.length();
-                    let message = dice.bytes(length);
-                    assert_eq!(outbox.push(&message), model.messages.len() as u64, "{at}");
-                    model.messages.push(message);
+                let messages: Vec<_> = (0..dice.between(1, 20))
+                    .map(|_| {
+                        let length = dice.length();
+                        dice.bytes(length)
+                    })
+                    .collect();
+                if dice.one_in(2) {
+                    push_many(&mut outbox, &mut model, messages, &mut dice, &at);
+                } else {
+                    for message in messages {
+                        assert_eq!(outbox.push(&message), model.messages.len() as u64, "{at}");
+                        model.messages.push(message);
+                    }
                 }
             }
             4..=6 => {
