@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unbroken::{
-    ClientConfig, ClusterKey, Endpoint, Event, Instant, LinkId, Output, Seed, ServerConfig, ServerKey, Session,
+    Batch, ClientConfig, ClusterKey, Endpoint, Event, Instant, LinkId, Output, Seed, ServerConfig, ServerKey, Session,
     SessionId, State,
 };
 
@@ -38,6 +38,13 @@ pub struct Client {
 pub struct Delivered {
     pub messages: u64,
     pub bytes: usize,
+}
+
+impl Delivered {
+    fn take(&mut self, message: &[u8]) {
+        self.messages += 1;
+        self.bytes += look(message);
+    }
 }
 
 impl Default for Server {
@@ -96,6 +103,34 @@ impl Server {
 
     /// What the client has to say, to the server and its application.
     pub fn to_server(&mut self, client: &mut Client) -> bool {
+        let moved = self.input_to_server(client);
+        let mut told = false;
+        while let Some((id, event)) = self.endpoint.poll_event() {
+            told = true;
+            if event == Event::Readable
+                && let Some(mut session) = self.endpoint.session(id)
+            {
+                while let Some(message) = session.recv() {
+                    client.delivered.take(message.payload);
+                }
+            }
+        }
+        moved | told
+    }
+
+    /// The same, and the application fetches all at once.
+    fn batches_to_server(&mut self, client: &mut Client, batch: &mut Batch) {
+        self.input_to_server(client);
+        while let Some((id, event)) = self.endpoint.poll_event() {
+            while event == Event::Readable && self.endpoint.recv_batch(id, batch) {
+                while let Some(message) = batch.pop() {
+                    client.delivered.take(message.payload);
+                }
+            }
+        }
+    }
+
+    fn input_to_server(&mut self, client: &mut Client) -> bool {
         let mut moved = false;
         while let Some(output) = client.session.poll_output(&mut self.buffer, self.now) {
             moved = true;
@@ -116,17 +151,6 @@ impl Server {
                     if let Some((_, name)) = client.link.take_if(|(mine, _)| *mine == link) {
                         self.endpoint.handle_link_down(name, self.now);
                     }
-                }
-            }
-        }
-        while let Some((id, event)) = self.endpoint.poll_event() {
-            moved = true;
-            if event == Event::Readable
-                && let Some(mut session) = self.endpoint.session(id)
-            {
-                while let Some(message) = session.recv() {
-                    client.delivered.messages += 1;
-                    client.delivered.bytes += look(message.payload);
                 }
             }
         }
@@ -262,6 +286,30 @@ impl Talk for Ends {
         self.server.to_server(&mut self.client);
         self.server.to_client(&mut self.client);
         self.client.delivered.bytes - before
+    }
+}
+
+/// The same, by the calls that take many messages at once.
+#[derive(Default)]
+pub struct Batches {
+    ends: Ends,
+    messages: Vec<Arc<[u8]>>,
+    batch: Batch,
+}
+
+impl Talk for Batches {
+    fn carry(&mut self, message: &[u8], count: usize) -> usize {
+        let Ends { server, client } = &mut self.ends;
+        if self.messages.len() != count || *self.messages[0] != *message {
+            self.messages = vec![message.into(); count];
+        }
+        let before = client.delivered.bytes;
+        server.now += Duration::from_micros(10);
+        let (sent, _) = client.session.send_many(black_box(&self.messages));
+        assert_eq!(sent, count, "over the limit of what may be un-ACKed");
+        server.batches_to_server(client, &mut self.batch);
+        server.to_client(client);
+        client.delivered.bytes - before
     }
 }
 

@@ -8,16 +8,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use unbroken_hot::Talk;
-use unbroken_hot::ends::{Ends, Server};
+use unbroken_hot::ends::{Batches, Ends, Server};
 
 type Run = fn(u32);
 
 /// What can be run. The name says how many messages of which size leave together.
 const PATHS: &[(&str, Run)] = &[
-    ("32-bytes-2048-per-flush", |times| carry(times, 32, 2048)),
-    ("32-bytes-1-per-flush", |times| carry(times, 32, 1)),
-    ("1024-bytes-64-per-flush", |times| carry(times, 1024, 64)),
-    ("16384-bytes-4-per-flush", |times| carry(times, 16384, 4)),
+    ("32-bytes-2048-in-batches", |times| carry::<Batches>(times, 32, 2048)),
+    ("32-bytes-2048-per-flush", |times| carry::<Ends>(times, 32, 2048)),
+    ("32-bytes-1-per-flush", |times| carry::<Ends>(times, 32, 1)),
+    ("1024-bytes-64-per-flush", |times| carry::<Ends>(times, 1024, 64)),
+    ("16384-bytes-4-per-flush", |times| carry::<Ends>(times, 16384, 4)),
     ("handshake", handshake),
     ("resume", |times| resume(times, 0)),
     ("resume-and-replay-1-MiB", |times| resume(times, 1024)),
@@ -50,8 +51,8 @@ fn wrong(what: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn carry(times: u32, size: usize, count: usize) {
-    let mut ends = Ends::default();
+fn carry<T: Talk + Default>(times: u32, size: usize, count: usize) {
+    let mut ends = T::default();
     let message = vec![7; size];
     for _ in 0..times {
         assert_eq!(ends.carry(&message, count), size * count);

@@ -3,7 +3,7 @@
 use unbroken::State;
 use unbroken_bench::bare::{self, Copies, SealOpen};
 use unbroken_bench::clock::timed;
-use unbroken_bench::ends::{Ends, Server};
+use unbroken_bench::ends::{Batches, Ends, Server};
 use unbroken_bench::peers::{boringtun, quinn, rustls, snow};
 use unbroken_bench::report::{Goal, OURS, Report};
 use unbroken_bench::rounds::{Effort, Group, Measured, Spread};
@@ -17,6 +17,8 @@ const RECORD: usize = 16384;
 const COPY: &str = "memcpy";
 const BARE_LONG: &str = "AEAD alone, 16 KiB calls";
 const BARE: &str = "AEAD alone";
+/// We, but each message is given and fetched by a call of its own.
+const ONE_BY_ONE: &str = "unbroken, a call for each message";
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -62,7 +64,8 @@ fn batched(report: &mut Report, effort: Effort, size: usize) {
     group.add(COPY, count as u64, move || copies.run());
     let mut cipher = SealOpen::new(RECORD);
     group.add(BARE_LONG, (RECORD / size) as u64, move || cipher.run());
-    talking(&mut group, OURS, Ends::default(), size, count);
+    talking(&mut group, OURS, Batches::default(), size, count);
+    talking(&mut group, ONE_BY_ONE, Ends::default(), size, count);
     let tls = rustls::configs(b"");
     let packed = rustls::Packed::new(rustls::Ends::connect(&tls));
     if size + 2 < RECORD {
