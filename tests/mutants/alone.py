@@ -5,6 +5,7 @@ from asking import SURVIVED, ask, find
 from switched import UNVIABLE
 
 TREE = tree.WORK / "plain"
+BUILD = tree.WORK / "alone"
 
 
 def judge(mutant, tests, what):
@@ -15,7 +16,7 @@ def judge(mutant, tests, what):
     try:
         # The core's own tests are built much more quickly than those from outside.
         for words in (tree.UNIT, *([what] if what != tree.UNIT else [])):
-            well, _, programs = tree.cargo(TREE, "test", "--no-run", *words)
+            well, _, programs = tree.cargo(TREE, "test", "--no-run", *words, build=BUILD)
             if not well:
                 return UNVIABLE, ""
             built = {(test.kind, test.name): test for test in find(programs)}

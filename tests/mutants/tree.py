@@ -12,6 +12,7 @@ import subprocess
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 WORK = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "mutants"
+BUILD = WORK / "build"
 VERSION = "27.1.0"
 
 # What protects the most comes first; then whatever else is there, by name.
@@ -25,7 +26,7 @@ ALL = ["-p", "unbroken", "-p", "unbroken-sim", "-p", "unbroken-fuzz-oracles", "-
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("RUST_BACKTRACE")},
-    "CARGO_TARGET_DIR": str(WORK / "build"),
+    "CARGO_TARGET_DIR": str(BUILD),
     "CARGO_INCREMENTAL": "1",
     "CARGO_PROFILE_DEV_DEBUG": "none",
     "CARGO_TERM_COLOR": "never",
@@ -127,9 +128,12 @@ def digest(files):
 # ---- cargo ----
 
 
-def cargo(tree, *command):
-    """Whether it went well; its errors, each as the compiler tells it; and the test programs: name, path, directory to run it in."""
-    done = run("cargo", *command, "--message-format", "json", cwd=tree, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def cargo(tree, *command, build=BUILD):
+    """Whether it went well; its errors, each as the compiler tells it; and the test programs: name, path, directory to run it in.
+
+    Each tree needs a `build` of its own. To cargo they hold the same packages, and what was built of one would count as built of the other, as it is newer than its files."""
+    environment = {**ENVIRONMENT, "CARGO_TARGET_DIR": str(build)}
+    done = run("cargo", *command, "--message-format", "json", cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     errors, programs = [], []
     for line in done.stdout.splitlines():
         message = json.loads(line) if line.startswith("{") else {}

@@ -20,6 +20,7 @@ mod redial;
 mod room;
 mod spare;
 mod timers;
+mod transmit;
 mod window;
 
 use alloc::sync::Arc;
