@@ -8,11 +8,11 @@ use core::time::Duration;
 
 use super::leaving::{comes_elsewhere, goes_away, is_buried, is_park, leaving, places_taken};
 use super::stand::Stand;
-use crate::config::Durability;
+use crate::config::{Durability, ServerConfig};
 use crate::endpoint::notes;
 use crate::error::CloseReason;
 use crate::event::SessionId;
-use crate::store::{Record, StoreOp, StoreReply};
+use crate::store::{Owner, Record, StoreOp, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
@@ -327,5 +327,74 @@ fn who_is_put_out_while_another_process_takes_his_session_is_put_out_there_and_f
             is_put_out_elsewhere(elsewhere, &reply, false);
             is_put_out_elsewhere(elsewhere, &reply, true);
         }
+    }
+}
+
+/// Others had to take it from this process, which slept. What its application says then is of a life that is over.
+#[test]
+fn who_was_taken_from_a_process_that_slept_is_not_put_out_by_it() {
+    for parked in [false, true] {
+        let mut stand = Stand::new(Durability::SwapOut);
+        let (i, id) = stand.session();
+        goes_away(&mut stand, i);
+        let (token, owner, blob) = (50, Owner([0xee; 16]), Bytes::new());
+        let record = if parked {
+            Record::Parked { token, blob }
+        } else {
+            Record::Live { token, owner, blob }
+        };
+        stand.shelf.records.insert(Stand::key_of(id), record.clone());
+        stand.server.session(id).expect("it is here").kick(7);
+        stand.run_for(5 * SECOND);
+        assert_eq!(stand.shelf.records[&Stand::key_of(id)], record);
+        assert_eq!(stand.shelf.count(|op| matches!(op, StoreOp::Send { .. })), 0);
+        assert!(!stand.server.owes_store(), "parked: {parked}");
+    }
+}
+
+/// A write of which nothing was heard has been carried out.
+#[test]
+fn an_end_that_meets_another_token_of_the_same_owner_is_written_at_once() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (i, id) = stand.session();
+    goes_away(&mut stand, i);
+    let (token, owner, blob) = (50, stand.server.owner(), Bytes::new());
+    stand
+        .shelf
+        .records
+        .insert(Stand::key_of(id), Record::Live { token, owner, blob });
+    stand.server.session(id).expect("it is here").kick(7);
+    stand.exchange();
+    assert!(is_buried(&stand, id));
+}
+
+/// See `Limits::tombstones`.
+#[test]
+fn as_many_ends_wait_for_the_store_as_are_remembered() {
+    for (tombstones, change) in [
+        (
+            0,
+            (|mut config| {
+                config.limits.tombstones = 0;
+                config
+            }) as fn(ServerConfig) -> ServerConfig,
+        ),
+        (1, |mut config| {
+            config.limits.tombstones = 1;
+            config
+        }),
+    ] {
+        let mut stand = Stand::changed(Durability::SwapOut, true, change);
+        let ids: Vec<_> = (0..2).map(|_| stand.session().1).collect();
+        stand.shelf.instead = Some(|op| is_burial(op).then_some(StoreReply::Failed));
+        for id in &ids {
+            stand.server.session(*id).expect("it is here").kick(7);
+        }
+        stand.exchange();
+        assert_eq!(stand.server.owes_store(), tombstones > 0);
+        all_is_known_again(&mut stand);
+        stand.run_for(10 * SECOND);
+        let buried = ids.iter().filter(|id| is_buried(&stand, **id)).count();
+        assert_eq!(buried, tombstones);
     }
 }

@@ -1,15 +1,19 @@
 //! The mechanisms of an endpoint, one by one.
 
 mod admission;
+mod arrivals;
 mod asking;
 mod burial;
+mod claims;
 mod closing;
 mod counts;
 mod deadlines;
 mod doubt;
 mod first_record;
+mod flights;
 mod health;
 mod inquest;
+mod kept;
 #[cfg(not(unbroken_mock_crypto))]
 mod large;
 mod leaving;

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 
-use crate::config::{ClientConfig, Durability, Limits, ServerConfig};
+use crate::config::{ClientConfig, ClientConfigBuilder, Durability, Limits, ServerConfig};
 use crate::crypto::{ClusterKey, Seed, ServerKey};
 use crate::endpoint::Endpoint;
 use crate::error::CloseReason;
@@ -15,6 +15,8 @@ use crate::event::{Event, LinkId, Output, SessionId};
 use crate::session::Session;
 use crate::store::{Cursor, Expect, Owner, Peeked, Record, RequestId, StoreKey, StoreOp, StoreReply};
 use crate::time::Instant;
+use crate::wire::flight::{Refuse, RefuseCode};
+use crate::wire::prelude::{FlightKind, Prelude};
 
 /// Room for the links of one client among the server's.
 const NAMES: u64 = 1 << 32;
@@ -45,9 +47,24 @@ pub struct Client {
     pub heard: Vec<Vec<u8>>,
     /// What it was told.
     pub told: Vec<Event>,
+    /// What the server said on each of its links, and which it closed.
+    pub answers: Vec<(LinkId, Vec<u8>)>,
+    pub ended: Vec<LinkId>,
 }
 
 impl Client {
+    /// Why it was not let in on this link, if a REFUSE says so.
+    pub fn refused(&self, link: LinkId) -> Option<RefuseCode> {
+        self.answers
+            .iter()
+            .filter(|(on, _)| *on == link)
+            .find_map(|(_, words)| {
+                let (head, body) = words.split_first_chunk()?;
+                let refused = Prelude::parse(head).is_ok_and(|prelude| prelude.kind == FlightKind::Refuse);
+                refused.then(|| Refuse::parse(body).expect("well formed").code)
+            })
+    }
+
     /// How its session ended.
     pub fn closed(&self) -> Option<CloseReason> {
         self.told.iter().find_map(|event| match event {
@@ -195,8 +212,14 @@ impl Stand {
 
     /// One more client, not connected yet.
     pub fn client(&mut self) -> usize {
+        self.client_with(|config| config)
+    }
+
+    pub fn client_with(&mut self, configure: impl FnOnce(ClientConfigBuilder) -> ClientConfigBuilder) -> usize {
         let seed = [self.clients.len() as u8 + 10; 32];
-        let config = ClientConfig::builder(self.key.public()).build().expect("good");
+        let config = configure(ClientConfig::builder(self.key.public()))
+            .build()
+            .expect("good");
         self.clients.push(Client {
             session: Session::connect(Arc::new(config), Seed::new(seed), self.now),
             newest: LinkId(0),
@@ -205,6 +228,8 @@ impl Stand {
             late: None,
             heard: Vec::new(),
             told: Vec::new(),
+            answers: Vec::new(),
+            ended: Vec::new(),
         });
         self.clients.len() - 1
     }
@@ -272,6 +297,12 @@ impl Stand {
 
     /// The same, and to requests like this it says `reply`, and does nothing.
     pub fn speak_as(&mut self, reply: &StoreReply, like: impl Fn(&StoreOp) -> bool) {
+        self.hear(reply, like);
+        self.exchange();
+    }
+
+    /// As [`Stand::speak_as`], and nobody has been polled yet.
+    pub fn hear(&mut self, reply: &StoreReply, like: impl Fn(&StoreOp) -> bool) {
         (self.shelf.silent, self.shelf.silent_to) = (false, None);
         while let Some((id, op)) = self.shelf.waiting.pop_front() {
             let reply = if like(&op) {
@@ -281,7 +312,6 @@ impl Stand {
             };
             self.server.handle_store(id, reply, self.now);
         }
-        self.exchange();
     }
 
     /// What the server hears that waits for notes.
@@ -342,6 +372,7 @@ impl Stand {
             Output::Send { link, len } => {
                 let (i, link) = named(link);
                 let client = &mut self.clients[i];
+                client.answers.push((link, buffer[..len].to_vec()));
                 match &mut client.late {
                     _ if client.deaf.contains(&link) => {}
                     Some(late) => late.push((link, buffer[..len].to_vec())),
@@ -350,6 +381,7 @@ impl Stand {
             }
             Output::CloseLink { link } => {
                 let (i, link) = named(link);
+                self.clients[i].ended.push(link);
                 self.clients[i].session.handle_link_down(link, self.now);
             }
             Output::OpenLink { .. } => unreachable!("a server opens no links"),
@@ -363,6 +395,38 @@ impl Stand {
         for (link, bytes) in client.late.take().unwrap_or_default() {
             client.session.handle_input(link, &bytes, self.now);
         }
+        self.exchange();
+    }
+
+    /// The next flight of a client, which is on its way; nobody else is polled.
+    pub fn flight(&mut self, i: usize) -> Vec<u8> {
+        let (mut buffer, client) = (vec![0; 65536], &mut self.clients[i]);
+        for _ in 0..1000 {
+            self.now += Duration::from_millis(10);
+            client.session.handle_timeout(self.now);
+            while let Some(output) = client.session.poll_output(&mut buffer, self.now) {
+                match output {
+                    Output::OpenLink { link, .. } => {
+                        client.newest = link;
+                        client.session.handle_link_up(link, self.now);
+                    }
+                    Output::Send { link, len } if link == client.newest => return buffer[..len].to_vec(),
+                    Output::Send { .. } | Output::CloseLink { .. } => {}
+                }
+            }
+        }
+        panic!("it does not dial");
+    }
+
+    /// A connection, of this client or of anybody, that brings these bytes.
+    pub fn brings(&mut self, i: usize, link: LinkId, bytes: &[u8]) {
+        self.server.handle_link_up(name(i, link), self.now);
+        self.goes_on(i, link, bytes);
+    }
+
+    /// More bytes of it.
+    pub fn goes_on(&mut self, i: usize, link: LinkId, bytes: &[u8]) {
+        self.server.handle_input(name(i, link), bytes, self.now);
         self.exchange();
     }
 

@@ -230,3 +230,13 @@ fn a_former_session_that_outlasts_all_tries_is_put_out_by_whoever_takes_it_over(
     assert_eq!(pair.stand.server.counters().takeovers, 1);
     assert!(pair.is_buried());
 }
+
+#[test]
+fn a_former_session_whose_end_stands_in_the_store_is_not_looked_for_again() {
+    let mut pair = Pair::parked(Durability::SwapOut);
+    let looked = pair.looks();
+    pair.bind();
+    assert!(pair.is_buried());
+    pair.stand.run_for(5 * SECOND);
+    assert_eq!(pair.looks(), looked + 1);
+}

@@ -91,3 +91,33 @@ fn a_binding_is_renewed_before_the_store_forgets_it() {
     assert_eq!(stand.shelf.count(is_bind), 2);
     assert!(!stand.told.contains(&(id, MOVED)));
 }
+
+/// As long as it lasts it is renewed every day: some of these may fail.
+#[test]
+fn a_binding_is_remembered_for_days() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (_, id) = stand.session();
+    bind(&mut stand, id, b"anna");
+    let life = stand.shelf.asked.iter().find_map(|op| match op {
+        StoreOp::Bind { life, .. } => Some(*life),
+        _ => None,
+    });
+    assert_eq!(life, Some(7 * DAY));
+}
+
+/// Whatever comes of the first: this user's newest session may be another.
+#[test]
+fn a_user_who_is_another_before_the_store_has_answered_is_asked_for_anew() {
+    for reply in [StoreReply::Bound(None), StoreReply::Conflict] {
+        let mut stand = Stand::new(Durability::SwapOut);
+        let (_, id) = stand.session();
+        stand.shelf.silent_to = Some(is_bind);
+        bind(&mut stand, id, b"anna");
+        bind(&mut stand, id, b"berta");
+        stand.hear(&reply, is_bind);
+        stand.exchange();
+        assert_eq!(stand.shelf.users.len(), 1, "{reply:?}");
+        stand.run_for(SECOND);
+        assert!(!stand.told.contains(&(id, MOVED)), "{reply:?}");
+    }
+}

@@ -382,3 +382,15 @@ fn what_is_acked_was_carried_whatever_a_snapshot_says() {
     outbox.ack(12);
     assert_eq!((outbox.carried(), outbox.acked(), outbox.next()), (12, 12, 14));
 }
+
+/// Wherever in the buffer it ends.
+#[test]
+fn there_is_always_room_to_pad_the_last_message() {
+    for length in 0..20 {
+        let mut outbox = Outbox::new();
+        for _ in 0..1000 {
+            outbox.push(&alloc::vec![7; length]);
+            assert!(outbox.reach() + TAILROOM <= outbox.buffer.len(), "{length}");
+        }
+    }
+}

@@ -117,6 +117,19 @@ fn unreliable_messages_fill_a_record_to_the_byte() {
     }
 }
 
+/// After 16 KiB a question rides with the next record, and does not make one.
+#[test]
+fn behind_the_last_message_that_may_leave_nothing_follows() {
+    let mut talk = linked(Role::Client, Limits::default());
+    talk.acknowledged(0, 1, 1 << 20);
+    let length = PLAINTEXT_MAX - frame::data_header_len(0) - frame::message_header_len(16_000);
+    for _ in 0..2 {
+        talk.send(&vec![7; length]).expect("there is room");
+    }
+    assert_eq!(lengths(&mut talk, 4 * FULL), [frame::PING_LEN, PLAINTEXT_MAX]);
+    assert!(!talk.has_output());
+}
+
 /// A client's first record holds nothing but its first question; when it is too soon for one, the messages need not wait for another record.
 #[test]
 fn messages_leave_a_new_link_though_no_question_is_due_on_it() {

@@ -1,0 +1,212 @@
+//! A session is taken over: what the flight must prove against the snapshot, what it costs, and what is known of the claim.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::leaving::goes_away;
+use super::stand::{Stand, name};
+use crate::config::{Durability, ServerConfig};
+use crate::error::SaveError;
+use crate::event::{Event, LinkId, SessionId};
+use crate::store::{Owner, Record, StoreOp, StoreReply};
+use crate::wire::flight::{MAC1_OFFSET, RefuseCode};
+
+const SECOND: Duration = Duration::from_secs(1);
+const AT_ONCE: Duration = Duration::ZERO;
+/// How long until something is tried again, and a little more.
+const A_MOMENT: Duration = Duration::from_millis(260);
+/// The connection that brings the flight; the client's own stays silent.
+const BROUGHT: LinkId = LinkId(1000);
+
+fn is_claim(op: &StoreOp) -> bool {
+    matches!(
+        op,
+        StoreOp::Put {
+            record: Record::Live { .. },
+            ..
+        }
+    )
+}
+
+/// A session that lies in the store, and the flight with which its client, who is away, comes for it. What the store was asked until then is forgotten.
+fn parked(durability: Durability, change: fn(ServerConfig) -> ServerConfig) -> (Stand, usize, SessionId, Vec<u8>) {
+    let mut stand = Stand::changed(durability, true, change);
+    let (i, id) = stand.session();
+    goes_away(&mut stand, i);
+    stand.server.session(id).expect("it is here").swap_out();
+    stand.exchange();
+    assert_eq!(stand.server.sessions(), 0);
+    let flight = stand.flight(i);
+    stand.shelf.asked.clear();
+    (stand, i, id, flight)
+}
+
+fn unchanged(config: ServerConfig) -> ServerConfig {
+    config
+}
+
+fn flipped(flight: &[u8], at: usize) -> Vec<u8> {
+    let mut flight = flight.to_vec();
+    flight[at] ^= 1;
+    flight
+}
+
+// ---- what it takes ----
+
+#[test]
+fn a_flight_that_proves_nothing_against_the_snapshot_is_counted_and_claims_nothing() {
+    let (mut stand, i, _, flight) = parked(Durability::SwapOut, unchanged);
+    for (link, at) in [(2000, MAC1_OFFSET), (2001, flight.len() - 1)] {
+        stand.brings(i, LinkId(link), &flipped(&flight, at));
+    }
+    let counters = stand.server.counters();
+    assert_eq!((counters.resumes_forged, counters.resumes_stale), (2, 0));
+    assert_eq!(stand.clients[i].ended, [LinkId(2000), LinkId(2001)]);
+    assert_eq!(stand.shelf.count(is_claim), 0);
+    stand.brings(i, BROUGHT, &flight);
+    assert_eq!(stand.server.counters().takeovers, 1, "as it was");
+}
+
+/// It was taken here before the session went out, and its answer was lost.
+#[test]
+fn a_flight_that_was_taken_before_claims_nothing() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (i, id) = stand.session();
+    goes_away(&mut stand, i);
+    let flight = stand.flight(i);
+    stand.brings(i, LinkId(2000), &flight);
+    assert_eq!(stand.server.counters().resumes, 1);
+    stand.server.session(id).expect("it is here").swap_out();
+    stand.exchange();
+    stand.shelf.asked.clear();
+    stand.brings(i, BROUGHT, &flight);
+    let counters = stand.server.counters();
+    assert_eq!((counters.resumes_stale, counters.takeovers), (1, 0));
+    assert_eq!(stand.shelf.count(is_claim), 0);
+}
+
+#[test]
+fn no_more_sessions_are_taken_over_than_there_may_be() {
+    let (mut stand, i, _, flight) = parked(Durability::SwapOut, |mut config| {
+        config.limits.sessions = 1;
+        config
+    });
+    stand.session();
+    stand.shelf.asked.clear();
+    let before = stand.server.counters().refused_busy;
+    stand.brings(i, BROUGHT, &flight);
+    assert_eq!(stand.clients[i].refused(BROUGHT), Some(RefuseCode::Busy));
+    assert_eq!(
+        (stand.server.sessions(), stand.server.counters().refused_busy),
+        (1, before + 1)
+    );
+    assert_eq!(stand.shelf.count(is_claim), 0);
+}
+
+// ---- what it costs ----
+
+#[test]
+fn a_takeover_is_one_look_and_one_write() {
+    let (mut stand, i, id, flight) = parked(Durability::SwapOut, unchanged);
+    stand.brings(i, BROUGHT, &flight);
+    assert_eq!(stand.server.counters().takeovers, 1);
+    let of_record = |op: &&StoreOp| matches!(op, StoreOp::Peek { .. } | StoreOp::Put { .. });
+    let asked: Vec<&StoreOp> = stand.shelf.asked.iter().filter(of_record).collect();
+    let key = Stand::key_of(id);
+    assert!(
+        matches!(&asked[..], [StoreOp::Peek { key: of }, put] if *of == key && is_claim(put)),
+        "{asked:?}"
+    );
+}
+
+/// Its client has gone meanwhile: the store has the session as it is.
+#[test]
+fn what_was_restored_is_not_written_again_before_something_changes() {
+    let (mut stand, i, id, flight) = parked(Durability::Durable, unchanged);
+    stand.shelf.silent_to = Some(is_claim);
+    stand.brings(i, BROUGHT, &flight);
+    stand.server.handle_link_down(name(i, BROUGHT), stand.now);
+    stand.speak();
+    stand.run_for(SECOND);
+    assert_eq!((stand.server.sessions(), stand.server.detached()), (1, 1));
+    assert_eq!(stand.shelf.count(is_claim), 1);
+    stand.server.session(id).expect("it is here").commit();
+    stand.exchange();
+    assert_eq!(stand.shelf.count(is_claim), 2);
+}
+
+/// It has none to give.
+#[test]
+fn nobody_gives_the_state_of_a_session_before_it_was_told_that_it_was_restored() {
+    let (mut stand, i, id, flight) = parked(Durability::Durable, unchanged);
+    stand.shelf.silent_to = Some(is_claim);
+    stand.brings(i, BROUGHT, &flight);
+    stand.hear(&StoreReply::Done, |_| false);
+    assert_eq!(stand.server.counters().resumes, 1, "there is something to commit");
+    assert_eq!(stand.server.save(id, None), Err(SaveError::Unwanted));
+    while let Some((of, event)) = stand.server.poll_event() {
+        assert!(of == id && !matches!(event, Event::Established { .. }), "{event:?}");
+    }
+    assert_eq!(stand.server.save(id, None), Ok(()));
+}
+
+// ---- what is known of it ----
+
+/// Whether the claim was carried out or not: as long as nothing is known it is made again, and the client waits on its connection.
+#[test]
+fn a_claim_of_which_nothing_is_known_is_made_again_until_it_is() {
+    for done in [false, true] {
+        let (mut stand, i, _, flight) = parked(Durability::SwapOut, unchanged);
+        let failed: fn(&StoreOp) -> Option<StoreReply> = |op| is_claim(op).then_some(StoreReply::Failed);
+        if done {
+            stand.shelf.afterwards = Some(failed);
+        } else {
+            stand.shelf.instead = Some(failed);
+        }
+        stand.brings(i, BROUGHT, &flight);
+        assert_eq!(stand.shelf.count(is_claim), 1);
+        // By now the store is known to be down, but not what it did before.
+        stand.shelf.afterwards = None;
+        stand.shelf.instead = Some(|op| is_claim(op).then_some(StoreReply::Unavailable));
+        stand.run_for(2 * A_MOMENT);
+        assert_eq!(stand.shelf.count(is_claim), 3, "done: {done}");
+        assert_eq!(stand.server.counters().takeovers, 0);
+        stand.shelf.instead = None;
+        stand.run_for(A_MOMENT);
+        let counters = stand.server.counters();
+        assert_eq!((counters.takeovers, counters.resumes), (1, 1), "done: {done}");
+        assert_eq!(stand.clients[i].refused(BROUGHT), None, "done: {done}");
+    }
+}
+
+#[test]
+fn whose_claim_was_not_made_or_overtaken_is_told_to_come_later() {
+    const STRANGER: Owner = Owner([0xee; 16]);
+    for overtaken in [false, true] {
+        let (mut stand, i, id, flight) = parked(Durability::SwapOut, unchanged);
+        if overtaken {
+            stand.shelf.silent_to = Some(is_claim);
+            stand.brings(i, BROUGHT, &flight);
+            let record = Record::Live {
+                token: 9,
+                owner: STRANGER,
+                blob: Vec::new().into(),
+            };
+            stand.shelf.records.insert(Stand::key_of(id), record);
+            stand.speak();
+        } else {
+            stand.shelf.instead = Some(|op| is_claim(op).then_some(StoreReply::Unavailable));
+            stand.brings(i, BROUGHT, &flight);
+        }
+        stand.run_for(AT_ONCE);
+        assert_eq!(
+            stand.clients[i].refused(BROUGHT),
+            Some(RefuseCode::Later),
+            "{overtaken}"
+        );
+        let asked = stand.shelf.count(is_claim);
+        stand.run_for(SECOND);
+        assert_eq!((stand.shelf.count(is_claim), asked), (1, 1), "{overtaken}");
+        assert_eq!(stand.server.counters().takeovers, 0);
+    }
+}

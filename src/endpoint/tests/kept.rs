@@ -1,0 +1,212 @@
+//! When a session's record is written: at its creation, when something has changed, and in time before the store forgets it; never two at once.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::leaving::goes_away;
+use super::stand::Stand;
+use crate::config::{Durability, Limits, ServerConfig};
+use crate::error::SaveError;
+use crate::event::{Event, LinkId, SessionId};
+use crate::store::{Owner, Record, StoreOp, StoreReply};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
+
+fn is_live(op: &StoreOp) -> bool {
+    matches!(
+        op,
+        StoreOp::Put {
+            record: Record::Live { .. },
+            ..
+        }
+    )
+}
+
+fn is_peek(op: &StoreOp) -> bool {
+    matches!(op, StoreOp::Peek { .. })
+}
+
+fn commits(stand: &mut Stand, id: SessionId) {
+    stand.server.session(id).expect("it is here").commit();
+    stand.exchange();
+}
+
+// ---- in time ----
+
+/// A record counts an hour; nothing else wakes the session meanwhile, which has no client.
+#[test]
+fn a_record_is_written_anew_after_twenty_minutes_and_not_before() {
+    let long: fn(ServerConfig) -> ServerConfig = |mut config| {
+        config.limits.detached = 24 * 60 * MINUTE;
+        config
+    };
+    for durability in BOTH {
+        let mut stand = Stand::changed(durability, true, long);
+        let (i, _) = stand.session();
+        stand.run_for(15 * SECOND);
+        goes_away(&mut stand, i);
+        let before = stand.shelf.count(is_live);
+        stand.skip(5 * MINUTE);
+        stand.skip(14 * MINUTE);
+        assert_eq!(stand.shelf.count(is_live), before, "{durability:?}");
+        stand.skip(MINUTE);
+        assert_eq!(stand.shelf.count(is_live), before + 1, "{durability:?}");
+        stand.skip(19 * MINUTE);
+        assert_eq!(stand.shelf.count(is_live), before + 1, "{durability:?}");
+        stand.skip(MINUTE);
+        assert_eq!(stand.shelf.count(is_live), before + 2, "{durability:?}");
+    }
+}
+
+#[test]
+fn a_record_that_is_being_written_is_not_written_beside_that_however_long_it_takes() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    stand.session();
+    stand.shelf.silent_to = Some(is_live);
+    let before = stand.shelf.count(is_live);
+    for _ in 0..2 {
+        stand.skip(21 * MINUTE);
+        stand.run_for(15 * SECOND);
+        assert!(
+            stand.server.poll_timeout().is_some_and(|next| next > stand.now),
+            "nothing is to be done"
+        );
+    }
+    assert_eq!(stand.server.sessions(), 1);
+    stand.speak();
+    assert_eq!(stand.shelf.count(is_live), before + 1);
+}
+
+// ---- what comes of a write ----
+
+/// A process may have slept since it asked, longer than others wait for it: then the session may live elsewhere, and must not begin here.
+#[test]
+fn a_creation_that_took_long_is_looked_at_before_anybody_is_let_in() {
+    const STRANGER: Owner = Owner([0xee; 16]);
+    for durability in BOTH {
+        for (waits, taken, looks) in [(400, false, 0), (600, false, 1), (600, true, 1)] {
+            let mut stand = Stand::new(durability);
+            stand.run_for(SECOND);
+            stand.shelf.silent_to = Some(is_live);
+            let i = stand.client();
+            stand.run_for(Duration::from_millis(waits));
+            if taken {
+                stand.shelf.instead = Some(|op| {
+                    let blob = Vec::new().into();
+                    let (token, owner) = (2, STRANGER);
+                    let record = Record::Live { token, owner, blob };
+                    let found = crate::store::Peeked {
+                        record,
+                        expired: false,
+                        owner_alive: true,
+                    };
+                    is_peek(op).then_some(StoreReply::Peeked(Some(found)))
+                });
+            }
+            stand.speak();
+            // Whoever is not let in asks where else it may be.
+            assert!(taken || stand.shelf.count(is_peek) == looks, "{durability:?} {waits}");
+            let counters = stand.server.counters();
+            assert_eq!(counters.fenced, u64::from(taken), "{durability:?} {waits}");
+            assert_eq!(stand.server.sessions(), usize::from(!taken));
+            let let_in = |event: &Event| matches!(event, Event::Established { .. });
+            assert_eq!(
+                stand.clients[i].told.iter().any(let_in),
+                !taken,
+                "{durability:?} {waits}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_commit_may_take_as_long_as_it_takes() {
+    let mut stand = Stand::new(Durability::Durable);
+    let (_, id) = stand.session();
+    stand.shelf.silent_to = Some(is_live);
+    commits(&mut stand, id);
+    stand.run_for(5 * SECOND);
+    stand.speak();
+    assert_eq!(stand.shelf.count(is_peek), 0, "nobody doubts that it was done");
+}
+
+#[test]
+fn a_write_that_was_not_done_is_done_again_without_a_look() {
+    let mut stand = Stand::new(Durability::Durable);
+    let (_, id) = stand.session();
+    let before = stand.shelf.count(is_live);
+    stand.shelf.instead = Some(|op| is_live(op).then_some(StoreReply::Unavailable));
+    commits(&mut stand, id);
+    stand.run_for(SECOND);
+    let asked = stand.shelf.count(is_live) - before;
+    assert!((2..=5).contains(&asked), "{asked} times in a second");
+    assert_eq!(stand.shelf.count(is_peek), 0);
+}
+
+/// Its end is written, and looks for itself whether it can be.
+#[test]
+fn what_became_of_a_write_is_not_looked_for_when_the_session_is_over() {
+    let mut stand = Stand::new(Durability::Durable);
+    let (i, id) = stand.session();
+    let client = &mut stand.clients[i].session;
+    client.send("not read yet".into()).expect("there is room");
+    stand.exchange();
+    stand.shelf.silent = true;
+    commits(&mut stand, id);
+    stand.server.session(id).expect("it is here").kick(7);
+    stand.run_for(SECOND);
+    stand.speak_as(&StoreReply::Failed, is_live);
+    assert!(stand.server.session(id).is_some(), "not read yet");
+    stand.run_for(SECOND);
+    assert_eq!(stand.shelf.count(is_peek), 1);
+    assert!(matches!(stand.shelf.records[&Stand::key_of(id)], Record::Tomb { .. }));
+}
+
+/// A commit that began before the client came by another link does not cover the keys of that.
+#[test]
+fn a_link_is_answered_when_the_store_has_its_keys_and_not_with_the_commit_before() {
+    let mut stand = Stand::new(Durability::Durable);
+    let (i, id) = stand.session();
+    stand.shelf.silent_to = Some(is_live);
+    commits(&mut stand, id);
+    goes_away(&mut stand, i);
+    let flight = stand.flight(i);
+    stand.brings(i, LinkId(1000), &flight);
+    assert_eq!(stand.server.counters().resumes, 1);
+    // The commit that waits is done, the next one is not.
+    stand.hear(&StoreReply::Done, |_| false);
+    stand.shelf.silent_to = Some(is_live);
+    stand.exchange();
+    assert!(stand.clients[i].answers.iter().all(|(on, _)| *on != LinkId(1000)));
+    stand.speak();
+    assert!(stand.clients[i].answers.iter().any(|(on, _)| *on == LinkId(1000)));
+}
+
+// ---- its size ----
+
+#[test]
+fn a_snapshot_may_be_as_large_as_the_limit_and_no_larger() {
+    let max = Limits::default().snapshot as usize;
+    let mut stand = Stand::new(Durability::Durable);
+    let (_, id) = stand.session();
+    stand.server.session(id).expect("it is here").commit();
+    let mut save = |length: usize| {
+        for _ in 0..100 {
+            if stand.server.poll_snapshot().is_some() {
+                break;
+            }
+            stand.now += Duration::from_millis(10);
+            stand.server.handle_timeout(stand.now);
+            while stand.server.poll_store().is_some() {}
+        }
+        stand.server.save(id, Some(&alloc::vec![7; length]))
+    };
+    let Err(SaveError::TooLarge { size, .. }) = save(max) else {
+        panic!("there is more in it than that");
+    };
+    let most = max - (size - max);
+    assert_eq!(save(most + 1), Err(SaveError::TooLarge { size: max + 1, max }));
+    assert_eq!(save(most), Ok(()));
+}
