@@ -32,6 +32,10 @@ fn is_claim(op: &StoreOp) -> bool {
 fn parked(durability: Durability, change: fn(ServerConfig) -> ServerConfig) -> (Stand, usize, SessionId, Vec<u8>) {
     let mut stand = Stand::changed(durability, true, change);
     let (i, id) = stand.session();
+    let mut session = stand.server.session(id).expect("it is here");
+    session.send("before it left".into()).expect("there is room");
+    drop(session);
+    stand.exchange();
     goes_away(&mut stand, i);
     stand.server.session(id).expect("it is here").swap_out();
     stand.exchange();
