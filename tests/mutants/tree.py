@@ -68,8 +68,8 @@ class Mutant:
         self.file, self.name, self.genre = listed["file"], listed["name"], listed["genre"]
         self.function = listed["function"] or {"function_name": "", "return_type": ""}
         self.line = listed["span"]["start"]["line"]
-        # Numbers of lines change with every edit; by this it is known in SCORES.
-        self.key = re.sub(r"^\S+?:\d+:\d+: ", "", self.name), lines[self.line - 1].strip()
+        # Numbers of lines change with every edit; by this it is known in SCORES, where ` | ` stands between change and line.
+        self.key = re.sub(r"^\S+?:\d+:\d+: ", "", self.name).replace(" | ", "|"), lines[self.line - 1].strip()
 
     def mutated(self, text):
         """The file with the mutant in it."""
