@@ -45,9 +45,14 @@ impl Tables {
     pub fn enter(self) -> io::Result<()> {
         match self {
             Tables::One => Ok(()),
-            Tables::Several(_) => Ok(unshare(CloneFlags::CLONE_FILES)?),
+            Tables::Several(_) => own_table(),
         }
     }
+}
+
+/// Gives this thread, and those that it will start, a table of its own.
+pub fn own_table() -> io::Result<()> {
+    Ok(unshare(CloneFlags::CLONE_FILES)?)
 }
 
 /// Raises the limit to `files`, or as far as the system lets it. Returns how many may be open now.
@@ -71,9 +76,4 @@ pub fn raise(files: usize) -> usize {
         }
     }
     usize::try_from(most(getrlimit(Resource::Nofile).current)).unwrap_or(usize::MAX)
-}
-
-/// How many files this thread's table has open.
-pub fn open() -> usize {
-    std::fs::read_dir("/proc/thread-self/fd").map_or(0, Iterator::count)
 }

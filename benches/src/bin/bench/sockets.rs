@@ -122,9 +122,9 @@ fn tell(report: &mut Report, sessions: usize, size: usize, of: &dyn Fn(Pick) -> 
     }
 }
 
-/// How many sessions this process may hold: both ends of each are here, and each is an open file.
+/// How many sessions this process may hold: its ends of them are the clients' thread's open files.
 fn most_sessions(wanted: usize) -> usize {
-    // Some are open anyway: the servers of all rounds before end with the process.
+    // The servers of all rounds before end with the process, and each was born with what was open then.
     const BESIDE: usize = 800;
-    files::raise(wanted * 2 + BESIDE).saturating_sub(BESIDE) / 2
+    files::raise(wanted + BESIDE).saturating_sub(BESIDE)
 }
