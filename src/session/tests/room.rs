@@ -5,10 +5,11 @@ use core::time::Duration;
 
 use super::{START, conversation, linked};
 use crate::config::Limits;
-use crate::error::Refusal;
+use crate::error::{CloseReason, Refusal};
 use crate::event::Event;
 use crate::session::conversation::{Conversation, Gate, Role};
 use crate::session::outbox::{Credit, Outbox};
+use crate::wire::frame::CloseKind;
 use crate::wire::varint;
 
 fn limits() -> Limits {
@@ -66,6 +67,7 @@ fn what_was_owed_while_a_session_was_out_of_reach_is_told_when_it_is_not() {
     talk.frozen = true;
     assert!(!talk.ask_room());
     assert_eq!(talk.send(b""), Err(Refusal::WouldBlock));
+    assert_eq!(talk.send_many(&[b""]), (0, Some(Refusal::WouldBlock)));
     assert!(talk.events.is_empty());
     talk.thaw();
     assert_eq!(talk.events.pop_front(), Some(Event::Writable));
@@ -113,12 +115,28 @@ fn what_waits_for_its_ack_fills_the_bound_to_the_byte() {
 /// An end is one above the last number, and must fit a varint too.
 #[test]
 fn the_numbers_of_messages_end_before_those_of_varints() {
-    let mut talk = conversation(Role::Client, limits());
     let last = varint::MAX - 2;
-    talk.outbox = Outbox::restore(last, last, 0, &[]);
+    let near_the_end = || {
+        let mut talk = conversation(Role::Client, limits());
+        talk.outbox = Outbox::restore(last, last, 0, &[]);
+        talk
+    };
+    let mut talk = near_the_end();
     assert_eq!(talk.send(b"").map(|id| id.0), Ok(last));
     assert_eq!(talk.send(b""), Err(Refusal::WouldBlock));
     assert_eq!(talk.outbox.next(), varint::MAX - 1);
+    let mut talk = near_the_end();
+    assert_eq!(talk.send_many(&[b"", b"", b""]), (1, Some(Refusal::WouldBlock)));
+    assert_eq!(talk.outbox.next(), varint::MAX - 1);
+}
+
+#[test]
+fn nothing_is_taken_behind_the_end() {
+    let mut talk = linked(Role::Client, limits());
+    talk.close(CloseKind::Application, 7, CloseReason::Local { code: 7 });
+    assert_eq!(talk.send(b"late"), Err(Refusal::Closed));
+    assert_eq!(talk.send_many(&[b"late"]), (0, Some(Refusal::Closed)));
+    assert_eq!(talk.send_unreliable(b"late"), Err(Refusal::Closed));
 }
 
 #[test]
