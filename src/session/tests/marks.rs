@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::session::batch::Room;
 use crate::session::marks::Marks;
 use crate::session::outbox::{Cursor, Outbox};
 
@@ -49,4 +50,28 @@ fn where_all_is_acked_marks_begin_anew() {
     }
     marks.pass(&at(4, 2624));
     assert_eq!(found(&marks, &[2623, 2624]), [None, Some(2624)]);
+}
+
+/// With messages of 31 bytes a mark falls on a message's beginning exactly; with the others it does not.
+#[test]
+fn many_messages_given_at_once_are_marked_as_if_they_came_one_by_one() {
+    let room = Room {
+        messages: 1000,
+        payload: 1 << 20,
+        longest: 5000,
+    };
+    for size in [31, 32, 100, 1500] {
+        let messages = alloc::vec![alloc::vec![7; size]; 200];
+        let mut one_by_one = Outbox::new();
+        for message in &messages {
+            one_by_one.push(message);
+        }
+        let mut at_once = Outbox::new();
+        assert_eq!(at_once.push_many(&messages, &room), messages.len());
+        for seq in 0..=messages.len() as u64 {
+            let mark = |outbox: &Outbox| outbox.marks.last_where(|mark| mark.seq <= seq);
+            assert_eq!(mark(&at_once), mark(&one_by_one), "{size} bytes, {seq}");
+        }
+        assert!(at_once.marks.last_where(|_| true).is_some(), "{size}");
+    }
 }
