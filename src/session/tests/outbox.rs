@@ -383,14 +383,23 @@ fn what_is_acked_was_carried_whatever_a_snapshot_says() {
     assert_eq!((outbox.carried(), outbox.acked(), outbox.next()), (12, 12, 14));
 }
 
-/// Wherever in the buffer it ends.
+/// Wherever in the buffer it ends, and however it came there.
 #[test]
 fn there_is_always_room_to_pad_the_last_message() {
-    for length in 0..20 {
-        let mut outbox = Outbox::new();
-        for _ in 0..1000 {
-            outbox.push(&alloc::vec![7; length]);
-            assert!(outbox.reach() + TAILROOM <= outbox.buffer.len(), "{length}");
+    let room = Room {
+        messages: 2,
+        payload: 1 << 20,
+        longest: 100,
+    };
+    for length in 0..80 {
+        let message = alloc::vec![7; length];
+        let (mut one_by_one, mut many) = (Outbox::new(), Outbox::new());
+        for turn in 0..1000 {
+            one_by_one.push(&message);
+            many.push_many(&[&message, &message][(turn + 1) % 2..], &room);
+            for outbox in [&one_by_one, &many] {
+                assert!(outbox.reach() + TAILROOM <= outbox.buffer.len(), "{length}");
+            }
         }
     }
 }
