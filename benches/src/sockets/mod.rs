@@ -121,6 +121,8 @@ pub struct Outcome {
 
 /// Runs the plans of one number of sessions over one set of connections.
 pub fn run<C: Contestant>(plans: &[Plan]) -> Vec<Outcome> {
+    // What all runtimes of a process share (a pipe for signals) must be in this thread's table, of which each server gets a copy.
+    block_on(async {});
     let counted = Counted::default();
     let contestant = C::serve(counted.clone(), plans[0].sessions);
     block_on(async {
