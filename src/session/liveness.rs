@@ -13,7 +13,8 @@
 //! sends, 9 bytes each. About what came it asks with the next message that leaves, and by the time of the ACK at the latest: so two ends
 //! that talk by turns, thirty times a second, make no records for that alone. The other end asks only if its data stays without any echo. A link that carries
 //! nothing is asked once in `idle_probe`, by the client alone (battery). Such a *routine* question is never late, only suspect: nobody waits for
-//! anything, and if thousands of idle clients met one server's short pause with a spare each, its next pause would be longer.
+//! anything, and if thousands of idle clients met one server's short pause with a spare each, its next pause would be longer. Once a message goes or comes it is as
+//! any other, but for the time before, in which nobody waited.
 //!
 //! Two judgements, because they cost different things. *Late* looks at answers only: it sees a dead uplink behind a live
 //! downlink. *Suspect* counts every valid record and every byte that the socket took as a sign of life: a PONG may be stuck behind
@@ -70,8 +71,8 @@ pub struct Liveness {
     rate: u64,
     pub suspect: bool,
     late: bool,
-    /// The open questions are the idle timer's alone.
-    routine: bool,
+    /// Since when somebody waits for an answer; `None` if the open questions are the idle timer's alone.
+    awaited: Option<Instant>,
     /// What was late when an answer was last late for the first time, and when: for a while the link is not allowed to get used to that.
     bar: Option<(Span, Instant)>,
 }
@@ -134,7 +135,7 @@ impl Liveness {
             rate: RATE_GUESS,
             suspect: false,
             late: false,
-            routine: false,
+            awaited: Some(now),
             bar: None,
         }
     }
@@ -192,7 +193,7 @@ impl Liveness {
     pub fn brought_data(&mut self, now: Instant) {
         if self.is_eager() {
             self.want_proof(now + TAIL);
-            self.routine = false;
+            self.awaited.get_or_insert(now);
         }
     }
 
@@ -205,7 +206,7 @@ impl Liveness {
     pub fn rides(&mut self, now: Instant, with_data: bool) {
         if with_data {
             self.want_proof(now);
-            self.routine = false;
+            self.awaited.get_or_insert(now);
         }
         let long = self.is_eager() && self.sent - self.last.sent >= GAP_BYTES && self.pings.len() < PINGS_MAX;
         if (long && self.unproven.is_some()) || self.asks_at().is_some_and(|at| at <= now) {
@@ -281,7 +282,7 @@ impl Liveness {
         self.pings.clear();
         self.suspect = false;
         self.late = false;
-        self.routine = false;
+        self.awaited = Some(now);
         self.heard = now;
         self.asked = Some(now);
     }
@@ -301,7 +302,7 @@ impl Liveness {
                 return Verdict::Dead;
             }
             self.asked = Some(now);
-            self.routine = true;
+            self.awaited = None;
             return Verdict::Idle;
         };
         let since = since.max(self.moved);
@@ -379,15 +380,16 @@ impl Liveness {
         Some(since.max(self.last.left + quarter.max(GAP_MIN)))
     }
 
-    /// When the oldest question will have waited longer than usual, if anybody waits for it. While bulk is under way nobody can say what is usual.
+    /// When somebody will have waited longer than usual for the oldest answer, if anybody does. While bulk is under way nobody can say what is usual.
     fn late_at(&self) -> Option<Instant> {
-        let ping = self.pings.first().filter(|_| self.is_eager() && !self.routine)?;
+        let ping = self.pings.first().filter(|_| self.is_eager())?;
+        let awaited = self.awaited?.max(ping.left);
         if ping.sent - self.proven >= BULK || self.received - ping.received >= BULK {
             return None;
         }
         let bar = self.bar.filter(|(_, since)| ping.left < *since + ALERT);
         let patience = bar.map_or_else(|| self.late_after(), |(bar, _)| bar);
-        Some((ping.left + patience).max(self.bulk + BULK_STRETCH))
+        Some((awaited + patience).max(self.bulk + BULK_STRETCH))
     }
 
     fn late_after(&self) -> Span {

@@ -285,4 +285,14 @@ fn a_routine_question_is_suspect_and_never_late_unless_somebody_waits() {
     let (at, verdict) = next(&mut busy, &timing);
     assert_eq!(verdict, Verdict::Late);
     assert!(at >= asked + MS(20) && at <= asked + MS(90), "{at:?} after {asked:?}");
+
+    // When the answer is overdue already: it is waited for from now on, and what is due lies ahead.
+    let mut overdue = link(Role::Client, 50, start);
+    let (asked, _) = next(&mut overdue, &timing);
+    let said = asked + MS(120);
+    data(&mut overdue, 100, said);
+    assert!(overdue.deadline(&timing) > said);
+    let (at, verdict) = next(&mut overdue, &timing);
+    assert_eq!(verdict, Verdict::Late);
+    assert!(at <= said + MS(70), "{at:?} after {said:?}");
 }
