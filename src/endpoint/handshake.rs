@@ -402,6 +402,10 @@ impl Endpoint {
         }
         talk.adopt(new, &resume.position);
         served.ratchet.accept(under, attempt, split.resumption);
+        if !served.confirmed {
+            // Its client has the keys and comes back, though nothing that shows it has arrived on a link yet.
+            served.detached = Some(self.now);
+        }
         if resume.window.max_message < self.config.limits.message
             && served.talk.outbox.exceeds(resume.window.max_message)
         {

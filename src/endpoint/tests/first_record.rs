@@ -4,7 +4,7 @@ use alloc::vec;
 use core::time::Duration;
 
 use super::stand::{Stand, name};
-use crate::config::Durability;
+use crate::config::{Durability, Limits};
 use crate::event::{LinkId, Output};
 
 #[test]
@@ -54,4 +54,51 @@ fn a_resumed_link_counts_after_a_few_bytes_whatever_else_waits() {
         }
     }
     panic!("it never came back");
+}
+
+/// The client gets the answer to its flight, and nothing of what it says then arrives: its link breaks.
+fn answered_and_cut(stand: &mut Stand, i: usize) {
+    let flight = stand.flight(i);
+    let (now, link, mut buffer) = (stand.now, stand.clients[i].newest, vec![0; 65536]);
+    stand.server.handle_link_up(name(i, link), now);
+    stand.server.handle_input(name(i, link), &flight, now);
+    while let Some(output) = stand.server.poll_output(&mut buffer, now) {
+        if let Output::Send { len, .. } = output {
+            stand.clients[i].session.handle_input(link, &buffer[..len], now);
+        }
+    }
+    while let Some(Output::Send { .. }) = stand.clients[i].session.poll_output(&mut buffer, now) {}
+    stand.clients[i].session.handle_link_down(link, now);
+    stand.server.handle_link_down(name(i, link), now);
+}
+
+/// Each RESUME shows that there is somebody with the keys, if not yet that the answer arrives.
+#[test]
+fn a_session_that_was_never_confirmed_is_kept_as_long_as_its_client_comes_back_in_time() {
+    let mut stand = Stand::new(Durability::Memory);
+    let i = stand.client();
+    stand.clients[i].session.send("hello".into()).expect("there is room");
+    let limit = Limits::default().handshake;
+    for _ in 0..4 {
+        answered_and_cut(&mut stand, i);
+        stand.now += limit / 2;
+        stand.server.handle_timeout(stand.now);
+    }
+    stand.run_for(Duration::from_secs(1));
+    assert_eq!(stand.clients[i].closed(), None);
+    let id = stand.clients[i].session.id().expect("it is let in");
+    assert_eq!(
+        stand.server.recv(id, |message| message.payload.to_vec()),
+        Some(b"hello".to_vec())
+    );
+    assert_eq!(stand.server.counters().sessions_opened, 1);
+
+    let i = stand.client();
+    answered_and_cut(&mut stand, i);
+    answered_and_cut(&mut stand, i);
+    stand.clients[i].away = true;
+    stand.skip(limit - Duration::from_millis(20));
+    assert_eq!(stand.server.sessions.len(), 2);
+    stand.skip(Duration::from_millis(20));
+    assert_eq!(stand.server.sessions.len(), 1, "nobody came back");
 }
