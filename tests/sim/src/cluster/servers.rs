@@ -74,6 +74,7 @@ impl World {
             }
             let talk = &mut self.talks[i];
             (talk.holder, talk.terms, talk.taken, talk.mail_taken) = (None, 0, 0, 0);
+            talk.parked = false;
             talk.said.clear();
             talk.said_digests.truncate(1);
             talk.mail.clear();
