@@ -44,6 +44,8 @@ pub fn world(seed: u64) -> Options {
     o.shards = rng.range(1..=8) as u16;
     o.app.ask_on_resume = rng.coin();
     let least = least_handshake(&o);
+    // A client that gives up before a connection can stand never has one.
+    o.backoff.give_up_after = o.backoff.give_up_after.max(least * 2);
     o.timing.dead_after = (least * 2).max(500 * MS) + rng.duration(Duration::ZERO..=20 * SECOND);
     o.timing.idle_probe = rng.duration(SECOND..=60 * SECOND);
     o.timing.ack_delay = rng.duration(Duration::ZERO..=500 * MS);
