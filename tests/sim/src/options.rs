@@ -217,7 +217,20 @@ impl Options {
         o.safety = rng.duration(20 * SECOND..=120 * SECOND);
         o.faults = draw_faults(rng);
         o.fit(profile, rng);
+        // A client that gives up before a connection can stand never has one.
+        o.backoff.give_up_after = o.backoff.give_up_after.max(o.least_handshake() * 2);
         o
+    }
+
+    /// Two round trips on the slowest path, and a flight with an ACCEPT on the line.
+    pub fn least_handshake(&self) -> Duration {
+        let slowest = (self.net.delay[0] + self.net.delay[1]) * (100 + self.net.paths as u32) / 100;
+        let line = 64_000_000_000u64.checked_div(self.net.bandwidth).unwrap_or(0);
+        // A socket that takes little at a time needs a round trip for each piece.
+        let trips = 3 + (4096 / self.net.socket.max(1)) as u32;
+        (slowest + self.net.jitter * 2 + self.net.coalesce * 2 + self.host.late * 2) * trips
+            + Duration::from_micros(line)
+            + 200 * MS
     }
 
     /// Bends the draw to what the profile is about.

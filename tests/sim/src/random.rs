@@ -43,9 +43,7 @@ pub fn world(seed: u64) -> Options {
     }
     o.shards = rng.range(1..=8) as u16;
     o.app.ask_on_resume = rng.coin();
-    let least = least_handshake(&o);
-    // A client that gives up before a connection can stand never has one.
-    o.backoff.give_up_after = o.backoff.give_up_after.max(least * 2);
+    let least = o.least_handshake();
     o.timing.dead_after = (least * 2).max(500 * MS) + rng.duration(Duration::ZERO..=20 * SECOND);
     o.timing.idle_probe = rng.duration(SECOND..=60 * SECOND);
     o.timing.ack_delay = rng.duration(Duration::ZERO..=500 * MS);
@@ -61,15 +59,6 @@ pub fn world(seed: u64) -> Options {
 
 /// The most that may be set.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(60);
-
-/// Two round trips on the slowest path, and a flight with an ACCEPT on the line.
-fn least_handshake(o: &Options) -> Duration {
-    let slowest = (o.net.delay[0] + o.net.delay[1]) * (100 + o.net.paths as u32) / 100;
-    let line = 64_000_000_000u64.checked_div(o.net.bandwidth).unwrap_or(0);
-    // A socket that takes little at a time needs a round trip for each piece.
-    let trips = 3 + (4096 / o.net.socket.max(1)) as u32;
-    (slowest + o.net.jitter * 2 + o.net.coalesce * 2 + o.host.late * 2) * trips + Duration::from_micros(line) + 200 * MS
-}
 
 /// A world of one to six processes that share a store.
 pub fn cluster(seed: u64) -> ClusterOptions {
