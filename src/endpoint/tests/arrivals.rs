@@ -5,6 +5,7 @@ use bytes::Bytes;
 use core::time::Duration;
 
 use super::leaving::{goes_away, is_park};
+use super::requests::{is_live as is_claim, is_peek};
 use super::stand::{Stand, name};
 use crate::config::Durability;
 use crate::endpoint::notes;
@@ -18,20 +19,6 @@ const STRANGER: Owner = Owner([0xee; 16]);
 /// Connections of somebody who plays back what a client sent.
 const REPLAYED: LinkId = LinkId(1000);
 const AGAIN: LinkId = LinkId(1001);
-
-fn is_peek(op: &StoreOp) -> bool {
-    matches!(op, StoreOp::Peek { .. })
-}
-
-fn is_claim(op: &StoreOp) -> bool {
-    matches!(
-        op,
-        StoreOp::Put {
-            record: Record::Live { .. },
-            ..
-        }
-    )
-}
 
 fn kind(flight: &[u8]) -> FlightKind {
     let head = flight.first_chunk().expect("a flight");

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use core::time::Duration;
 
 use super::leaving::{comes_elsewhere, goes_away, is_buried, is_park, leaving, places_taken};
+use super::requests::is_burial;
 use super::stand::Stand;
 use crate::config::{Durability, ServerConfig};
 use crate::endpoint::notes;
@@ -17,16 +18,6 @@ use crate::store::{Owner, Record, StoreOp, StoreReply};
 const SECOND: Duration = Duration::from_secs(1);
 const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
 const KICKED: CloseReason = CloseReason::Kicked { code: 7 };
-
-fn is_burial(op: &StoreOp) -> bool {
-    matches!(
-        op,
-        StoreOp::Put {
-            record: Record::Tomb { .. },
-            ..
-        }
-    )
-}
 
 /// Of what becomes of a session nothing can be learnt for a while: what is written may be done or not, and looking shows nothing.
 fn nothing_is_known(stand: &mut Stand, done: bool) {

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::leaving::goes_away;
+use super::requests::is_live as is_claim;
 use super::stand::{Stand, name};
 use crate::config::{Durability, ServerConfig};
 use crate::error::SaveError;
@@ -17,16 +18,6 @@ const AT_ONCE: Duration = Duration::ZERO;
 const A_MOMENT: Duration = Duration::from_millis(260);
 /// The connection that brings the flight; the client's own stays silent.
 const BROUGHT: LinkId = LinkId(1000);
-
-fn is_claim(op: &StoreOp) -> bool {
-    matches!(
-        op,
-        StoreOp::Put {
-            record: Record::Live { .. },
-            ..
-        }
-    )
-}
 
 /// A session that lies in the store, and the flight with which its client, who is away, comes for it. What the store was asked until then is forgotten.
 fn parked(durability: Durability, change: fn(ServerConfig) -> ServerConfig) -> (Stand, usize, SessionId, Vec<u8>) {

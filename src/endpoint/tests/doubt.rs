@@ -4,11 +4,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::requests::is_peek;
 use super::stand::Stand;
 use crate::config::Durability;
 use crate::error::CloseReason;
 use crate::event::{Event, LinkId, NetworkEvent, NetworkId, SessionId};
-use crate::store::{Record, StoreOp, StoreReply};
+use crate::store::{Record, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const WORDS: [&str; 3] = ["one", "two", "three"];
@@ -74,10 +75,6 @@ impl Twice {
             self.stand.cut(self.i, link);
         }
     }
-}
-
-fn is_peek(op: &StoreOp) -> bool {
-    matches!(op, StoreOp::Peek { .. })
 }
 
 #[test]

@@ -4,29 +4,16 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::leaving::goes_away;
+use super::requests::{is_live, is_peek};
 use super::stand::Stand;
 use crate::config::{Durability, Limits, ServerConfig};
 use crate::error::SaveError;
 use crate::event::{Event, LinkId, SessionId};
-use crate::store::{Owner, Record, StoreOp, StoreReply};
+use crate::store::{Owner, Record, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
-
-fn is_live(op: &StoreOp) -> bool {
-    matches!(
-        op,
-        StoreOp::Put {
-            record: Record::Live { .. },
-            ..
-        }
-    )
-}
-
-fn is_peek(op: &StoreOp) -> bool {
-    matches!(op, StoreOp::Peek { .. })
-}
 
 fn commits(stand: &mut Stand, id: SessionId) {
     stand.server.session(id).expect("it is here").commit();

@@ -22,6 +22,7 @@ mod mail;
 mod memory;
 mod messages;
 mod ratchet;
+mod requests;
 mod retiring;
 mod rewriting;
 mod router;

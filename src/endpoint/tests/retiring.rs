@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use super::leaving::{goes_away, is_park, leaving};
+use super::requests::is_live;
 use super::stand::Stand;
 use crate::config::Durability;
 use crate::endpoint::notes;
@@ -11,16 +12,6 @@ use crate::store::{Owner, Record, StoreOp};
 
 const SECOND: Duration = Duration::from_secs(1);
 const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
-
-fn is_live(op: &StoreOp) -> bool {
-    matches!(
-        op,
-        StoreOp::Put {
-            record: Record::Live { .. },
-            ..
-        }
-    )
-}
 
 #[test]
 fn a_server_that_turns_away_lets_nobody_in_and_keeps_whom_it_has() {

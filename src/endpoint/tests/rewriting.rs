@@ -3,29 +3,16 @@
 use core::time::Duration;
 
 use super::leaving::{comes_elsewhere, goes_away, is_park, leaving, places_taken};
+use super::requests::{is_live, is_peek};
 use super::stand::Stand;
 use crate::config::Durability;
 use crate::event::{Event, SessionId};
-use crate::store::{Owner, Record, StoreOp, StoreReply};
+use crate::store::{Owner, Record, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
 /// A third of the time that a live record counts without being written.
 const REFRESH: Duration = Duration::from_secs(20 * 60);
-
-fn is_live(op: &StoreOp) -> bool {
-    matches!(
-        op,
-        StoreOp::Put {
-            record: Record::Live { .. },
-            ..
-        }
-    )
-}
-
-fn is_peek(op: &StoreOp) -> bool {
-    matches!(op, StoreOp::Peek { .. })
-}
 
 fn token(stand: &Stand, id: SessionId) -> u64 {
     stand.shelf.records[&Stand::key_of(id)].token()

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::vec;
 use core::time::Duration;
 
+use super::requests::{is_burial, is_live as is_commit};
 use super::stand::Stand;
 use crate::config::{Durability, Limits};
 use crate::error::SaveError;
@@ -13,26 +14,6 @@ use crate::store::{Record, StoreOp, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
-
-fn is_commit(op: &StoreOp) -> bool {
-    matches!(
-        op,
-        StoreOp::Put {
-            record: Record::Live { .. },
-            ..
-        }
-    )
-}
-
-fn is_burial(op: &StoreOp) -> bool {
-    matches!(
-        op,
-        StoreOp::Put {
-            record: Record::Tomb { .. },
-            ..
-        }
-    )
-}
 
 #[test]
 fn a_store_that_refuses_a_commit_and_shows_what_was_expected_is_asked_again_in_a_moment() {

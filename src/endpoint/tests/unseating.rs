@@ -3,6 +3,7 @@
 use alloc::format;
 use core::time::Duration;
 
+use super::requests::{is_burial, is_peek};
 use super::stand::Stand;
 use crate::config::Durability;
 use crate::endpoint::{USER_MOVED, notes};
@@ -92,20 +93,6 @@ fn bind(stand: &mut Stand, id: SessionId) {
     session.bind_user(b"anna").expect("there is a store");
     drop(session);
     stand.exchange();
-}
-
-fn is_peek(op: &StoreOp) -> bool {
-    matches!(op, StoreOp::Peek { .. })
-}
-
-fn is_burial(op: &StoreOp) -> bool {
-    matches!(
-        op,
-        StoreOp::Put {
-            record: Record::Tomb { .. },
-            ..
-        }
-    )
 }
 
 #[test]
