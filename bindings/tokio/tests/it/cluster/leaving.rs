@@ -41,7 +41,7 @@ async fn everybody_moves(window: Duration) {
         let address = balancer.address;
         players.spawn(async move {
             let mut player = Player::join(address).await;
-            player.play(100, Duration::from_millis(20)).await;
+            player.play(3, Duration::from_millis(20)).await;
             player.client
         });
     }
@@ -66,8 +66,14 @@ async fn everybody_moves(window: Duration) {
     assert_eq!((from.ended(End::SwappedOut), from.ends().len()), (PLAYERS, PLAYERS));
     soon(a.shutdown(0, Duration::from_secs(5))).await;
     let clients = soon(players.join_all()).await;
+    // Who had played to his end before the server left comes over as well; nobody waits for him but this.
+    soon(async {
+        while to.restored().len() < PLAYERS || clients.iter().any(|client| client.stats().handovers == 0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
     assert_eq!(to.restored().len(), PLAYERS);
-    assert!(clients.iter().all(|client| client.stats().handovers > 0));
     assert_eq!(
         b.stats().await.iter().map(|worker| worker.sessions).sum::<usize>(),
         PLAYERS
