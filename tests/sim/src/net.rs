@@ -152,6 +152,11 @@ impl Net {
         self.conns.get(&id).is_some_and(|c| !c.ends[side as usize].gone)
     }
 
+    /// Whether `side` may write.
+    pub fn is_up(&self, id: ConnId, side: Side) -> bool {
+        self.conns.get(&id).is_some_and(|c| c.ends[side as usize].up)
+    }
+
     pub fn open_conns(&self) -> usize {
         self.conns.len()
     }
@@ -171,6 +176,10 @@ impl Net {
         if conn.ends[side as usize].gone {
             return false;
         }
+        assert!(
+            conn.ends[side as usize].up,
+            "{side:?} writes to connection {id} before it is up"
+        );
         let pipe = &mut conn.pipes[side.other() as usize];
         pipe.host.extend(bytes);
         pipe.written += bytes.len() as u64;

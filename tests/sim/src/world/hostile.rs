@@ -95,6 +95,10 @@ impl World {
 
     /// The next part, or the end, of a scripted connection.
     pub(super) fn on_play(&mut self, conn: ConnId) {
+        // A copy whose way is longer than its original's: it goes on when it is up.
+        if !self.net.is_up(conn, Side::Client) {
+            return;
+        }
         let Some(Ends {
             client: ClientEnd::Script { bytes, then_close, .. },
             ..
