@@ -99,7 +99,8 @@ const PINGS_MAX: usize = 8;
 const GAP_MIN: Span = Span::from_millis(10);
 /// ... or so long after what came, unless a message leaves before: when the ACK of it is due by default, which then is the same record.
 const TAIL: Span = Span::from_millis(40);
-/// ... or with the next record after this many bytes.
+/// ... or with the next record after as many bytes as the link carries in `GAP_MIN`, and this many at least: from their answers it
+/// learns how many that are.
 const GAP_BYTES: u64 = 16 << 10;
 /// Bytes per second that a link is trusted with before it was measured.
 const RATE_GUESS: u64 = 64 << 10;
@@ -208,7 +209,7 @@ impl Liveness {
             self.want_proof(now);
             self.awaited.get_or_insert(now);
         }
-        let long = self.is_eager() && self.sent - self.last.sent >= GAP_BYTES && self.pings.len() < PINGS_MAX;
+        let long = self.is_eager() && self.sent - self.last.sent >= self.gap_bytes() && self.pings.len() < PINGS_MAX;
         if (long && self.unproven.is_some()) || self.asks_at().is_some_and(|at| at <= now) {
             self.asked.get_or_insert(now);
         }
@@ -378,6 +379,10 @@ impl Liveness {
         }
         let quarter = self.rtt.smoothed().unwrap_or_default() / 4;
         Some(since.max(self.last.left + quarter.max(GAP_MIN)))
+    }
+
+    fn gap_bytes(&self) -> u64 {
+        (self.rate.saturating_mul(GAP_MIN.as_micros()) / 1_000_000).max(GAP_BYTES)
     }
 
     /// When somebody will have waited longer than usual for the oldest answer, if anybody does. While bulk is under way nobody can say what is usual.

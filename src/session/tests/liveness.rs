@@ -162,6 +162,29 @@ fn what_is_queued_before_a_question_is_allowed_for() {
 }
 
 /// After one late answer the same measure counts for a while: a fading link is not taken for a slow one.
+/// Bulk is asked about by what the line carries in 10 ms: on a thin one often enough to learn its speed, on a fast one not with each record.
+#[test]
+fn the_faster_a_link_the_more_bytes_pass_between_two_questions() {
+    let record = 16 << 10;
+    let mut now = Instant::from_millis(10_000);
+    let mut new = link(Role::Client, 1, now);
+    let asked = (0..8).filter(|_| data(&mut new, record, now).is_some()).count();
+    assert_eq!(asked, 8, "a new link is not known to be fast");
+
+    let mut fast = link(Role::Client, 1, now);
+    let mut questions = 0;
+    for _ in 0..1000 {
+        now += Duration::from_micros(100);
+        let question = data(&mut fast, record, now);
+        now += Duration::from_micros(100);
+        if let Some(token) = question {
+            questions += 1;
+            fast.pong(token, now);
+        }
+    }
+    assert!((20..=100).contains(&questions), "{questions} in 1,000 records and 200 ms");
+}
+
 #[test]
 fn a_link_that_fades_is_not_got_used_to_at_once() {
     let timing = Timing::default();
