@@ -297,7 +297,7 @@ impl Endpoint {
                 Some((_, Later::Claim(claim))) => self.put_claim(claim, true),
                 Some((_, Later::Write(locator, token))) => self.write_again(locator, token),
                 Some((_, Later::Check(locator, token))) => self.check_again(locator, token),
-                Some((_, Later::Mail(locator))) => self.read_mail(locator),
+                Some((_, Later::Mail(locator))) => self.read_mail_again(locator),
                 Some((_, Later::Bind(locator))) => self.bind_again(locator),
                 Some((_, Later::Unseat { key, code, tries })) => self.look_whom_to_unseat(key, code, tries),
                 None => {}

@@ -25,6 +25,8 @@ pub struct Mail {
     taken: Cursor,
     trimmed: Cursor,
     reading: bool,
+    /// It could not be read: the timer asks again, and nobody before it.
+    put_off: bool,
     /// There may be more than was read.
     more: bool,
     told: bool,
@@ -62,13 +64,17 @@ impl Mail {
     }
 
     /// The application was told that there is some, and could not take it.
-    pub fn put_off(&mut self) {
+    pub fn not_taken(&mut self) {
         self.told = false;
     }
 
     /// Whether it is time to read on.
     pub fn is_dry(&self) -> bool {
-        self.waiting.is_empty() && self.more && !self.reading
+        self.more && self.may_read()
+    }
+
+    fn may_read(&self) -> bool {
+        self.waiting.is_empty() && !self.reading && !self.put_off
     }
 }
 
@@ -94,7 +100,7 @@ impl Endpoint {
             return;
         };
         let mail = &mut kept.mail;
-        if mail.reading || !mail.waiting.is_empty() {
+        if !mail.may_read() {
             mail.more = true;
             return;
         }
@@ -102,6 +108,14 @@ impl Endpoint {
         mail.more = false;
         let (after, max) = (mail.read, BATCH);
         self.ask(StoreOp::Read { key, after, max }, Purpose::Mail { key, after });
+    }
+
+    /// The moment after a reading that failed is over.
+    pub(super) fn read_mail_again(&mut self, key: Locator) {
+        if let Some(kept) = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut()) {
+            kept.mail.put_off = false;
+            self.read_mail(key);
+        }
     }
 
     pub(super) fn mail_came(&mut self, key: Locator, after: Cursor, reply: StoreReply) {
@@ -112,7 +126,7 @@ impl Endpoint {
         let mail = &mut kept.mail;
         mail.reading = false;
         let StoreReply::Messages(messages) = reply else {
-            mail.more = true;
+            mail.put_off = true;
             return self.try_later(Later::Mail(key));
         };
         if after != mail.read {

@@ -129,7 +129,7 @@ impl<'a> SessionMut<'a> {
         let out_of_reach = served.talk.is_out_of_reach();
         let kept = served.kept.as_mut()?;
         if out_of_reach {
-            kept.mail.put_off();
+            kept.mail.not_taken();
             return None;
         }
         let mail = kept.mail.pop();

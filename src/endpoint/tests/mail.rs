@@ -9,6 +9,7 @@ use core::time::Duration;
 use super::leaving::{comes_elsewhere, goes_away, is_park};
 use super::stand::Stand;
 use crate::config::{Durability, Timing};
+use crate::endpoint::cluster::AGAIN;
 use crate::endpoint::mail_note;
 use crate::event::{Event, SessionId};
 use crate::store::{StoreOp, StoreReply};
@@ -120,6 +121,29 @@ fn a_message_that_the_store_gives_twice_is_handed_out_once() {
         Some(|op| is_read(op).then(|| StoreReply::Messages([1, 1, 2, 2, 1].map(|n| (n, message(n))).into())));
     note(&mut stand, id);
     assert_eq!(take(&mut stand, id), [1, 2]);
+}
+
+/// However often its application asks meanwhile.
+#[test]
+fn a_queue_that_could_not_be_read_is_read_again_in_a_moment_and_not_at_once() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (_, id) = stand.session();
+    append(&mut stand, id, 1..=1);
+    stand.shelf.instead = Some(|op| is_read(op).then_some(StoreReply::Failed));
+    note(&mut stand, id);
+    for tries in 1..=4 {
+        for _ in 0..10 {
+            assert!(take(&mut stand, id).is_empty());
+        }
+        note(&mut stand, id);
+        assert_eq!(stand.shelf.count(is_read), tries);
+        stand.run_for(AGAIN);
+    }
+    assert_eq!(times_told(&stand, id), 0);
+    stand.shelf.instead = None;
+    stand.run_for(AGAIN);
+    assert_eq!((times_told(&stand, id), stand.shelf.count(is_read)), (1, 6));
+    assert_eq!(take(&mut stand, id), [1]);
 }
 
 /// With every sign of life that the store takes, if one before was not taken or notes may have been lost; else nobody is asked in vain.
