@@ -26,8 +26,8 @@ pub struct Batch {
     pub(super) buffer: Vec<u8>,
     pub(super) stretches: Stretches,
     pub(super) unreliable: ByteQueue,
-    /// The number of the first reliable message that is left.
-    pub(super) number: u64,
+    /// The number behind the last reliable message.
+    pub(super) end: u64,
     /// How many are left.
     pub(super) reliable: u64,
 }
@@ -39,7 +39,7 @@ impl Batch {
             buffer: Vec::new(),
             stretches: Stretches::new(),
             unreliable: ByteQueue::new(0),
-            number: 0,
+            end: 0,
             reliable: 0,
         }
     }
@@ -51,8 +51,7 @@ impl Batch {
             return self.unreliable.pop().map(|payload| Message { id: None, payload });
         }
         let payload = self.stretches.pop(&self.buffer)?;
-        let id = self.number;
-        self.number += 1;
+        let id = self.end - self.reliable;
         self.reliable -= 1;
         Some(Message {
             id: Some(MessageId(id)),
@@ -120,29 +119,40 @@ impl Outbox {
         }
     }
 
-    /// As many as come before the next mark and the buffer's end: for these nothing is to be looked at or written down but once.
+    /// As many as come before the next mark and are sure to fit: for these nothing is to be written down but once, and nothing to be looked at but
+    /// the length of each.
     fn push_stretch<M: AsRef<[u8]>>(&mut self, messages: &[M], room: &Room) -> usize {
-        let (at, before) = (self.index(self.end.position), self.payload());
+        let longest = room.longest.min(STRETCH_MAX);
+        let at = self.index(self.end.position);
         let to_mark = self.marks.distance(&self.end);
+        let credit = room.payload.saturating_sub(self.payload());
         let space = self.buffer.get_mut(at..).unwrap_or_default();
-        let (mut used, mut payload, mut count) = (0, 0, 0);
+        // A message that begins before this fits, however long.
+        let stop = to_mark
+            .min(space.len().saturating_sub(MESSAGE_HEAD + longest + TAILROOM))
+            .min(usize::try_from(credit).unwrap_or(usize::MAX).saturating_sub(longest));
+        let (mut used, mut heads, mut count) = (0, 0, 0);
         for message in messages {
             let message = message.as_ref();
-            let fits = used < to_mark && room.admits(message.len(), before + payload);
-            let entry = space.get_mut(used..used + MESSAGE_HEAD + message.len() + TAILROOM);
-            let Some(entry) = entry.filter(|_| fits) else { break };
+            if used >= stop || message.len() > longest {
+                break;
+            }
+            let entry = &mut space[used..][..MESSAGE_HEAD + message.len()];
             let head = frame::message_header(entry, message.len());
-            entry[head..][..message.len()].copy_from_slice(message);
+            entry[head..head + message.len()].copy_from_slice(message);
             used += head + message.len();
-            payload += message.len() as u64;
+            heads += head;
             count += 1;
         }
         self.end.seq += count as u64;
         self.end.position += used as u64;
-        self.end.payload += payload;
+        self.end.payload += (used - heads) as u64;
         count
     }
 }
+
+/// Longer ones are worth a look at everything.
+const STRETCH_MAX: usize = 1 << 10;
 
 impl Conversation {
     /// As many of these messages as there is room for, and why not the next.

@@ -349,7 +349,7 @@ impl Inbox {
                 u64::from(partial.length)
             }
         };
-        batch.number = self.taken.messages;
+        batch.end = self.next;
         batch.reliable = self.next - self.taken.messages;
         self.taken = Taken {
             messages: self.next,

@@ -209,7 +209,9 @@ impl Liveness {
             self.want_proof(now);
             self.awaited.get_or_insert(now);
         }
-        let long = self.is_eager() && self.sent - self.last.sent >= self.gap_bytes() && self.pings.len() < PINGS_MAX;
+        let since = self.sent - self.last.sent;
+        let long =
+            since >= GAP_BYTES && self.is_eager() && since >= self.carried_in(GAP_MIN) && self.pings.len() < PINGS_MAX;
         if (long && self.unproven.is_some()) || self.asks_at().is_some_and(|at| at <= now) {
             self.asked.get_or_insert(now);
         }
@@ -381,10 +383,6 @@ impl Liveness {
         Some(since.max(self.last.left + quarter.max(GAP_MIN)))
     }
 
-    fn gap_bytes(&self) -> u64 {
-        (self.rate.saturating_mul(GAP_MIN.as_micros()) / 1_000_000).max(GAP_BYTES)
-    }
-
     /// When somebody will have waited longer than usual for the oldest answer, if anybody does. While bulk is under way nobody can say what is usual.
     fn late_at(&self) -> Option<Instant> {
         let ping = self.pings.first().filter(|_| self.is_eager())?;
@@ -411,6 +409,11 @@ impl Liveness {
     fn allowance(&self) -> Span {
         let upto = self.pings.first().map_or(self.sent, |ping| ping.sent);
         self.time_for(upto - self.proven)
+    }
+
+    /// Bytes that the link carries in a time, as far as it has shown.
+    fn carried_in(&self, time: Span) -> u64 {
+        self.rate.saturating_mul(time.as_micros()) / 1_000_000
     }
 
     /// Twice what the link would need: its speed is only an estimate.

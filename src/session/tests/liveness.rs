@@ -182,7 +182,10 @@ fn the_faster_a_link_the_more_bytes_pass_between_two_questions() {
             fast.pong(token, now);
         }
     }
-    assert!((20..=100).contains(&questions), "{questions} in 1,000 records and 200 ms");
+    assert!(
+        (20..=100).contains(&questions),
+        "{questions} in 1,000 records and 200 ms"
+    );
 }
 
 #[test]
