@@ -68,10 +68,12 @@ impl Conversation {
 
     /// (server) The application has judged. Says whether anybody was waiting for it. If the client has said what it wanted and closed
     /// meanwhile, a good verdict still opens what it sent.
-    pub fn judge(&mut self, verdict: Verdict) -> bool {
+    pub fn judge(&mut self, mut verdict: Verdict) -> bool {
         if !matches!(self.auth, Auth::Judging) {
             return false;
         }
+        let (Verdict::Accept { message } | Verdict::Refuse { message, .. }) = &mut verdict;
+        message.truncate(frame::AUTH_RESULT_MAX);
         if self.closing.has_begun() {
             if let Verdict::Accept { message } = verdict {
                 self.auth = Auth::Accepted { message };
@@ -81,8 +83,7 @@ impl Conversation {
         // Not on a link that the client may never have seen accepted; on one that it does use it asks again, and is told there.
         let carrier = self.newest_confirmed();
         match verdict {
-            Verdict::Accept { mut message } => {
-                message.truncate(frame::AUTH_RESULT_MAX);
+            Verdict::Accept { message } => {
                 self.auth = Auth::Accepted { message };
                 if let Some(carrier) = carrier {
                     self.repeat_verdict(carrier);
@@ -100,8 +101,7 @@ impl Conversation {
                 }
                 self.tell_readable();
             }
-            Verdict::Refuse { code, mut message } => {
-                message.truncate(frame::AUTH_RESULT_MAX);
+            Verdict::Refuse { code, message } => {
                 self.auth = Auth::Refused;
                 // Nothing of it will ever be in the store.
                 self.gate = None;

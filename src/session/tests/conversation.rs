@@ -12,13 +12,13 @@ use crate::error::CloseReason;
 use crate::event::{Event, HandoverCause, SessionId};
 use crate::session::Batch;
 use crate::session::ack::Taken;
-use crate::session::auth::Auth;
+use crate::session::auth::{Auth, Verdict};
 use crate::session::conversation::{Conversation, Gate, Role, Settings};
 use crate::session::handover::Handover;
 use crate::session::link::Life;
 use crate::session::outbox::{Credit, Outbox};
 use crate::wire::flight::Position;
-use crate::wire::frame::{self, CloseKind};
+use crate::wire::frame::{self, CloseKind, Frame, Frames};
 
 const LOCAL: CloseReason = CloseReason::Local { code: 0 };
 
@@ -242,6 +242,35 @@ fn a_verdict_is_repeated_only_while_few_answers_wait() {
         talk.links[0].control = alloc::vec![0; waiting];
         talk.repeat_verdict(0);
         assert_eq!(talk.links[0].control.len() > waiting, said, "{waiting}");
+    }
+}
+
+/// Whenever it falls: also for a client that has said goodbye meanwhile, and asks again.
+#[test]
+fn a_verdict_says_so_much_and_no_more() {
+    for closed in [false, true] {
+        let mut talk = linked(Role::Server, Limits::default());
+        talk.auth = Auth::Judging;
+        if closed {
+            talk.close(CloseKind::Application, 0, LOCAL);
+        }
+        let message = alloc::vec![7; frame::AUTH_RESULT_MAX + 1].into();
+        assert!(talk.judge(Verdict::Accept { message }));
+        talk.links[0].control.clear();
+        talk.repeat_verdict(0);
+        let mut frames = Frames::new(&talk.links[0].control);
+        let told = frames.next().expect("a frame").expect("a sound one");
+        let message = &[7; frame::AUTH_RESULT_MAX][..];
+        let (accepted, code) = (true, 0);
+        assert_eq!(
+            told,
+            Frame::AuthResult {
+                accepted,
+                code,
+                message
+            },
+            "closed: {closed}"
+        );
     }
 }
 
