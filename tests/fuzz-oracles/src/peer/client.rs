@@ -149,7 +149,7 @@ impl Client {
         self.bench.credit(delivered);
         if recv_next <= self.bench.watch.sizes.len() as u64 && recv_next >= self.bench.counts.recv_next {
             self.bench.counts.recv_next = recv_next;
-            self.bench.watch.claim_offset(lies.recv_offset.into());
+            self.bench.watch.claim_offset(recv_next, lies.recv_offset.into());
         }
         self.dial(&flight, initiator, self.attempt);
     }

@@ -185,7 +185,7 @@ impl Server {
         self.bench.credit(delivered);
         if recv_next <= self.bench.watch.sizes.len() as u64 && recv_next >= self.bench.counts.recv_next {
             self.bench.counts.recv_next = recv_next;
-            self.bench.watch.claim_offset(lies.recv_offset.into());
+            self.bench.watch.claim_offset(recv_next, lies.recv_offset.into());
         }
         self.bench.end.handle_input(link, &words, self.bench.now);
         if matches!(accept, Accept::Ok(_)) {

@@ -104,9 +104,11 @@ impl Watch {
         true
     }
 
-    /// The peer says that it holds so much of the next message.
-    pub fn claim_offset(&mut self, offset: u64) {
-        self.offset = self.offset.max(offset);
+    /// The peer says that it holds so much of message `n`, which is next. Nobody holds a part that is the whole or more: such a flight is refused.
+    pub fn claim_offset(&mut self, n: u64, offset: u64) {
+        if self.sizes.get(n as usize).is_some_and(|size| offset < *size) {
+            self.offset = self.offset.max(offset);
+        }
     }
 
     /// Payload of all messages below `n`.
