@@ -46,3 +46,8 @@ pub use rng::Rng;
 pub use runner::{Failure, run_seed};
 pub use setting::Setting;
 pub use world::{Node, Totals, World};
+
+/// Whether the program was called with `--help` or `-h`.
+pub fn is_asked_for_help() -> bool {
+    std::env::args().skip(1).any(|arg| arg == "--help" || arg == "-h")
+}

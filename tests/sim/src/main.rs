@@ -31,6 +31,10 @@ struct Args {
 }
 
 fn main() -> ExitCode {
+    if unbroken_sim::is_asked_for_help() {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     match parse(std::env::args().skip(1)) {
         Ok(args) => run(&args),
         Err(problem) => {

@@ -160,6 +160,10 @@ fn run(args: &Args) -> Result<bool, String> {
 }
 
 fn main() -> ExitCode {
+    if unbroken_sim::is_asked_for_help() {
+        println!("{USAGE}");
+        return ExitCode::SUCCESS;
+    }
     // The runner shows what went wrong in a seed, whole.
     std::panic::set_hook(Box::new(|_| {}));
     match parse(std::env::args().skip(1)) {
