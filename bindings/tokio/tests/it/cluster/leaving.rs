@@ -41,7 +41,7 @@ async fn everybody_moves(window: Duration) {
         let address = balancer.address;
         players.spawn(async move {
             let mut player = Player::join(address).await;
-            player.play(3, Duration::from_millis(20)).await;
+            player.play(100, Duration::from_millis(20)).await;
             player.client
         });
     }
