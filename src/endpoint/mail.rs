@@ -24,12 +24,21 @@ pub struct Mail {
     read: Cursor,
     taken: Cursor,
     trimmed: Cursor,
-    reading: bool,
-    /// It could not be read: the timer asks again, and nobody before it.
-    put_off: bool,
+    reading: Reading,
     /// There may be more than was read.
     more: bool,
     told: bool,
+}
+
+/// Whether the queue is being read.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Reading {
+    #[default]
+    No,
+    /// The store was asked.
+    Asked,
+    /// It could not be read: the timer asks again, and nobody before it.
+    PutOff,
 }
 
 impl Mail {
@@ -74,7 +83,7 @@ impl Mail {
     }
 
     fn may_read(&self) -> bool {
-        self.waiting.is_empty() && !self.reading && !self.put_off
+        self.waiting.is_empty() && self.reading == Reading::No
     }
 }
 
@@ -104,7 +113,7 @@ impl Endpoint {
             mail.more = true;
             return;
         }
-        mail.reading = true;
+        mail.reading = Reading::Asked;
         mail.more = false;
         let (after, max) = (mail.read, BATCH);
         self.ask(StoreOp::Read { key, after, max }, Purpose::Mail { key, after });
@@ -112,8 +121,10 @@ impl Endpoint {
 
     /// The moment after a reading that failed is over.
     pub(super) fn read_mail_again(&mut self, key: Locator) {
-        if let Some(kept) = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut()) {
-            kept.mail.put_off = false;
+        if let Some(kept) = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut())
+            && kept.mail.reading == Reading::PutOff
+        {
+            kept.mail.reading = Reading::No;
             self.read_mail(key);
         }
     }
@@ -124,9 +135,9 @@ impl Endpoint {
         };
         let Some(kept) = &mut served.kept else { return };
         let mail = &mut kept.mail;
-        mail.reading = false;
+        mail.reading = Reading::No;
         let StoreReply::Messages(messages) = reply else {
-            mail.put_off = true;
+            mail.reading = Reading::PutOff;
             return self.try_later(Later::Mail(key));
         };
         if after != mail.read {
