@@ -161,7 +161,6 @@ fn what_is_queued_before_a_question_is_allowed_for() {
     assert!(!link.is_late());
 }
 
-/// After one late answer the same measure counts for a while: a fading link is not taken for a slow one.
 /// Bulk is asked about by what the line carries in 10 ms: on a thin one often enough to learn its speed, on a fast one not with each record.
 #[test]
 fn the_faster_a_link_the_more_bytes_pass_between_two_questions() {
@@ -188,6 +187,7 @@ fn the_faster_a_link_the_more_bytes_pass_between_two_questions() {
     );
 }
 
+/// After one late answer the same measure counts for a while: a fading link is not taken for a slow one.
 #[test]
 fn a_link_that_fades_is_not_got_used_to_at_once() {
     let timing = Timing::default();
