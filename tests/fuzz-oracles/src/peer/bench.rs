@@ -74,6 +74,14 @@ impl<E: End> Bench<E> {
             .credit(delivered, window.messages.into(), window.bytes.into(), &mut self.counts);
     }
 
+    /// The peer says that it has all before message `recv_next`, and so much of that.
+    pub fn claim(&mut self, recv_next: u64, offset: u64) {
+        if recv_next <= self.watch.sizes.len() as u64 && recv_next >= self.counts.recv_next {
+            self.counts.recv_next = recv_next;
+            self.watch.claim_offset(recv_next, offset);
+        }
+    }
+
     /// A step that needs no handshake.
     pub fn run(&mut self, step: &Step) {
         match step {

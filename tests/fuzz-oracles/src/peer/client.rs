@@ -147,10 +147,7 @@ impl Client {
         let flight = [&header[..], &mac1, &message1].concat();
         self.bench.counts.highest = self.bench.counts.highest.max(self.bench.counts.send_next + 512);
         self.bench.credit(delivered);
-        if recv_next <= self.bench.watch.sizes.len() as u64 && recv_next >= self.bench.counts.recv_next {
-            self.bench.counts.recv_next = recv_next;
-            self.bench.watch.claim_offset(recv_next, lies.recv_offset.into());
-        }
+        self.bench.claim(recv_next, lies.recv_offset.into());
         self.dial(&flight, initiator, self.attempt);
     }
 

@@ -183,10 +183,7 @@ impl Server {
             ..
         } = split.unwrap_or_else(|_| panic!("a good key"));
         self.bench.credit(delivered);
-        if recv_next <= self.bench.watch.sizes.len() as u64 && recv_next >= self.bench.counts.recv_next {
-            self.bench.counts.recv_next = recv_next;
-            self.bench.watch.claim_offset(recv_next, lies.recv_offset.into());
-        }
+        self.bench.claim(recv_next, lies.recv_offset.into());
         self.bench.end.handle_input(link, &words, self.bench.now);
         if matches!(accept, Accept::Ok(_)) {
             self.generations.push(resumption);
