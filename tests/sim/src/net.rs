@@ -152,7 +152,7 @@ impl Net {
         self.conns.get(&id).is_some_and(|c| !c.ends[side as usize].gone)
     }
 
-    /// Whether `side` may write.
+    /// Whether `side` has learned that the connection stands; before that it may not write.
     pub fn is_up(&self, id: ConnId, side: Side) -> bool {
         self.conns.get(&id).is_some_and(|c| c.ends[side as usize].up)
     }
