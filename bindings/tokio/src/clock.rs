@@ -17,5 +17,6 @@ pub(crate) fn now() -> Instant {
 
 /// When a timer for `deadline` has to go off. What lies further ahead than a day is waited for in steps.
 pub(crate) fn at(deadline: Instant, now: Instant) -> Tokio {
-    Tokio::now() + deadline.since(now).min(Duration::from_secs(86_400))
+    let deadline = deadline.min(now + Duration::from_secs(86_400));
+    *EPOCH.get_or_init(Tokio::now) + deadline.since(Instant::ZERO)
 }

@@ -308,8 +308,7 @@ impl ClientTally {
     }
 
     /// Hands on the bytes, if it is time or the last time. An idle client gets no timer for this.
-    pub(crate) fn publish(&mut self, last: bool) {
-        let now = clock::now();
+    pub(crate) fn publish(&mut self, now: Instant, last: bool) {
         if last || self.last.is_none_or(|at| now >= at + EVERY) {
             self.last = Some(now);
             self.bytes[0].upto(self.sent);
@@ -320,7 +319,7 @@ impl ClientTally {
 
 impl Drop for ClientTally {
     fn drop(&mut self) {
-        self.publish(true);
+        self.publish(clock::now(), true);
         self.sessions.decrement(1.0);
     }
 }

@@ -58,11 +58,11 @@ impl Driver {
         }
     }
 
-    fn turn(&mut self, io: &mut Io, cx: &mut Context<'_>, buffer: &mut [u8]) -> bool {
+    fn turn(&mut self, io: &mut Io, cx: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> bool {
         let mut busy = self.drop_lost(io);
         let mut index = 0;
         while index < io.links.len() {
-            match self.poll_link(io, index, cx, buffer) {
+            match self.poll_link(io, index, cx, buffer, now) {
                 Progress::None => index += 1,
                 Progress::Some => {
                     busy = true;
@@ -74,10 +74,17 @@ impl Driver {
                 }
             }
         }
-        busy | self.events(io) | self.outputs(io, buffer)
+        busy | self.events(io, now) | self.outputs(io, buffer, now)
     }
 
-    fn poll_link(&self, io: &mut Io, index: usize, cx: &mut Context<'_>, buffer: &mut [u8]) -> Progress {
+    fn poll_link(
+        &self,
+        io: &mut Io,
+        index: usize,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+        now: Instant,
+    ) -> Progress {
         let Link { id, socket, pending } = &mut io.links[index];
         let stream = match socket {
             Socket::Dialing(dialing) => match dialing.as_mut().poll(cx) {
@@ -91,7 +98,7 @@ impl Driver {
                     debug!(target: "unbroken::client", link = id.0, "link up");
                     io.tally.dialled(true);
                     self.networks.settle();
-                    self.shared.lock().session.handle_link_up(*id, clock::now());
+                    self.shared.lock().session.handle_link_up(*id, now);
                     *socket = Socket::Up(stream);
                     return Progress::Some;
                 }
@@ -113,7 +120,7 @@ impl Driver {
             Poll::Ready(Ok(n)) => {
                 io.tally.received += n as u64;
                 let mut core = self.shared.lock();
-                core.session.handle_input(*id, &buffer[..n], clock::now());
+                core.session.handle_input(*id, &buffer[..n], now);
                 core.readers.wake();
                 Progress::Some
             }
@@ -144,8 +151,7 @@ impl Driver {
         up.collect()
     }
 
-    fn events(&self, io: &mut Io) -> bool {
-        let now = clock::now();
+    fn events(&self, io: &mut Io, now: Instant) -> bool {
         let mut core = self.shared.lock();
         if core.session.poll_timeout().is_some_and(|due| due <= now) {
             core.session.handle_timeout(now);
@@ -160,8 +166,8 @@ impl Driver {
         any
     }
 
-    fn outputs(&mut self, io: &mut Io, buffer: &mut [u8]) -> bool {
-        let wrote = io.write_due(&self.shared, buffer);
+    fn outputs(&mut self, io: &mut Io, buffer: &mut [u8], now: Instant) -> bool {
+        let wrote = io.write_due(&self.shared, buffer, now);
         while let Some(order) = io.orders.pop_front() {
             self.obey(io, order);
         }
@@ -200,8 +206,7 @@ impl Driver {
     }
 
     /// Waits for the session's next deadline. Returns whether it is there already.
-    fn arm(&mut self, cx: &mut Context<'_>) -> bool {
-        let now = clock::now();
+    fn arm(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let due = {
             let mut core = self.shared.lock();
             let due = core.session.poll_timeout();
@@ -246,14 +251,16 @@ impl Future for Driver {
         let mut io = shared.io();
         io::with_buffer(|buffer| {
             for _ in 0..TURNS {
-                if this.turn(&mut io, cx, buffer) {
+                // Once for all of a turn: a look at the clock costs about as much as the cipher of a small message.
+                let now = clock::now();
+                if this.turn(&mut io, cx, buffer, now) {
                     continue;
                 }
                 if this.finished() {
                     return Poll::Ready(());
                 }
-                if !this.arm(cx) {
-                    io.tally.publish(false);
+                if !this.arm(cx, now) {
+                    io.tally.publish(now, false);
                     return Poll::Pending;
                 }
             }
@@ -266,7 +273,7 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         let mut io = self.shared.io();
-        io.tally.publish(true);
+        io.tally.publish(clock::now(), true);
         io.links.drain(..).for_each(close);
         drop(io);
         // The runtime stops, or the core panicked: nobody may wait for ever.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use tokio::net::TcpStream;
 use tracing::debug;
-use unbroken::{LinkId, Output};
+use unbroken::{Instant, LinkId, Output};
 
 use super::shared::Shared;
 use crate::clock;
@@ -70,10 +70,10 @@ impl Io {
     }
 
     /// Writes what the session has to send, a bounded amount.
-    pub(crate) fn write_due(&mut self, shared: &Shared, buffer: &mut [u8]) -> Wrote {
+    pub(crate) fn write_due(&mut self, shared: &Shared, buffer: &mut [u8], now: Instant) -> Wrote {
         let mut wrote = Wrote::Nothing;
         for _ in 0..TURNS {
-            let output = shared.lock().session.poll_output(buffer, clock::now());
+            let output = shared.lock().session.poll_output(buffer, now);
             let done = match output {
                 None if self.orders.is_empty() => return wrote,
                 None => return Wrote::Unfinished,

@@ -12,6 +12,7 @@ use unbroken::{Batch, CloseReason, Event, Instant, MessageId, Refusal, Session};
 
 use super::error::ConnectError;
 use super::io::{self, Io, Wrote};
+use crate::clock;
 use crate::message::Message;
 use crate::ring::Ring;
 use crate::wakers::Wakers;
@@ -86,7 +87,7 @@ impl Shared {
             return;
         }
         let Ok(mut io) = self.io.try_lock() else { return };
-        let wrote = io::with_buffer(|buffer| io.write_due(self, buffer));
+        let wrote = io::with_buffer(|buffer| io.write_due(self, buffer, clock::now()));
         drop(io);
         self.with(|core| {
             // It may have been quicker than this, and would not look again.

@@ -261,8 +261,7 @@ impl Worker {
     }
 
     /// Time, events, handlers, the store, outputs. Returns whether there may be more to do.
-    fn turn(self: &Rc<Self>) -> bool {
-        let now = clock::now();
+    fn turn(self: &Rc<Self>, now: unbroken::Instant) -> bool {
         self.dirty.set(false);
         let mut state = self.state.borrow_mut();
         if state.endpoint.poll_timeout().is_some_and(|due| due <= now) {
@@ -403,7 +402,8 @@ impl Driver {
             return Poll::Pending;
         }
         self.put_off = false;
-        if self.worker.turn() {
+        let now = clock::now();
+        if self.worker.turn(now) {
             cx.waker().wake_by_ref();
         }
         if !self.unleased.is_empty() && self.worker.state.borrow().endpoint.store_is_up() {
@@ -414,7 +414,7 @@ impl Driver {
         if self.gone() {
             return Poll::Ready(());
         }
-        self.arm(cx);
+        self.arm(cx, now);
         Poll::Pending
     }
 
@@ -467,8 +467,7 @@ impl Driver {
         idle || clock::now() >= *until
     }
 
-    fn arm(&mut self, cx: &mut Context<'_>) {
-        let now = clock::now();
+    fn arm(&mut self, cx: &mut Context<'_>, now: unbroken::Instant) {
         let mut state = self.worker.state.borrow_mut();
         let stats = (
             state.endpoint.counters(),
