@@ -77,14 +77,7 @@ impl Driver {
         busy | self.events(io, now) | self.outputs(io, buffer, now)
     }
 
-    fn poll_link(
-        &self,
-        io: &mut Io,
-        index: usize,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-        now: Instant,
-    ) -> Progress {
+    fn poll_link(&self, io: &mut Io, index: usize, cx: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Progress {
         let Link { id, socket, pending } = &mut io.links[index];
         let stream = match socket {
             Socket::Dialing(dialing) => match dialing.as_mut().poll(cx) {
