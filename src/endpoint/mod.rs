@@ -372,7 +372,9 @@ impl Endpoint {
             let Some(served) = self.sessions.get_mut(&locator) else {
                 continue;
             };
-            if let Some(newest) = served.talk.newest_confirmed() {
+            if let Some(newest) = served.talk.newest_confirmed()
+                && served.talk.closing.allows_more()
+            {
                 let link = &mut served.talk.links[newest];
                 if link.rare_told < RARE_FRAMES {
                     link.rare_told += 1;

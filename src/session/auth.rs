@@ -38,11 +38,12 @@ impl Auth {
 }
 
 impl Conversation {
-    /// (server) Tells the verdict on link `index`, if there is one.
+    /// (server) Tells the verdict on link `index`, if there is one and it would be read.
     pub fn repeat_verdict(&mut self, index: usize) {
         let room = self.links[index].control.len() < frame::AUTH_MAX;
         if let Auth::Accepted { message } = &self.auth
             && room
+            && self.closing.allows_more()
         {
             frame::auth_result(&mut self.links[index].control, true, 0, message);
         }

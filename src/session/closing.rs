@@ -51,7 +51,7 @@ impl Closing {
     }
 
     /// Behind a CLOSE nothing may follow.
-    pub fn allows_data(&self) -> bool {
+    pub fn allows_more(&self) -> bool {
         matches!(self, Closing::No | Closing::Lingering { sent: None, .. })
     }
 

@@ -99,7 +99,7 @@ impl Conversation {
         self.is_carrier(index)
             && (self.acks.due(self.now)
                 || self.has_unreliable()
-                || (self.closing.allows_data() && self.outbox.has_more(&link.cursor, &self.allowance())))
+                || (self.closing.allows_more() && self.outbox.has_more(&link.cursor, &self.allowance())))
     }
 
     /// As many records as fit, from a link that wants to send. A further one only if there is room for a full one: else a large record
@@ -144,7 +144,7 @@ impl Conversation {
         let carrier = self.is_carrier(index);
         let allowance = self.allowance();
         let link = &mut self.links[index];
-        let more = carrier && self.closing.allows_data() && self.outbox.has_more(&link.cursor, &allowance);
+        let more = carrier && self.closing.allows_more() && self.outbox.has_more(&link.cursor, &allowance);
         // The first record proves the keys to the peer: it must not vanish unseen either.
         let first = link.sealer.sealed() == 0;
         let mut used = self.small_frames(index, carrier, &mut head, more || first);
@@ -293,7 +293,7 @@ impl Conversation {
 
     /// Unreliable messages that may still go: behind a CLOSE nobody would read them.
     fn has_unreliable(&self) -> bool {
-        !self.unreliable.is_empty() && self.closing.allows_data()
+        !self.unreliable.is_empty() && self.closing.allows_more()
     }
 }
 

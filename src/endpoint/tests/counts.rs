@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::stand::Stand;
 use crate::config::Durability;
+use crate::crypto::keys::PublicKey;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -129,6 +130,18 @@ fn how_many_were_told_to_leave_is_said_and_no_link_is_told_for_ever() {
         .map(|_| stand.server.drain(SECOND, "").expect("it is short"))
         .collect();
     assert_eq!(told, [vec![2; 15], vec![0; 5]].concat());
+}
+
+/// U-50: behind a CLOSE nobody would read it.
+#[test]
+fn who_is_being_said_goodbye_to_is_told_nothing_more() {
+    let mut stand = Stand::new(Durability::Memory);
+    let (_, id) = stand.session();
+    stand.session();
+    stand.server.session(id).expect("it is here").close(7);
+    assert_eq!(stand.server.drain(SECOND, "").ok(), Some(1));
+    let key = PublicKey([7; 32]);
+    assert_eq!(stand.server.announce_keys(&[(key, SECOND)]).ok(), Some(1));
 }
 
 /// A session that somebody holds keeps its place: it counts, and nobody else gets its name.

@@ -1,11 +1,13 @@
 //! How a session ends: when a closing one looks again, what it does not wait for, and which reason is told.
 
+use bytes::Bytes;
 use core::time::Duration;
 
 use super::{START, conversation, link, linked};
 use crate::config::Limits;
 use crate::error::CloseReason;
 use crate::event::{Event, HandoverCause, LinkId};
+use crate::session::auth::Auth;
 use crate::session::closing::{Closing, LINGER};
 use crate::session::conversation::Role;
 use crate::time::Instant;
@@ -159,6 +161,22 @@ fn a_goodbye_whose_link_breaks_is_said_on_the_one_before_it() {
     let older = talk.links.remove(0);
     assert!(!talk.after_loss(&older, HandoverCause::LinkLost));
     assert_eq!(talk.closing.reason(), Some(LOCAL), "that was the last");
+}
+
+/// U-50: nobody would read it. A client that asks once more while the goodbye is under way gets no second verdict behind it.
+#[test]
+fn behind_a_close_no_verdict_is_repeated() {
+    let mut talk = linked(Role::Server, Limits::default());
+    talk.auth = Auth::Accepted { message: Bytes::new() };
+    talk.close(CloseKind::Application, 5, LOCAL);
+    let said = talk.links[0].control.len();
+    assert!(said > 0, "there was nothing to wait for");
+    talk.repeat_verdict(0);
+    assert_eq!(talk.links[0].control.len(), said);
+    // The link went, and the CLOSE is to be said anew: the verdict comes before it.
+    talk.closing.moved();
+    talk.repeat_verdict(0);
+    assert!(talk.links[0].control.len() > said);
 }
 
 /// U-60: the rest of what was to be carried does not follow, even if the peer gives credit for it now.

@@ -257,6 +257,8 @@ fn a_verdict_says_so_much_and_no_more() {
         let message = alloc::vec![7; frame::AUTH_RESULT_MAX + 1].into();
         assert!(talk.judge(Verdict::Accept { message }));
         talk.links[0].control.clear();
+        // On a new link, where CLOSE has not been said.
+        talk.closing.moved();
         talk.repeat_verdict(0);
         let mut frames = Frames::new(&talk.links[0].control);
         let told = frames.next().expect("a frame").expect("a sound one");
