@@ -21,6 +21,11 @@ use crate::clock;
 use crate::dial::{Dial, Dialer};
 use crate::socket::{self, Pending};
 
+/// A timer that would go off within this, too early, is put off.
+const SOON: Duration = Duration::from_millis(20);
+/// By this: as long as an ACK waits.
+const PUT_OFF: Duration = Duration::from_millis(40);
+
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     address: String,
@@ -209,10 +214,9 @@ impl Driver {
         let Some(due) = due else { return false };
         // What is due now and could not be done (its link is blocked) must not turn into a busy loop.
         let due = due.max(now + Duration::from_millis(1));
-        // One that goes off too early is set anew then: nearly every message moves the deadline, mostly later.
-        if self.timer_for.is_none_or(|set| due < set) {
-            self.timer_for = Some(due);
-            self.timer.as_mut().reset(clock::at(due, now));
+        if let Some(set) = alarm(self.timer_for, due, now) {
+            self.timer_for = Some(set);
+            self.timer.as_mut().reset(clock::at(set, now));
         }
         let over = self.timer.as_mut().poll(cx).is_ready();
         if over {
@@ -277,6 +281,18 @@ impl Drop for Driver {
     }
 }
 
+/// For when a timer that is set for `set` is to be set anew. Nearly every message moves the deadline: far away while an answer is awaited, and back when it has
+/// come. So a timer that goes off too early is left alone and set anew then; only if it would go off soon it is put off, by so little that it need not
+/// be set back (which may cost a system call, and this next to nothing).
+fn alarm(set: Option<Instant>, due: Instant, now: Instant) -> Option<Instant> {
+    match set {
+        None => Some(due),
+        Some(set) if due < set => Some(due),
+        Some(set) if set < due && set < now + SOON => Some(due.min(now + PUT_OFF)),
+        Some(_) => None,
+    }
+}
+
 fn close(link: Link) {
     debug!(target: "unbroken::client", link = link.id.0, "link closed");
     if let Socket::Up(stream) = link.socket
@@ -301,5 +317,32 @@ fn log(session: &unbroken::Session, event: &Event) {
         }
         Event::Closed(reason) => info!(target: "unbroken::client", session = id, %reason, "closed"),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All in milliseconds from now.
+    #[test]
+    fn a_timer_is_set_back_if_it_must_be_and_put_off_if_it_would_soon_go_off_in_vain() {
+        let now = Instant::ZERO + Duration::from_secs(1);
+        let at = |ms: u64| now + Duration::from_millis(ms);
+        for (set, due, anew) in [
+            (None, 203, Some(203)),
+            (Some(50), 40, Some(40)),
+            (Some(15), 10, Some(10)),
+            // The same moment is early enough.
+            (Some(10), 10, None),
+            (Some(15), 203, Some(40)),
+            (Some(15), 30, Some(30)),
+            (Some(20), 203, None),
+            (Some(0), 203, Some(40)),
+            // While it is put off, an ACK that is due in 40 ms does not set it back.
+            (Some(40), 41, None),
+        ] {
+            assert_eq!(alarm(set.map(at), at(due), now), anew.map(at), "{set:?}, {due}");
+        }
     }
 }
