@@ -67,8 +67,8 @@ impl Builder {
         self
     }
 
-    /// May veto each resume: an error is the code that the client gets, with `CloseReason::Refused`; the session ends. Asked only with
-    /// `ServerConfig::ask_on_resume`; must answer within `Limits::handshake`. Without the hook, all resumes are let in.
+    /// May veto each resume: an error is the code that the client gets, with `CloseReason::Refused`; the session ends. It must answer within
+    /// `Limits::handshake`. Without the hook, all resumes are let in.
     pub fn on_resume<H, F>(mut self, hook: H) -> Self
     where
         H: Fn(SessionId) -> F + Send + Sync + 'static,
@@ -179,7 +179,8 @@ impl Builder {
             let config = self
                 .config
                 .for_shard(Shard { index, count })
-                .map_err(io::Error::other)?;
+                .map_err(io::Error::other)?
+                .with_ask_on_resume(hooks.resume.is_some());
             let (commands, orders) = mpsc::unbounded_channel();
             let (door, arrivals) = mpsc::channel(HANDED_OVER);
             let thread = worker::spawn(Job {

@@ -207,7 +207,6 @@ async fn a_refused_client_learns_the_code() {
 async fn l12_the_application_may_veto_a_resume() {
     let config = ServerConfig::builder(key(), cluster())
         .authorise_all(true)
-        .ask_on_resume(true)
         .build()
         .unwrap();
     let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
