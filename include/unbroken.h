@@ -812,7 +812,7 @@ typedef struct unbroken_limits {
   uint32_t tombstones;
   /**
    * (server, with a store) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the un-ACKed messages and the
-   * application's bytes.
+   * application's bytes: at least `unacked_bytes` and 64 KiB.
    */
   uint32_t snapshot;
 } unbroken_limits;
@@ -843,12 +843,13 @@ typedef struct unbroken_timing {
    */
   uint32_t idle_probe_ms;
   /**
-   * A link that should answer and does not is given up after this long: 500 ms to 5 min, default 5 s.
+   * A link that should answer and does not is given up after this long, or after twice the time in which it becomes suspect if that is
+   * more: 500 ms to 5 min, default 5 s.
    */
   uint32_t dead_after_ms;
   /**
-   * (server, with a store) How long an owner counts as alive after it last said so: 1 s to 5 min, default 6 s. It says so three times as
-   * often.
+   * (server, with a store) How long an owner counts as alive after it last said so: 1 s to 5 min, default 6 s. It says so every
+   * third of this time.
    */
   uint32_t lease_ms;
 } unbroken_timing;

@@ -32,19 +32,20 @@ pub struct Limits {
     pub unreliable_bytes: u32,
     /// From link up to a whole first flight, and from the first flight to its answer: 100 ms to 60 s, default 5 s.
     pub handshake: Duration,
-    /// (server) Links without an accepted flight, and sessions whose client has not confirmed its keys: 1 to 1,048,576, default 1,024.
+    /// (server, for each endpoint, of which a server may have several) Links without an accepted flight, and sessions whose client has not confirmed its keys: 1 to 1,048,576, default 1,024.
     /// Each costs up to 17 KiB after mac1, 2 KiB before.
     pub pending_handshakes: u32,
-    /// (server) Sessions, attached and detached: 1 to 16,777,216, default 1,048,576.
+    /// (server, for each endpoint) Sessions, attached and detached: 1 to 16,777,216, default 1,048,576.
     pub sessions: u32,
     /// (server) Life of a session without a link: 1 s to 24 h, default 30 s.
     pub detached: Duration,
     /// (server) How long an ended session is remembered, to answer a late client: 0 to 24 h, default 30 s. Costs about 64 bytes.
     pub tombstone: Duration,
-    /// (server) Ended sessions remembered: 0 to 16,777,216, default 65,536. So many at most wait, too, for a store that was away to be told of their end; the record of
+    /// (server, for each endpoint) Ended sessions remembered: 0 to 16,777,216, default 65,536. So many at most wait, too, for a store that was away to be told of their end; the record of
     /// one that did not fit stays there until it expires.
     pub tombstones: u32,
-    /// (server) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the un-ACKed messages and the application's bytes.
+    /// (server) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the un-ACKed messages and the application's bytes: with
+    /// [`Durability::SwapOut`] and [`Durability::Durable`] it is at least `unacked_bytes` and 64 KiB.
     pub snapshot: u32,
 }
 
@@ -99,11 +100,11 @@ pub struct Timing {
     /// An idle link is probed after this much silence: 1 s to 1 h, default 25 s. Only the client probes an idle link; a server gives a
     /// silent one up after three times its own value and `dead_after`, so both ends should have the same.
     pub idle_probe: Duration,
-    /// A link that should answer and does not is given up after this long, whatever its round trip: 500 ms to 5 min,
-    /// default 5 s. A client has opened another one long before.
+    /// A link that should answer and does not is given up after this long, or after twice the time in which it becomes suspect if that is more: 500 ms to
+    /// 5 min, default 5 s. A client has opened another one long before.
     pub dead_after: Duration,
-    /// (server, with a store) After so long without a word, by the store's clock, a server counts as dead: 1 s to 5 min, default 6 s. It says that it
-    /// lives three times as often.
+    /// (server, with a store) After so long without a word, by the store's clock, a server counts as dead: 1 s to 5 min, default 6 s. It renews
+    /// that every third of this time.
     pub lease: Duration,
 }
 

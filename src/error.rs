@@ -99,7 +99,7 @@ impl fmt::Display for SendError {
             SendError::TooLarge { message, max } => {
                 write!(
                     f,
-                    "message of {} bytes is over the limit of {max}; split it or raise Limits::message on both ends",
+                    "message of {} bytes is over the limit of {max}: split it (a reliable one, or raise Limits::message on both ends)",
                     message.len()
                 )
             }

@@ -93,7 +93,7 @@ pub enum NetworkEvent {
     Wake,
 }
 
-/// Where a session stands. The first eight rows of a session's life; `docs/ARCHITECTURE.md` has the picture.
+/// Where a session stands; `docs/ARCHITECTURE.md` has the picture.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum State {

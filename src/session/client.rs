@@ -253,15 +253,17 @@ impl Session {
         self.talk.send(message)
     }
 
-    /// Takes as many of these messages as there is room for, in order. Returns how many, and why not the next.
+    /// Takes as many of these messages as there is room for, in order. Returns how many, and why not the next: the first that is not taken ends it, also one that
+    /// is too large.
     pub fn send_many<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> (usize, Option<Refusal>) {
         self.talk.send_many(messages)
     }
 
-    /// Takes a message that may be lost, but is never doubled: at most 16,320 bytes.
+    /// Takes a message that may be lost, but is never doubled: at most 16,320 bytes, and less than `Limits::unreliable_bytes`.
     ///
     /// # Errors
-    /// As [`Session::send`], and [`SendError::NoLink`] while no link is up.
+    /// [`SendError::TooLarge`]; [`SendError::NoLink`] while no link is up; [`SendError::Full`] while so many wait that it does not fit beside them;
+    /// [`SendError::Closed`].
     pub fn send_unreliable(&mut self, message: Bytes) -> Result<(), SendError> {
         self.talk
             .send_unreliable(&message)

@@ -1,5 +1,5 @@
 # The C ABI under Miri: an interpreter that sees undefined behaviour which sanitizers do not, of aliasing, of bytes that were never written, and races. All
-# `unsafe` of the workspace is there. With the mock crypto, as the real one would take hours. Not in CI: it takes minutes for little.
+# `unsafe` that ships is there. With the mock crypto, as the real one would take hours. Not in CI: it takes minutes for little.
 need_rust
 
 cargo +nightly miri --version >/dev/null 2>&1 ||

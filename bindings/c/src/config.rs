@@ -42,7 +42,7 @@ pub struct unbroken_limits {
     /// (server) Ended sessions remembered: 0 to 16,777,216, default 65,536.
     pub tombstones: u32,
     /// (server, with a store) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the un-ACKed messages and the
-    /// application's bytes.
+    /// application's bytes: at least `unacked_bytes` and 64 KiB.
     pub snapshot: u32,
 }
 
@@ -61,10 +61,11 @@ pub struct unbroken_timing {
     /// An idle link is probed by the client after this much silence: 1 s to 1 h, default 25 s. A server gives a silent one up after three
     /// times its own value and `dead_after_ms`, so both ends should have the same.
     pub idle_probe_ms: u32,
-    /// A link that should answer and does not is given up after this long: 500 ms to 5 min, default 5 s.
+    /// A link that should answer and does not is given up after this long, or after twice the time in which it becomes suspect if that is
+    /// more: 500 ms to 5 min, default 5 s.
     pub dead_after_ms: u32,
-    /// (server, with a store) How long an owner counts as alive after it last said so: 1 s to 5 min, default 6 s. It says so three times as
-    /// often.
+    /// (server, with a store) How long an owner counts as alive after it last said so: 1 s to 5 min, default 6 s. It says so every
+    /// third of this time.
     pub lease_ms: u32,
 }
 

@@ -721,8 +721,8 @@ class _UniffiFfiConverterOptionalUInt32(_UniffiConverterRustBuffer):
 @dataclass
 class ClientConfig:
     """
-    A client's configuration. What is left out has the library's default; bounds are in the README's table and checked when the
-    session is made. Times are in milliseconds, sizes in bytes.
+    A client's configuration. What is left out has the library's default; bounds are checked when the
+    session is made, and those of sizes are in the README's table. Times are in milliseconds, sizes in bytes.
 """
     def __init__(self, *, pins:typing.List[bytes], credential:bytes = b"", realm:str = "", message:typing.Optional[int] = _DEFAULT, unacked_bytes:typing.Optional[int] = _DEFAULT, unacked_messages:typing.Optional[int] = _DEFAULT, window_bytes:typing.Optional[int] = _DEFAULT, window_messages:typing.Optional[int] = _DEFAULT, unreliable_bytes:typing.Optional[int] = _DEFAULT, handshake_ms:typing.Optional[int] = _DEFAULT, idle_probe_ms:typing.Optional[int] = _DEFAULT, dead_after_ms:typing.Optional[int] = _DEFAULT, backoff_base_ms:typing.Optional[int] = _DEFAULT, backoff_cap_ms:typing.Optional[int] = _DEFAULT, give_up_after_ms:typing.Optional[int] = _DEFAULT):
         self.pins = pins

@@ -7,8 +7,8 @@ use unbroken::{Backoff, Limits, PublicKey, Timing};
 
 use crate::error::UnbrokenError;
 
-/// A client's configuration. What is left out has the library's default; bounds are in the README's table and checked when the
-/// session is made. Times are in milliseconds, sizes in bytes.
+/// A client's configuration. What is left out has the library's default; bounds are checked when the
+/// session is made, and those of sizes are in the README's table. Times are in milliseconds, sizes in bytes.
 #[derive(Clone, PartialEq, Eq, Default, uniffi::Record)]
 pub struct ClientConfig {
     /// The server's public keys to trust, 32 bytes each, 1 to 8; the first is tried first.
@@ -40,19 +40,20 @@ pub struct ClientConfig {
     /// From link up to the whole answer of the server; default 5 s.
     #[uniffi(default = None)]
     pub handshake_ms: Option<u32>,
-    /// An idle link is probed after this much silence; default 25 s.
+    /// An idle link is probed after this much silence: 1 s to 1 h, default 25 s.
     #[uniffi(default = None)]
     pub idle_probe_ms: Option<u32>,
-    /// A link that should answer and does not is given up after this long at most; default 5 s.
+    /// A link that should answer and does not is given up after this long, or twice the time in which it becomes suspect: 500 ms to 5 min,
+    /// default 5 s.
     #[uniffi(default = None)]
     pub dead_after_ms: Option<u32>,
-    /// Bound of the first delay between two dials; it doubles each time; default 100 ms.
+    /// Bound of the first delay between two dials; it doubles each time: 1 ms to 60 s, default 100 ms.
     #[uniffi(default = None)]
     pub backoff_base_ms: Option<u32>,
-    /// What it grows to; default 5 s.
+    /// What it grows to: at least the first, and at most 1 h; default 5 s.
     #[uniffi(default = None)]
     pub backoff_cap_ms: Option<u32>,
-    /// Dialling in vain for this long ends in `HandoverFailed(GaveUp)`; default 60 s.
+    /// Dialling in vain for this long ends in `HandoverFailed(GaveUp)`: 1 s to 24 h, default 60 s.
     #[uniffi(default = None)]
     pub give_up_after_ms: Option<u32>,
 }

@@ -185,7 +185,7 @@ impl Client {
         self.handle.shared.closed().await
     }
 
-    /// Tries again now: after `HandoverFailed(GaveUp)`, or to cut a back-off short.
+    /// Tries again after a `HandoverFailed` with a reason that is not final. Otherwise nothing happens.
     pub fn retry(&self) {
         self.handle.shared.with(|core| core.session.retry(clock::now()));
     }

@@ -763,8 +763,8 @@ public func FfiConverterTypeSession_lower(_ value: Session) -> UInt64 {
 
 
 /**
- * A client's configuration. What is left out has the library's default; bounds are in the README's table and checked when the
- * session is made. Times are in milliseconds, sizes in bytes.
+ * A client's configuration. What is left out has the library's default; bounds are checked when the
+ * session is made, and those of sizes are in the README's table. Times are in milliseconds, sizes in bytes.
  */
 public struct ClientConfig: Equatable, Hashable {
     /**
@@ -808,23 +808,24 @@ public struct ClientConfig: Equatable, Hashable {
      */
     public var handshakeMs: UInt32?
     /**
-     * An idle link is probed after this much silence; default 25 s.
+     * An idle link is probed after this much silence: 1 s to 1 h, default 25 s.
      */
     public var idleProbeMs: UInt32?
     /**
-     * A link that should answer and does not is given up after this long at most; default 5 s.
+     * A link that should answer and does not is given up after this long, or twice the time in which it becomes suspect: 500 ms to 5 min,
+     * default 5 s.
      */
     public var deadAfterMs: UInt32?
     /**
-     * Bound of the first delay between two dials; it doubles each time; default 100 ms.
+     * Bound of the first delay between two dials; it doubles each time: 1 ms to 60 s, default 100 ms.
      */
     public var backoffBaseMs: UInt32?
     /**
-     * What it grows to; default 5 s.
+     * What it grows to: at least the first, and at most 1 h; default 5 s.
      */
     public var backoffCapMs: UInt32?
     /**
-     * Dialling in vain for this long ends in `HandoverFailed(GaveUp)`; default 60 s.
+     * Dialling in vain for this long ends in `HandoverFailed(GaveUp)`: 1 s to 24 h, default 60 s.
      */
     public var giveUpAfterMs: UInt32?
 
@@ -862,19 +863,20 @@ public struct ClientConfig: Equatable, Hashable {
          * From link up to the whole answer of the server; default 5 s.
          */handshakeMs: UInt32? = nil,
         /**
-         * An idle link is probed after this much silence; default 25 s.
+         * An idle link is probed after this much silence: 1 s to 1 h, default 25 s.
          */idleProbeMs: UInt32? = nil,
         /**
-         * A link that should answer and does not is given up after this long at most; default 5 s.
+         * A link that should answer and does not is given up after this long, or twice the time in which it becomes suspect: 500 ms to 5 min,
+         * default 5 s.
          */deadAfterMs: UInt32? = nil,
         /**
-         * Bound of the first delay between two dials; it doubles each time; default 100 ms.
+         * Bound of the first delay between two dials; it doubles each time: 1 ms to 60 s, default 100 ms.
          */backoffBaseMs: UInt32? = nil,
         /**
-         * What it grows to; default 5 s.
+         * What it grows to: at least the first, and at most 1 h; default 5 s.
          */backoffCapMs: UInt32? = nil,
         /**
-         * Dialling in vain for this long ends in `HandoverFailed(GaveUp)`; default 60 s.
+         * Dialling in vain for this long ends in `HandoverFailed(GaveUp)`: 1 s to 24 h, default 60 s.
          */giveUpAfterMs: UInt32? = nil) {
         self.pins = pins
         self.credential = credential

@@ -1467,8 +1467,8 @@ public object FfiConverterTypeSession: FfiConverter<Session, Long> {
 
 
 /**
- * A client's configuration. What is left out has the library's default; bounds are in the README's table and checked when the
- * session is made. Times are in milliseconds, sizes in bytes.
+ * A client's configuration. What is left out has the library's default; bounds are checked when the
+ * session is made, and those of sizes are in the README's table. Times are in milliseconds, sizes in bytes.
  */
 data class ClientConfig (
     /**
@@ -1522,27 +1522,28 @@ data class ClientConfig (
     var `handshakeMs`: kotlin.UInt? = null
     ,
     /**
-     * An idle link is probed after this much silence; default 25 s.
+     * An idle link is probed after this much silence: 1 s to 1 h, default 25 s.
      */
     var `idleProbeMs`: kotlin.UInt? = null
     ,
     /**
-     * A link that should answer and does not is given up after this long at most; default 5 s.
+     * A link that should answer and does not is given up after this long, or twice the time in which it becomes suspect: 500 ms to 5 min,
+     * default 5 s.
      */
     var `deadAfterMs`: kotlin.UInt? = null
     ,
     /**
-     * Bound of the first delay between two dials; it doubles each time; default 100 ms.
+     * Bound of the first delay between two dials; it doubles each time: 1 ms to 60 s, default 100 ms.
      */
     var `backoffBaseMs`: kotlin.UInt? = null
     ,
     /**
-     * What it grows to; default 5 s.
+     * What it grows to: at least the first, and at most 1 h; default 5 s.
      */
     var `backoffCapMs`: kotlin.UInt? = null
     ,
     /**
-     * Dialling in vain for this long ends in `HandoverFailed(GaveUp)`; default 60 s.
+     * Dialling in vain for this long ends in `HandoverFailed(GaveUp)`: 1 s to 24 h, default 60 s.
      */
     var `giveUpAfterMs`: kotlin.UInt? = null
 
