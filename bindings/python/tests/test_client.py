@@ -403,6 +403,23 @@ class Tests(unittest.IsolatedAsyncioTestCase):
             link.write(b"hello")
         self.assertEqual(reports[1:], [Input.LINK_DOWN(link=7)])
 
+    async def test_a_link_that_the_other_end_finished_is_down_also_with_bytes_unsent(self):
+        for unsent in (0, 32 << 20):
+            reports, before = [], descriptors()
+            listener = socket.create_server(("127.0.0.1", 0))
+            link = Link(7, reports.append)
+            link.dial("127.0.0.1:%d" % listener.getsockname()[1], None, 1000)
+            await until(lambda: reports == [Input.LINK_UP(link=7)], "it stands")
+            accepted, _ = listener.accept()
+            link.write(bytes(unsent))
+            self.assertEqual(reports[1:], [Input.LINK_BLOCKED(link=7)] if unsent else [])
+            # It takes none of the bytes, and keeps its socket.
+            accepted.shutdown(socket.SHUT_WR)
+            await until(lambda: reports[-1] == Input.LINK_DOWN(link=7), "the end is told")
+            listener.close()
+            await until(lambda: descriptors() == before + 1, "its socket is closed")
+            accepted.close()
+
     async def test_a_slow_application_holds_the_server_back(self):
         client = await self.connected()
         await client.send(b"pour 8000")

@@ -77,8 +77,11 @@ class Link(asyncio.Protocol):
             self._dialling = None
 
     def _down(self):
+        """Tells of its end. What is unsent is dropped: asyncio would keep the socket until the other end took it, which may be never."""
         if not self._over:
             self._over = True
+            if self._transport is not None:
+                self._transport.abort()
             self._report(Input.LINK_DOWN(link=self.number))
 
     # What asyncio calls.
@@ -95,6 +98,10 @@ class Link(asyncio.Protocol):
         # What comes after the close is thrown away.
         if not self._over:
             self._report(Input.RECEIVED(link=self.number, bytes=data))
+
+    def eof_received(self):
+        # Not left to `connection_lost`, which comes when all is written.
+        self._down()
 
     def pause_writing(self):
         if not self._over:
