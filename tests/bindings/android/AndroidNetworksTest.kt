@@ -3,14 +3,18 @@ package dev.unbroken.android
 import android.content.Context
 import android.net.Network
 import android.net.NetworkCapabilities.TRANSPORT_CELLULAR
+import android.net.NetworkCapabilities.TRANSPORT_VPN
 import android.net.NetworkCapabilities.TRANSPORT_WIFI
 import android.os.SystemClock
 import android.util.Log
 import dev.unbroken.LinkHealth
 import dev.unbroken.NetworkHint
+import java.nio.channels.SocketChannel
 import kotlin.test.AfterTest
 import kotlin.test.Test
 import kotlin.test.assertEquals
+import kotlin.test.assertFalse
+import kotlin.test.assertTrue
 
 class AndroidNetworksTest {
     private val context = Context()
@@ -81,6 +85,26 @@ class AndroidNetworksTest {
         other.start(told::add)
         other.close()
         assertEquals(5, Log.warnings.size)
+    }
+
+    @Test
+    fun `sockets are left to the system while a VPN is up, also while it is set up anew`() {
+        began()
+        val (first, second) = Network(201) to Network(202)
+        fun binds(): Boolean {
+            val before = wifi.bound
+            SocketChannel.open().use { networks.bind(101u, it) }
+            return wifi.bound > before
+        }
+        assertTrue(binds())
+        device.available(TRANSPORT_VPN, first)
+        assertFalse(binds())
+        // The new tunnel comes before the old one goes.
+        device.available(TRANSPORT_VPN, second)
+        device.lost(TRANSPORT_VPN, first)
+        assertFalse(binds())
+        device.lost(TRANSPORT_VPN, second)
+        assertTrue(binds())
     }
 
     @Test

@@ -12,7 +12,14 @@ class LinkProperties(val linkAddresses: List<LinkAddress> = emptyList())
 @Suppress("UNUSED_PARAMETER")
 class Network(val networkHandle: Long) {
     fun getAllByName(host: String): Array<InetAddress> = InetAddress.getAllByName(host)
-    fun bindSocket(socket: Socket) = Unit
+
+    /** How many sockets were bound to it. */
+    var bound = 0
+        private set
+
+    fun bindSocket(socket: Socket) {
+        bound++
+    }
 }
 
 object NetworkCapabilities {

@@ -16,6 +16,7 @@ import dev.unbroken.NetworkChoice
 import dev.unbroken.NetworkHint
 import java.net.InetAddress
 import java.nio.channels.SocketChannel
+import java.util.Collections
 import java.util.concurrent.ConcurrentHashMap
 
 /**
@@ -43,7 +44,8 @@ class AndroidNetworks(context: Context, private val holdsCellular: Boolean = tru
     private var report: ((NetworkHint) -> Unit)? = null
     private val wake = Runnable { tell(choice.timePassed(now())) }
 
-    @Volatile private var behindVpn = false
+    /** Those that are up: a VPN that is set up anew comes before its former network goes. */
+    private val vpns: MutableSet<ULong> = Collections.newSetFromMap(ConcurrentHashMap())
 
     /** Begins to report. Networks that are up already are reported at once. */
     fun start(report: (NetworkHint) -> Unit) {
@@ -72,7 +74,7 @@ class AndroidNetworks(context: Context, private val holdsCellular: Boolean = tru
         bound(network)?.bindSocket(channel.socket())
     }
 
-    private fun bound(network: ULong?): Network? = if (behindVpn) null else network?.let { byHandle[it] }
+    private fun bound(network: ULong?): Network? = if (vpns.isNotEmpty()) null else network?.let { byHandle[it] }
 
     private fun listen(transport: Int, callback: ConnectivityManager.NetworkCallback) {
         if (attempt("registerNetworkCallback") { manager.registerNetworkCallback(request(transport), callback) }) callbacks.add(callback)
@@ -149,12 +151,12 @@ class AndroidNetworks(context: Context, private val holdsCellular: Boolean = tru
     /** Wanted more than any other, and never bound to. */
     private inner class Vpn : ConnectivityManager.NetworkCallback() {
         override fun onAvailable(network: Network) {
-            behindVpn = true
+            vpns.add(network.networkHandle.toULong())
             main.post { tell(choice.up(network.networkHandle.toULong(), rank = 4, now())) }
         }
 
         override fun onLost(network: Network) {
-            behindVpn = false
+            vpns.remove(network.networkHandle.toULong())
             main.post { tell(choice.lost(network.networkHandle.toULong(), now())) }
         }
     }
