@@ -243,6 +243,8 @@ internal class Driver(
         links.values.toList().forEach(Link::close)
         links.clear()
         refuseAll()
+        // Nothing happens any more, though messages may still be fetched.
+        events.close()
         if (more || lastStats != null) return
         lastStats = try {
             session.stats()
@@ -253,7 +255,6 @@ internal class Driver(
         session.destroy()
         scope.cancel()
         messages.close()
-        events.close()
         // Not a CancellationException, which would look like the end of whoever waits.
         stands.completeExceptionally(IllegalStateException("the client was closed"))
         closed.completeExceptionally(IllegalStateException("the client was closed"))

@@ -160,6 +160,23 @@ class ClientTest {
     }
 
     @Test
+    fun `events end with the session, whether or not messages were fetched`() = run {
+        val client = connected()
+        val seen = ArrayList<Event>()
+        val watching = launch { client.events.collect(seen::add) }
+        client.send("pour 4000".toByteArray())
+        until("more than the application has room for") { client.stats().wireReceived > 500_000u }
+        client.disconnect()
+        withTimeout(60_000) { watching.join() }
+        assertTrue(seen.last() is Event.Closed, "${seen.last()}")
+        // All that had arrived is there still.
+        var count = 0
+        while (true) assertContentEquals(numbered(count++), (client.receive() ?: break).payload)
+        assertTrue(count > 500, "$count messages")
+        nothingIsLeft()
+    }
+
+    @Test
     fun `a session that expired says so`() = run {
         behind("hasty")
         val client = connected()
