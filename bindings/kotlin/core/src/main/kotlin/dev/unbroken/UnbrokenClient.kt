@@ -93,7 +93,7 @@ class UnbrokenClient private constructor(private val driver: Driver) : AutoClose
         /**
          * Connects to `host:port` and waits until the session stands. Cancelling it leaves nothing behind.
          *
-         * @param connectTimeout for one connection, resolution included; how long is tried in all is [ClientConfig.giveUpAfterMs]
+         * @param connectTimeout for one connection, resolution included, or [Duration.INFINITE]; how long is tried in all is [ClientConfig.giveUpAfterMs]
          * @throws ConnectFailure refused, or given up
          * @throws UnbrokenException.Config the configuration cannot be used
          */
@@ -105,7 +105,7 @@ class UnbrokenClient private constructor(private val driver: Driver) : AutoClose
         ): UnbrokenClient {
             require(address.substringAfterLast(':', "").toIntOrNull() in 1..65535) { "`$address` is not `host:port`" }
             val session = Session(config, Reactor.now().toULong())
-            val driver = Driver(session, address, networks, connectTimeout.inWholeMilliseconds.toInt().coerceAtLeast(10))
+            val driver = Driver(session, address, networks, connectTimeout.inWholeMilliseconds.coerceIn(10, Int.MAX_VALUE.toLong()).toInt())
             val client = UnbrokenClient(driver)
             driver.start()
             try {

@@ -17,6 +17,8 @@ import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertNull
 import kotlin.test.assertTrue
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.days
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineScope
@@ -288,6 +290,21 @@ class ClientTest {
             client.send("here".toByteArray())
             assertEquals("here", String(client.receive()!!.payload))
             client.disconnect()
+        }
+    }
+
+    @Test
+    fun `a connection may take however long`() = run {
+        val slow = object : NetworkBinding {
+            override fun resolve(network: ULong?, host: String): List<InetAddress> {
+                Thread.sleep(100)
+                return SystemRoutes.resolve(network, host)
+            }
+
+            override fun bind(network: ULong?, channel: SocketChannel) = Unit
+        }
+        for (limit in listOf(25.days, 1_000_000.days, Duration.INFINITE)) {
+            UnbrokenClient.connect(control.address, config().copy(giveUpAfterMs = 3000u), slow, limit).disconnect()
         }
     }
 
