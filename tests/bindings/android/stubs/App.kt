@@ -5,13 +5,14 @@ package android.app
 
 import android.content.Context
 import android.os.Bundle
+import java.util.concurrent.CopyOnWriteArrayList
 
 open class Activity {
     var isChangingConfigurations = false
 }
 
 open class Application : Context() {
-    val callbacks = ArrayList<ActivityLifecycleCallbacks>()
+    val callbacks = CopyOnWriteArrayList<ActivityLifecycleCallbacks>()
 
     interface ActivityLifecycleCallbacks {
         fun onActivityCreated(activity: Activity, state: Bundle?)

@@ -4,6 +4,7 @@ package android.net
 
 import java.net.InetAddress
 import java.net.Socket
+import java.util.concurrent.ConcurrentHashMap
 
 class LinkAddress
 
@@ -51,8 +52,8 @@ class ConnectivityManager {
 
     /** What the next calls throw. */
     var refuses: RuntimeException? = null
-    val listening = HashMap<NetworkCallback, Int>()
-    val requested = HashMap<NetworkCallback, Int>()
+    val listening = ConcurrentHashMap<NetworkCallback, Int>()
+    val requested = ConcurrentHashMap<NetworkCallback, Int>()
 
     fun registerNetworkCallback(request: NetworkRequest, callback: NetworkCallback) {
         refuses?.let { throw it }

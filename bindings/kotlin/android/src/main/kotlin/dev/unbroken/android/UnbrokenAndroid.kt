@@ -3,7 +3,6 @@ package dev.unbroken.android
 import android.app.Application
 import dev.unbroken.ClientConfig
 import dev.unbroken.UnbrokenClient
-import dev.unbroken.UnbrokenException
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.coroutineScope
@@ -39,10 +38,8 @@ object UnbrokenAndroid {
             networks.start(client::hint)
             if (sleepsInBackground) lifecycle.start()
             client.closed()
-        } catch (closed: IllegalStateException) {
-            // By the application; all the same here.
-        } catch (failed: UnbrokenException) {
-            // The application hears of it where it waits.
+        } catch (ended: Exception) {
+            // By the application, or by the library that failed in whatever way: who waits hears of it there. Here it would be the end of the app.
         } finally {
             following.cancel()
             lifecycle.close()

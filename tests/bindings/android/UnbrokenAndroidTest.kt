@@ -1,0 +1,77 @@
+package dev.unbroken.android
+
+import android.app.Application
+import dev.unbroken.ClientConfig
+import dev.unbroken.Control
+import dev.unbroken.InternalException
+import dev.unbroken.PIN
+import dev.unbroken.Reactor
+import dev.unbroken.UnbrokenClient
+import kotlin.test.AfterTest
+import kotlin.test.Test
+import kotlin.test.assertFailsWith
+import kotlin.test.assertNull
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.delay
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withContext
+import kotlinx.coroutines.withTimeout
+
+/** What is attached to a session, against the tokio server, on what stands for Android's classes. */
+class UnbrokenAndroidTest {
+    private val control = Control()
+    private val application = Application()
+
+    @AfterTest
+    fun closeControl() = control.close()
+
+    private suspend fun connected(): UnbrokenClient {
+        val config = ClientConfig(pins = listOf(PIN), realm = "bindings", credential = "android".toByteArray(), backoffBaseMs = 10u, backoffCapMs = 100u)
+        return UnbrokenAndroid.connect(application, control.address, config)
+    }
+
+    private fun run(test: suspend CoroutineScope.() -> Unit) = runBlocking(Dispatchers.Default) { withTimeout(600_000) { test() } }
+
+    /** What the system tells of its activities, it tells on the main thread. */
+    private suspend fun tell(what: Application.ActivityLifecycleCallbacks.() -> Unit) =
+        withContext(Dispatchers.Main) { application.callbacks.forEach(what) }
+
+    private suspend fun nothingIsAttached() = until("nothing is left with the system") {
+        application.callbacks.isEmpty() && application.connectivity.listening.isEmpty()
+    }
+
+    @Test
+    fun `the library breaking off ends the session, and not the app`() = run {
+        val handler = Thread.getDefaultUncaughtExceptionHandler()
+        var uncaught: Throwable? = null
+        Thread.setDefaultUncaughtExceptionHandler { _, error -> uncaught = error }
+        try {
+            val client = connected()
+            until("it is attached") { application.connectivity.listening.isNotEmpty() }
+            client.breakOff()
+            assertFailsWith<InternalException> { client.closed() }
+            nothingIsAttached()
+            delay(100)
+            assertNull(uncaught)
+        } finally {
+            Thread.setDefaultUncaughtExceptionHandler(handler)
+        }
+    }
+
+    /** As if a step of the session had panicked. */
+    private fun UnbrokenClient.breakOff() {
+        fun Any.member(name: String) = javaClass.getDeclaredField(name).apply { isAccessible = true }.get(this)
+        val driver = member("driver")
+        val fail = driver.javaClass.getDeclaredMethod("fail", Exception::class.java).apply { isAccessible = true }
+        (driver.member("reactor") as Reactor).execute { fail.invoke(driver, InternalException("a panic")) }
+    }
+}
+
+private suspend fun until(what: String, condition: () -> Boolean) {
+    repeat(12_000) {
+        if (condition()) return
+        delay(10)
+    }
+    throw AssertionError("timed out: $what")
+}
