@@ -1,9 +1,11 @@
 package dev.unbroken.android
 
+import android.app.Activity
 import android.app.Application
 import dev.unbroken.ClientConfig
 import dev.unbroken.Control
 import dev.unbroken.InternalException
+import dev.unbroken.LinkHealth
 import dev.unbroken.PIN
 import dev.unbroken.Reactor
 import dev.unbroken.UnbrokenClient
@@ -13,7 +15,10 @@ import kotlin.test.assertFailsWith
 import kotlin.test.assertNull
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.async
+import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.delay
+import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withContext
 import kotlinx.coroutines.withTimeout
@@ -39,6 +44,31 @@ class UnbrokenAndroidTest {
 
     private suspend fun nothingIsAttached() = until("nothing is left with the system") {
         application.callbacks.isEmpty() && application.connectivity.listening.isEmpty()
+    }
+
+    @Test
+    fun `an app that left the screen while it connected is suspended, and woken when it is back`() = run {
+        control.ask("stall on")
+        val connecting = async { connected() }
+        until("a connection") { control.ask("links") != "0" }
+        val activity = Activity()
+        tell { onActivityStopped(activity) }
+        control.ask("stall off")
+        val client = connecting.await()
+        until("it is suspended") { client.health.value == LinkHealth.Idle }
+        tell { onActivityStarted(activity) }
+        until("it is awake") { client.health.value is LinkHealth.Sound }
+        client.disconnect()
+        nothingIsAttached()
+    }
+
+    @Test
+    fun `a cancelled connect leaves nothing with the system`() = run {
+        control.ask("stall on")
+        val connecting = launch { connected() }
+        until("a connection") { control.ask("links") != "0" }
+        connecting.cancelAndJoin()
+        nothingIsAttached()
     }
 
     @Test

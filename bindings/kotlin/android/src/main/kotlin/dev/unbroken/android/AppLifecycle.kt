@@ -40,7 +40,10 @@ class AppLifecycle(private val application: Application, private val report: (Ne
         override fun onActivityDestroyed(activity: Activity) = Unit
     }
 
-    /** Begins to watch; on the main thread. */
+    /**
+     * Begins to watch, which is for before the session is connected: an app that leaves the screen meanwhile is not seen to do so later. What is seen
+     * is reported on the main thread.
+     */
     fun start() = application.registerActivityLifecycleCallbacks(callbacks)
 
     override fun close() = application.unregisterActivityLifecycleCallbacks(callbacks)

@@ -2,6 +2,7 @@ package dev.unbroken.android
 
 import android.app.Application
 import dev.unbroken.ClientConfig
+import dev.unbroken.NetworkHint
 import dev.unbroken.UnbrokenClient
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
@@ -25,18 +26,26 @@ object UnbrokenAndroid {
         sleepsInBackground: Boolean = true,
     ): UnbrokenClient {
         val networks = AndroidNetworks(application, holdCellular)
-        val client = UnbrokenClient.connect(address, config, networks)
+        val sleep = Sleep()
+        val lifecycle = AppLifecycle(application, sleep::tell)
+        // Before: an app that leaves the screen while it connects is not seen to do so afterwards.
+        if (sleepsInBackground) lifecycle.start()
+        val client = try {
+            UnbrokenClient.connect(address, config, networks)
+        } catch (failed: Throwable) {
+            lifecycle.close()
+            throw failed
+        }
         // Ends with the session, not with whoever connected it.
-        CoroutineScope(Dispatchers.Main).launch { attach(application, client, networks, sleepsInBackground) }
+        CoroutineScope(Dispatchers.Main).launch { attach(client, networks, lifecycle, sleep) }
         return client
     }
 
-    private suspend fun attach(application: Application, client: UnbrokenClient, networks: AndroidNetworks, sleepsInBackground: Boolean) = coroutineScope {
-        val lifecycle = AppLifecycle(application, client::hint)
+    private suspend fun attach(client: UnbrokenClient, networks: AndroidNetworks, lifecycle: AppLifecycle, sleep: Sleep) = coroutineScope {
         val following = launch { client.health.collect(networks::health) }
         try {
             networks.start(client::hint)
-            if (sleepsInBackground) lifecycle.start()
+            sleep.follow(client::hint)
             client.closed()
         } catch (ended: Exception) {
             // By the application, or by the library that failed in whatever way: who waits hears of it there. Here it would be the end of the app.
@@ -44,6 +53,19 @@ object UnbrokenAndroid {
             following.cancel()
             lifecycle.close()
             networks.close()
+        }
+    }
+
+    /** What the app's lifecycle says to a session that may not stand yet: then the last word waits for it. On the main thread. */
+    private class Sleep {
+        private var waiting: NetworkHint? = null
+        private var report: ((NetworkHint) -> Unit)? = null
+
+        fun tell(hint: NetworkHint) = report?.invoke(hint) ?: run { waiting = hint }
+
+        fun follow(report: (NetworkHint) -> Unit) {
+            this.report = report
+            waiting?.let(report)
         }
     }
 }
