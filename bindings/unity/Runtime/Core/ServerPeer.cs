@@ -26,7 +26,8 @@ namespace Unbroken
             Id = id;
         }
 
-        /// <summary>Do not deliver messages of this client: soon it is held back. For when there is no room for an answer.</summary>
+        /// <summary>Do not deliver messages of this client: soon it is held back. For when there is no room for an answer.
+        /// When its session is over, what had come is delivered all the same, before <see cref="UnbrokenServer.Left"/>.</summary>
         public bool Held
         {
             get { return held; }

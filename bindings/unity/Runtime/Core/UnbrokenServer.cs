@@ -228,7 +228,6 @@ namespace Unbroken
                     break;
                 case EventKind.Closed:
                     over = happened;
-                    peer.Held = false;
                     Deliver(peer, int.MaxValue);
                     over = null;
                     peers.Remove(peer.Id);
@@ -337,7 +336,8 @@ namespace Unbroken
             bool more = true;
             try
             {
-                while (count < most && !peer.Held && (more = Next(peer.Id, out length, out number)))
+                // The last messages come before the end, whoever holds them: after it nobody lets go of them.
+                while (count < most && (over.HasValue || !peer.Held) && (more = Next(peer.Id, out length, out number)))
                 {
                     count++;
                     if (MessageReceived != null)

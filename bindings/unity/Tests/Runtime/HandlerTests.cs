@@ -85,6 +85,33 @@ namespace Unbroken.Tests
         }
 
         [Test]
+        public void A_server_hears_of_an_end_behind_the_last_messages_although_its_handler_holds_the_peer()
+        {
+            using (UnbrokenServer server = Ends.Listen())
+            using (UnbrokenClient client = Ends.Connect(server))
+            {
+                Assert.IsTrue(Ends.Until(() => client.State == SessionState.Established, 10, server.Pump, client.Pump));
+                string story = "";
+                server.MessageReceived += (peer, message, number) =>
+                {
+                    story += Encoding.UTF8.GetString(message.ToArray());
+                    peer.Held = true;
+                };
+                server.Left += (peer, happened) => story += " left " + happened.Code;
+                client.Send(Ends.Bytes("1"));
+                client.Send(Ends.Bytes("2"));
+                client.Send(Ends.Bytes("3"));
+                Assert.IsTrue(Ends.Until(() => story == "1", 10, server.Pump, client.Pump), story);
+                client.Disconnect(5);
+                Assert.IsTrue(Ends.Until(() => story.Contains("left"), 10, server.Pump, client.Pump), story);
+                Assert.AreEqual("123 left 5", story);
+                server.Pump();
+                Assert.AreEqual("123 left 5", story);
+                Assert.AreEqual(0, server.Peers);
+            }
+        }
+
+        [Test]
         public void Who_is_judged_by_a_handler_that_throws_is_refused()
         {
             using (UnbrokenServer server = Ends.Listen())
