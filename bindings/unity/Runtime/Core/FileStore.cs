@@ -44,7 +44,6 @@ namespace Unbroken
         private readonly Thread thread;
         // Under the door.
         private List<StoreCall> asked = new List<StoreCall>();
-        private readonly List<Guid> abandoned = new List<Guid>();
         private bool ending;
         private Exception failure;
         // The thread's own.
@@ -132,11 +131,13 @@ namespace Unbroken
         /// <summary>A server has ended: nobody waits for an answer of it, or for it to say that it is alive.</summary>
         internal void Abandon(Guid owner)
         {
-            lock (door)
-            {
-                abandoned.Add(owner);
-                Monitor.Pulse(door);
-            }
+            // Behind what it had asked for: a last sign of life would make it live on.
+            Submit(new StoreCall { Op = StoreOp.Lease, Owner = owner, LifeUs = 0, Done = call => { } });
+        }
+
+        private static bool Abandons(StoreCall call)
+        {
+            return call.Op == StoreOp.Lease && call.LifeUs == 0;
         }
 
         // ---- opening ----
@@ -249,19 +250,13 @@ namespace Unbroken
             lock (door)
             {
                 long wait;
-                while (asked.Count == 0 && abandoned.Count == 0 && !ending && (wait = Wait()) > 0)
+                while (asked.Count == 0 && !ending && (wait = Wait()) > 0)
                 {
                     Monitor.Wait(door, (int)wait);
                 }
                 List<StoreCall> empty = batch;
                 batch = asked;
                 asked = empty;
-                foreach (Guid owner in abandoned)
-                {
-                    tables.Forget(owner);
-                    waiters.RemoveAll(one => one.Call.Owner == owner);
-                }
-                abandoned.Clear();
                 return batch.Count > 0 || !ending;
             }
         }
@@ -282,7 +277,13 @@ namespace Unbroken
             Exception broken = uncertain && batch.Count > 0 ? Try(BeginAnew) : null;
             foreach (StoreCall call in batch)
             {
-                if (broken != null)
+                if (Abandons(call))
+                {
+                    // Whatever the disk does: who is alive is not on it.
+                    Forget(call.Owner);
+                    call.Reply = ReplyKind.Done;
+                }
+                else if (broken != null)
                 {
                     call.Reply = ReplyKind.Unavailable;
                 }
@@ -314,6 +315,12 @@ namespace Unbroken
             }
             batch.Clear();
             AnswerWaiters(now);
+        }
+
+        private void Forget(Guid owner)
+        {
+            tables.Forget(owner);
+            waiters.RemoveAll(one => one.Call.Owner == owner);
         }
 
         private void Write()

@@ -169,6 +169,31 @@ namespace Unbroken.Tests
         }
 
         [Test]
+        public void A_server_that_ends_while_the_disk_is_full_is_not_alive()
+        {
+            Guid me = Guid.NewGuid();
+            var disk = new Disk();
+            using (FileStore store = disk.Open(path))
+            {
+                Ask(store, new StoreCall { Op = StoreOp.Lease, Owner = me, LifeUs = 3600000000 });
+                StoreCall live = Put(1, null);
+                live.Record = RecordKind.Live;
+                live.Owner = me;
+                Ask(store, live);
+                Assert.IsTrue(Peek(store).OwnerAlive);
+                disk.Full = true;
+                Ask(store, Put(2, null));
+                Ask(store, new StoreCall { Op = StoreOp.Put, Key = 2, Record = RecordKind.Parked, Token = 1, LifeUs = 3600000000 });
+                store.Abandon(me);
+                Assert.AreEqual(ReplyKind.Unavailable, Peek(store).Reply);
+                disk.Full = false;
+                StoreCall found = Peek(store);
+                Assert.AreEqual(me, found.FoundOwner);
+                Assert.IsFalse(found.OwnerAlive);
+            }
+        }
+
+        [Test]
         public void What_was_confirmed_is_there_if_the_process_dies_while_the_disk_is_full()
         {
             var disk = new Disk();

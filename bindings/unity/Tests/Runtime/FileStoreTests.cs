@@ -134,6 +134,40 @@ namespace Unbroken.Tests
         }
 
         [Test]
+        public void A_server_that_has_ended_is_not_alive_again_by_what_it_asked_for_before()
+        {
+            using (var store = new FileStore(path))
+            using (var busy = new ManualResetEventSlim())
+            using (var free = new ManualResetEventSlim())
+            using (var answered = new ManualResetEventSlim())
+            {
+                Func<StoreCall> lease = () => new StoreCall { Op = StoreOp.Lease, Owner = Me, LifeUs = Hour, Done = one => { } };
+                Ask(store, lease());
+                Ask(store, Put(1, RecordKind.None, 0, RecordKind.Live, 1));
+                // Answers come on the store's thread: what is asked for meanwhile comes to it together.
+                store.Submit(new StoreCall
+                {
+                    Op = StoreOp.Peek, Key = 1,
+                    Done = one =>
+                    {
+                        busy.Set();
+                        free.Wait();
+                    },
+                });
+                Assert.IsTrue(busy.Wait(20000));
+                store.Submit(lease());
+                store.Abandon(Me);
+                var peek = new StoreCall { Op = StoreOp.Peek, Key = 1, Done = one => answered.Set() };
+                store.Submit(peek);
+                free.Set();
+                Assert.IsTrue(answered.Wait(20000));
+                Assert.AreEqual(Me, peek.FoundOwner);
+                Assert.IsFalse(peek.OwnerAlive);
+                Assert.IsFalse(Peek(store, 1).OwnerAlive);
+            }
+        }
+
+        [Test]
         public void Who_waits_for_notes_is_answered_when_the_store_ends()
         {
             var answered = new ManualResetEventSlim();
