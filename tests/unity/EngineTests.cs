@@ -48,6 +48,30 @@ namespace Unbroken.Tests
         }
 
         [Test]
+        public void A_behaviour_whose_client_was_disposed_elsewhere_is_at_peace()
+        {
+            using (UnbrokenServer server = Ends.Listen())
+            {
+                var behaviour = new UnbrokenBehaviour();
+                Application.internetReachability = NetworkReachability.ReachableViaLocalAreaNetwork;
+                UnbrokenClient client = behaviour.Connect("127.0.0.1", server.Address.Port, Ends.Client());
+                Send(behaviour, "Update");
+                client.Dispose();
+                Application.internetReachability = NetworkReachability.ReachableViaCarrierDataNetwork;
+                Send(behaviour, "Update");
+                Send(behaviour, "OnApplicationPause", true);
+                Send(behaviour, "OnApplicationPause", false);
+                Send(behaviour, "OnApplicationPause", true);
+                Send(behaviour, "OnApplicationFocus", true);
+                Assert.Throws<ObjectDisposedException>(() => client.TrySend(new byte[1]));
+                Send(behaviour, "OnApplicationQuit");
+                Assert.IsNull(behaviour.Client);
+                Send(behaviour, "OnDestroy");
+            }
+            Assert.AreEqual(0, LiveObjects.Count);
+        }
+
+        [Test]
         public void Quitting_ends_what_nobody_owns()
         {
             Type quitting = typeof(UnbrokenBehaviour).Assembly.GetType("Unbroken.Quitting", true);

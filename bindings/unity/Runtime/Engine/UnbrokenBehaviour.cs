@@ -24,7 +24,7 @@ namespace Unbroken
         {
             Drop();
             client = new UnbrokenClient(host, port, settings);
-            signals = new HostSignals(client.ReportNetwork);
+            signals = new HostSignals(Report);
             return client;
         }
 
@@ -36,6 +36,18 @@ namespace Unbroken
                 client.Dispose();
                 client = null;
                 signals = null;
+            }
+        }
+
+        private void Report(NetworkEvent what, ulong network)
+        {
+            try
+            {
+                client.ReportNetwork(what, network);
+            }
+            catch (ObjectDisposedException)
+            {
+                // Elsewhere: the client is everybody's.
             }
         }
 
@@ -67,9 +79,16 @@ namespace Unbroken
 
         private void OnApplicationQuit()
         {
-            if (client != null && client.State != SessionState.Closed)
+            try
             {
-                client.Disconnect(0);
+                if (client != null && client.State != SessionState.Closed)
+                {
+                    client.Disconnect(0);
+                }
+            }
+            catch (ObjectDisposedException)
+            {
+                // As above.
             }
             Drop();
         }
