@@ -106,7 +106,7 @@ final class PosixConnection: Connection, @unchecked Sendable {
         var left = addresses[...]
         var connecting: [Int32] = []
         defer { connecting.forEach(systemClose) }
-        let due = nowUs() + UInt64(timeout * 1e6)
+        let due = nowUs() + UInt64(timeout.bounded * 1e6)
         var next: UInt64 = 0
         while nowUs() < due, !lock.withLock({ isOver }) {
             if connecting.isEmpty || nowUs() >= next, let address = left.popFirst() {

@@ -31,3 +31,10 @@ public enum LinkReport: Sendable, Equatable {
     /// It could not be made, ended, or broke. Nothing comes after it.
     case down
 }
+
+extension TimeInterval {
+    /// As a time that a connection may take, of which the systems' clocks can count the end: from 10 ms to a day. What is no number is no limit.
+    var bounded: TimeInterval { isNaN ? Self.longest : min(max(self, 0.01), Self.longest) }
+
+    private static var longest: TimeInterval { 86_400 }
+}

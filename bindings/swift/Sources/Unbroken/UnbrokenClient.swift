@@ -30,7 +30,7 @@ public actor UnbrokenClient {
     ///
     /// - Parameters:
     ///   - transport: how links are made; Network.framework where there is one, else sockets
-    ///   - connectTimeout: seconds for one connection; how long is tried in all is `giveUpAfterMs` of the configuration
+    ///   - connectTimeout: seconds for one connection, or `.infinity`; how long is tried in all is `giveUpAfterMs` of the configuration
     /// - Throws: `ConnectError`, `AddressError`, `UnbrokenError.Config`, `CancellationError`
     public static func connect(
         to address: String, config: ClientConfig, transport: any Transport = defaultTransport(), connectTimeout: TimeInterval = 5

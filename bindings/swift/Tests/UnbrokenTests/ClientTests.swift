@@ -228,6 +228,21 @@ final class ClientTests: XCTestCase {
         hole.close()
     }
 
+    func testAConnectionMayTakeHoweverLong() async throws {
+        let control = try Control()
+        for limit in [TimeInterval.infinity, .nan, .greatestFiniteMagnitude, 1e15] {
+            let client = try await UnbrokenClient.connect(to: control.address, config: config(), connectTimeout: limit)
+            try await client.disconnect()
+        }
+        // In next to no time it stands or does not.
+        for limit in [0, -1, -TimeInterval.infinity] {
+            let reports = Reports()
+            let connection = PosixTransport().open(host: "127.0.0.1", port: control.port, network: nil, timeout: limit) { reports.add($0) }
+            try await until("it is decided") { reports.all == [.up] || reports.all == [.down] }
+            connection.close()
+        }
+    }
+
     func testATaskCancelledInMidTrafficLeavesNothingBehind() async throws {
         let control = try Control("hasty")
         try await nothingLingers()

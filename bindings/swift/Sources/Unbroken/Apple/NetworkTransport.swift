@@ -11,7 +11,7 @@ public struct NetworkTransport: Transport {
     ) -> any Connection {
         let tcp = NWProtocolTCP.Options()
         tcp.noDelay = true
-        tcp.connectionTimeout = max(1, Int(timeout.rounded(.up)))
+        tcp.connectionTimeout = Int(timeout.bounded.rounded(.up))
         let parameters = NWParameters(tls: nil, tcp: tcp)
         if let type = network.flatMap(NetworkPaths.interfaceType) { parameters.requiredInterfaceType = type }
         let endpoint = NWEndpoint.Port(rawValue: port) ?? .any
