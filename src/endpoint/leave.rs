@@ -11,6 +11,7 @@ use core::time::Duration;
 use super::burial::End;
 use super::cluster::Purpose;
 use super::keep::Stage;
+use super::served::Served;
 use super::{Endpoint, Locator, notes, tombstones};
 use crate::event::{Event, Output};
 use crate::store::{Expect, Owner, Record, StoreOp, StoreReply};
@@ -179,11 +180,7 @@ impl Endpoint {
         if let Some(held) = served.held.take() {
             self.reject(held.link);
         }
-        let links = served.talk.links.iter().map(|link| link.id);
-        for link in links.chain(core::mem::take(&mut served.talk.to_close)) {
-            self.links.remove(&link);
-            self.outputs.push_back(Output::CloseLink { link });
-        }
+        self.close_links(&mut served);
         if let Some(reason) = served.talk.closing.wish() {
             // It was to end while it was on its way out.
             let status = tombstones::status(reason, served.talk.outbox.next());
@@ -210,6 +207,15 @@ impl Endpoint {
                 let note = notes::handed(&locator);
                 self.ask(StoreOp::Send { to, note }, Purpose::Nothing);
             }
+        }
+    }
+
+    /// Closes the links of a session that was taken out.
+    pub(super) fn close_links(&mut self, served: &mut Served) {
+        let links = served.talk.links.iter().map(|link| link.id);
+        for link in links.chain(core::mem::take(&mut served.talk.to_close)) {
+            self.links.remove(&link);
+            self.outputs.push_back(Output::CloseLink { link });
         }
     }
 

@@ -459,7 +459,7 @@ impl Endpoint {
             prelude,
             ..
         } = *claim;
-        if self.sessions.contains_key(&locator) {
+        if self.is_alive(&locator) {
             // Nothing may ever take the place of a session that runs.
             self.claim_is_over(&locator);
             return self.refuse(
@@ -469,6 +469,10 @@ impl Endpoint {
                 RefuseCode::Later,
                 RETRY_LATER,
             );
+        }
+        // What was over here only, as this process slept: what nobody has read of it was not ACKed, and comes again.
+        if let Some(mut over) = self.take_out(locator) {
+            self.close_links(&mut over);
         }
         self.counters.takeovers += 1;
         self.claim_is_over(&locator);

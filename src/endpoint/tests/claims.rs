@@ -7,7 +7,7 @@ use super::leaving::goes_away;
 use super::requests::is_live as is_claim;
 use super::stand::{Stand, name};
 use crate::config::{Durability, ServerConfig};
-use crate::error::SaveError;
+use crate::error::{CloseReason, SaveError};
 use crate::event::{Event, LinkId, SessionId};
 use crate::store::{Owner, Record, StoreOp, StoreReply};
 use crate::wire::flight::{MAC1_OFFSET, RefuseCode};
@@ -203,5 +203,79 @@ fn whose_claim_was_not_made_or_overtaken_is_told_to_come_later() {
         stand.run_for(SECOND);
         assert_eq!((stand.shelf.count(is_claim), asked), (1, 1), "{overtaken}");
         assert_eq!(stand.server.counters().takeovers, 0);
+    }
+}
+
+// ---- what is here of it still ----
+
+/// A process that slept, and whose copy is over before it learns that others had the session. That copy is not read, and perhaps its link stands still. The session lives on in the store.
+#[test]
+fn a_session_that_was_over_here_and_nowhere_else_comes_back_though_it_was_not_read() {
+    for kicked in [false, true] {
+        let mut stand = Stand::new(Durability::Durable);
+        let (i, id) = stand.session();
+        stand.clients[i].session.send("not read".into()).expect("there is room");
+        stand.exchange();
+        if !kicked {
+            goes_away(&mut stand, i);
+        }
+        let old = stand.clients[i].newest;
+        let first = stand.replace_server();
+        stand.shelf.dead.push(first.owner());
+        goes_away(&mut stand, i);
+        stand.clients[i].away = false;
+        stand.run_for(61 * SECOND);
+        assert_eq!(stand.server.counters().takeovers, 1);
+        goes_away(&mut stand, i);
+        stand.server.session(id).expect("it is here").swap_out();
+        stand.run_for(SECOND);
+        stand.server = first;
+        stand.shelf.dead.clear();
+        let end = if kicked {
+            stand.server.handle_link_blocked(name(i, old));
+            stand.server.session(id).expect("it is here").kick(7);
+            CloseReason::Kicked { code: 7 }
+        } else {
+            CloseReason::Expired
+        };
+        let over = (id, Event::Closed(end));
+        for _ in 0..500 {
+            if !stand.told.contains(&over) {
+                stand.skip(Duration::from_millis(10));
+            }
+        }
+        assert!(stand.told.contains(&over), "the sleeper's copy");
+        assert_eq!(
+            (stand.server.counters().takeovers, stand.server.links()),
+            (0, usize::from(kicked))
+        );
+        let key = Stand::key_of(id);
+        assert!(
+            matches!(stand.shelf.records[&key], Record::Parked { .. }),
+            "and only that"
+        );
+        let flight = stand.flight(i);
+        stand.clients[i].away = false;
+        let newest = stand.clients[i].newest;
+        stand.brings(i, newest, &flight);
+        let counters = stand.server.counters();
+        assert_eq!(
+            (counters.takeovers, stand.clients[i].closed()),
+            (1, None),
+            "kicked: {kicked}"
+        );
+        let mut session = stand.server.session(id).expect("it is here");
+        session.send("welcome back".into()).expect("there is room");
+        drop(session);
+        stand.run_for(SECOND);
+        assert_eq!(stand.clients[i].heard.len(), 1);
+        let read = stand.server.recv(id, |message| message.payload.to_vec());
+        assert_eq!(read.as_deref(), Some(&b"not read"[..]), "once, by whom it comes to");
+        assert!(stand.server.recv(id, |_| ()).is_none());
+        assert_eq!(
+            (stand.server.sessions(), stand.server.links()),
+            (1, 1),
+            "kicked: {kicked}"
+        );
     }
 }
