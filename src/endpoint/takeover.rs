@@ -164,9 +164,11 @@ impl Endpoint {
         match found.record {
             // By another flight, or by this one played twice: two would both find their own name in the record.
             _ if self.is_claiming(&arrival.locator) => self.wait(arrival),
-            Record::Parked { token, blob } if !found.expired => self.claim(arrival, Expect::Parked(token), &blob),
-            Record::Parked { .. } | Record::Tomb { .. } => self.turn(&arrival, Turned::NotHere),
+            Record::Parked { .. } if found.expired => self.turn(&arrival, Turned::NotHere),
+            Record::Tomb { .. } => self.turn(&arrival, Turned::NotHere),
             Record::Live { owner, .. } if owner == me => self.turn(&arrival, Turned::NotHere),
+            _ if !self.may_take_over() => self.turn(&arrival, Turned::Later),
+            Record::Parked { token, blob } => self.claim(arrival, Expect::Parked(token), &blob),
             Record::Live { token, owner, blob }
                 if !blob.is_empty() && (!found.owner_alive || self.now >= arrival.asked_since + PATIENCE) =>
             {
@@ -189,6 +191,11 @@ impl Endpoint {
                 self.try_later(Later::Arrival(arrival));
             }
         }
+    }
+
+    /// Whoever leaves takes nobody over, nor who does not count as alive: others would claim the session from him in their turn, or call it lost with him.
+    fn may_take_over(&self) -> bool {
+        self.store_is_up() && !self.turns_away()
     }
 
     /// Whether a session that is here is another's, as the store has it. What was never stored is not; what is being written may be anywhere, but not another's.
@@ -280,9 +287,6 @@ impl Endpoint {
         let Some(cluster) = &self.cluster else {
             return Err(Turned::Later);
         };
-        if cluster.turning_away {
-            return Err(Turned::Later);
-        }
         let opened = match cluster.vault.open(blob, &locator, token) {
             Ok(opened) => opened,
             Err(Unusable::Foreign) => return Err(Turned::Later),

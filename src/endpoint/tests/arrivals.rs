@@ -52,6 +52,13 @@ fn slept() -> (Stand, usize, SessionId) {
     (stand, i, id)
 }
 
+/// How often this owner was asked for something.
+fn asks(stand: &Stand, owner: Owner) -> usize {
+    stand
+        .shelf
+        .count(|op| matches!(op, StoreOp::Send { to, .. } if *to == owner))
+}
+
 // ---- somebody else has it ----
 
 #[test]
@@ -59,6 +66,7 @@ fn the_owner_is_asked_at_once_and_once_for_a_flight() {
     let mut stand = Stand::new(Durability::SwapOut);
     let (i, id) = stand.session();
     let owner = stand.replace_server().owner();
+    stand.run_for(SECOND);
     goes_away(&mut stand, i);
     let flight = stand.flight(i);
     let key = Stand::key_of(id);
@@ -112,6 +120,22 @@ fn so_many_flights_wait_for_the_store_and_no_more() {
     stand.speak();
     stand.brings(i, LinkId(1003), &flight);
     assert_eq!(stand.server.counters().refused_busy, 1, "there is room again");
+}
+
+/// It could not take what is let go.
+#[test]
+fn who_does_not_count_as_alive_asks_nobody_for_a_session() {
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        let mut stand = Stand::new(durability);
+        let (i, _) = stand.session();
+        let owner = stand.replace_server().owner();
+        stand.shelf.silent_to = Some(|op| matches!(op, StoreOp::Lease { .. }));
+        goes_away(&mut stand, i);
+        let flight = stand.flight(i);
+        stand.brings(i, REPLAYED, &flight);
+        assert_eq!(stand.clients[i].refused(REPLAYED), Some(RefuseCode::Later));
+        assert_eq!(asks(&stand, owner), 0, "{durability:?}");
+    }
 }
 
 // ---- it is being taken over ----

@@ -40,6 +40,10 @@ fn unchanged(config: ServerConfig) -> ServerConfig {
     config
 }
 
+fn is_lease(op: &StoreOp) -> bool {
+    matches!(op, StoreOp::Lease { .. })
+}
+
 fn flipped(flight: &[u8], at: usize) -> Vec<u8> {
     let mut flight = flight.to_vec();
     flight[at] ^= 1;
@@ -96,6 +100,39 @@ fn no_more_sessions_are_taken_over_than_there_may_be() {
         (1, before + 1)
     );
     assert_eq!(stand.shelf.count(is_claim), 0);
+}
+
+/// Others take it for dead, and would take the session from it in its turn; without a snapshot in the record they would call it lost.
+#[test]
+fn who_does_not_count_as_alive_takes_nobody_over() {
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        for heard in [false, true] {
+            let (mut stand, i, _, flight) = parked(durability, unchanged);
+            if heard {
+                stand.shelf.instead = Some(|op| is_lease(op).then_some(StoreReply::Failed));
+                stand.run_for(3 * SECOND);
+            } else {
+                stand.replace_server();
+                stand.shelf.silent_to = Some(is_lease);
+                stand.run_for(SECOND);
+            }
+            assert!(!stand.server.store_is_up());
+            stand.brings(i, LinkId(2000), &flight);
+            let what = (durability, heard);
+            assert_eq!(
+                stand.clients[i].refused(LinkId(2000)),
+                Some(RefuseCode::Later),
+                "{what:?}"
+            );
+            assert_eq!(stand.shelf.count(is_claim), 0, "{what:?}");
+            stand.shelf.instead = None;
+            stand.speak();
+            stand.run_for(3 * SECOND);
+            assert!(stand.server.store_is_up());
+            stand.brings(i, BROUGHT, &flight);
+            assert_eq!(stand.server.counters().takeovers, 1, "{what:?}");
+        }
+    }
 }
 
 // ---- what it costs ----

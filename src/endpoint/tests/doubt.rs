@@ -50,6 +50,7 @@ fn restored_too_old_with(unread: &'static str) -> Twice {
     }
     let newest = stand.shelf.records.insert(key, older).expect("it is there");
     stand.replace_server();
+    stand.skip(Duration::ZERO);
     let old = stand.clients[i].newest;
     stand.clients[i].deaf = vec![LinkId(old.0 + 1)];
     let now = stand.now;
