@@ -244,9 +244,9 @@ impl Endpoint {
     pub fn owes_store(&self) -> bool {
         self.cluster.as_ref().is_some_and(|cluster| {
             let idle = |purpose: &Purpose| matches!(purpose, Purpose::Lease | Purpose::Receive);
-            // Who is put out may be elsewhere; what else is tried again is of sessions that are here.
-            let unseats = |(_, later): &(Instant, Later)| matches!(later, Later::Unseat { .. });
-            !cluster.purposes.values().all(idle) || !cluster.unburied.is_empty() || cluster.later.iter().any(unseats)
+            // Who is put out may be elsewhere, and a claim may hold the only copy; what else is tried again is of sessions that are here.
+            let owed = |(_, later): &(Instant, Later)| matches!(later, Later::Unseat { .. } | Later::Claim(_));
+            !cluster.purposes.values().all(idle) || !cluster.unburied.is_empty() || cluster.later.iter().any(owed)
         })
     }
 

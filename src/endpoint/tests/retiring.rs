@@ -8,7 +8,7 @@ use super::stand::Stand;
 use crate::config::Durability;
 use crate::endpoint::notes;
 use crate::event::{Event, LinkId};
-use crate::store::{Owner, Record, StoreOp};
+use crate::store::{Owner, Record, StoreOp, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
@@ -123,4 +123,33 @@ fn of_those_who_ask_for_a_session_16_are_told_when_it_can_be_taken() {
     stand.exchange();
     let told = |op: &StoreOp| matches!(op, StoreOp::Send { note, .. } if *note == notes::handed(&key));
     assert_eq!(stand.shelf.count(told), 16);
+}
+
+/// The store has taken the claim, perhaps, and has not said so: nobody else has the session then.
+#[test]
+fn who_leaves_waits_for_a_session_of_whose_claim_nothing_is_known() {
+    for durability in BOTH {
+        let mut stand = Stand::new(durability);
+        let (i, id) = stand.session();
+        let key = Stand::key_of(id);
+        goes_away(&mut stand, i);
+        stand.server.session(id).expect("it is here").swap_out();
+        stand.run_for(SECOND);
+        assert!(!stand.server.owes_store());
+        stand.shelf.afterwards = Some(|op| is_live(op).then_some(StoreReply::Failed));
+        let flight = stand.flight(i);
+        stand.brings(i, LinkId(1000), &flight);
+        assert!(matches!(stand.shelf.records[&key], Record::Live { .. }), "it is done");
+        stand.server.retire();
+        stand.exchange();
+        assert!(stand.server.owes_store(), "{durability:?}");
+        stand.shelf.afterwards = None;
+        stand.run_for(SECOND);
+        assert_eq!(stand.server.counters().takeovers, 1, "{durability:?}");
+        assert_eq!((stand.server.sessions(), stand.server.owes_store()), (0, false));
+        assert!(
+            matches!(stand.shelf.records[&key], Record::Parked { .. }),
+            "{durability:?}"
+        );
+    }
 }
