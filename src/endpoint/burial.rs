@@ -93,6 +93,13 @@ impl Endpoint {
         }
     }
 
+    /// How a session ended here. As long as the store has not taken it that is known, however long ago it was.
+    pub(super) fn known_end(&self, key: &Locator) -> Option<LostStatus> {
+        let unwritten = || self.cluster.as_ref()?.unwritten_end(key);
+        let status = self.tombstones.find(key);
+        status.or_else(|| unwritten().map(|end| end.status))
+    }
+
     /// What the store has of a session that has ended here; `end` says how.
     ///
     /// Or another endpoint asks for one that the record calls this one's, and that is not here. If it is not on its way, it never comes: the store
@@ -119,7 +126,7 @@ impl Endpoint {
                 if let Some(end) = end {
                     self.put_tomb(key, expect, end, Tried::Looked);
                 } else {
-                    let status = self.tombstones.find(&key).unwrap_or(LostStatus::RolledBack);
+                    let status = self.known_end(&key).unwrap_or(LostStatus::RolledBack);
                     self.put_status(key, expect, status, Purpose::Nothing);
                 }
             }

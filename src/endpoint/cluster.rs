@@ -184,6 +184,20 @@ impl Cluster {
         }
     }
 
+    /// The end of a session that the store has not taken yet: it waits, or is just being written, or it is looked where to.
+    pub fn unwritten_end(&self, key: &Locator) -> Option<End> {
+        let being_written = self.purposes.iter().filter_map(|(id, purpose)| match purpose {
+            Purpose::Bury { key: of, end, .. } if of == key => Some((*id, *end)),
+            Purpose::Orphan {
+                key: of,
+                end: Some(end),
+            } if of == key => Some((*id, *end)),
+            _ => None,
+        });
+        let newest = being_written.max_by_key(|(id, _)| *id).map(|(_, end)| end);
+        newest.or_else(|| self.unburied.get(key).copied())
+    }
+
     /// Whether the host has something to do now.
     pub fn has_work(&self) -> bool {
         !self.queue.is_empty() || !self.wanted.is_empty() && self.parking < super::keep::PARKING_MAX

@@ -37,7 +37,7 @@ impl Endpoint {
         } = *arrival;
         let me = self.owner();
         let status = match found {
-            None => self.tombstones.find(&locator).unwrap_or(LostStatus::Unknown),
+            None => self.known_end(&locator).unwrap_or(LostStatus::Unknown),
             Some(Peeked { expired: true, .. }) => LostStatus::Closed {
                 kind: CloseKind::Expired,
                 code: 0,
@@ -49,9 +49,7 @@ impl Endpoint {
                 Record::Tomb { blob, .. } => LostStatus::from_bytes(&blob).unwrap_or(LostStatus::Unknown),
                 // Its session is on its way here, or the store has gone back to a time when it was.
                 Record::Live { owner, .. } if owner == me && self.is_claiming(&locator) => LostStatus::Alive,
-                Record::Live { owner, .. } if owner == me => {
-                    self.tombstones.find(&locator).unwrap_or(LostStatus::RolledBack)
-                }
+                Record::Live { owner, .. } if owner == me => self.known_end(&locator).unwrap_or(LostStatus::RolledBack),
                 Record::Live { blob, .. } if !owner_alive && blob.is_empty() => LostStatus::OwnerCrashed,
                 Record::Live { token, blob, .. } if !owner_alive => {
                     self.judge_snapshot(&blob, &locator, token, generation)

@@ -5,8 +5,9 @@ use core::time::Duration;
 use hashbrown::HashSet;
 
 use super::leaving::goes_away;
+use super::requests::is_burial;
 use super::stand::Stand;
-use crate::config::Durability;
+use crate::config::{Durability, Limits};
 use crate::error::CloseReason;
 use crate::event::SessionId;
 use crate::store::{Owner, Record, StoreKey, StoreOp, StoreReply};
@@ -201,4 +202,29 @@ fn a_parked_session_says_of_itself_what_it_would_say_if_it_were_here() {
         [0, 1, 2].map(said),
         [used_up, LostStatus::Alive, LostStatus::RolledBack]
     );
+}
+
+/// Redis without memory reads and does not write; another store takes its time. So the record is still as it was, and what was to be written is all that is known.
+#[test]
+fn an_end_that_the_store_has_not_taken_is_told_as_it_was_however_long_ago() {
+    for durability in BOTH {
+        for silent in [false, true] {
+            let mut stand = Stand::new(durability);
+            let (i, id) = stand.session();
+            goes_away(&mut stand, i);
+            if silent {
+                stand.shelf.silent_to = Some(is_burial);
+            } else {
+                stand.shelf.instead = Some(|op| is_burial(op).then_some(StoreReply::Unavailable));
+            }
+            stand.server.session(id).expect("it is here").kick(7);
+            stand.run_for(Limits::default().tombstone + SECOND);
+            assert_eq!(stand.server.tombstones(), 0);
+            assert!(stand.server.owes_store(), "the end is still known");
+            stand.clients[i].away = false;
+            stand.run_for(10 * SECOND);
+            let kicked = Some(CloseReason::Kicked { code: 7 });
+            assert_eq!(stand.clients[i].closed(), kicked, "{durability:?}, silent: {silent}");
+        }
+    }
 }
