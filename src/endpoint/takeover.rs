@@ -30,15 +30,15 @@ use crate::session::conversation::{Conversation, Role};
 use crate::session::outbox::Outbox;
 use crate::session::phase::Input;
 use crate::snapshot::{Snapshot, Unusable};
-use crate::store::{Expect, Peeked, Record, StoreOp, StoreReply};
+use crate::store::{Expect, Owner, Peeked, Record, StoreOp, StoreReply};
 use crate::time::Instant;
 use crate::wire::flight::{LostStatus, MAC1_LEN, MAC1_OFFSET, RESUME_JUDGED, RefuseCode, Resume};
 use crate::wire::prelude::{FlightKind, Prelude};
 
 /// How long a flight is held for the owner to let go.
 const HOLD: Duration = Duration::from_secs(2);
-/// How long an owner may take to answer when there is a snapshot to claim: it may be dead, and its lease not over yet. If it only was slow, it finds itself fenced,
-/// and nothing is lost.
+/// How long an owner that was asked may take to answer when there is a snapshot to claim: it may be dead, and its lease not over yet. If it only was slow, it
+/// finds itself fenced, and nothing is lost.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 /// What a REFUSE advises while a session is on its way, in milliseconds.
 pub const RETRY_LATER: u32 = 100;
@@ -52,9 +52,8 @@ pub struct Arrival {
     pub generation: u32,
     attempt: u32,
     until: Instant,
-    asked: bool,
-    /// When it came here.
-    asked_since: Instant,
+    /// The owner that was asked last, and when.
+    asked: Option<(Owner, Instant)>,
     /// Counts it as long as it lives, wherever it is.
     _seat: Arc<()>,
 }
@@ -75,6 +74,13 @@ enum Turned {
     Later,
     /// It proved nothing; the connection ends.
     Away,
+}
+
+impl Arrival {
+    /// Whether this owner was asked, and has had its time.
+    fn was_patient_with(&self, owner: Owner, now: Instant) -> bool {
+        self.asked.is_some_and(|(of, at)| of == owner && now >= at + PATIENCE)
+    }
 }
 
 impl Endpoint {
@@ -119,8 +125,7 @@ impl Endpoint {
             generation,
             attempt,
             until: self.now + HOLD,
-            asked: false,
-            asked_since: self.now,
+            asked: None,
             _seat: seat,
         }));
     }
@@ -170,9 +175,18 @@ impl Endpoint {
             _ if !self.may_take_over() => self.turn(&arrival, Turned::Later),
             Record::Parked { token, blob } => self.claim(arrival, Expect::Parked(token), &blob),
             Record::Live { token, owner, blob }
-                if !blob.is_empty() && (!found.owner_alive || self.now >= arrival.asked_since + PATIENCE) =>
+                if !blob.is_empty() && (!found.owner_alive || arrival.was_patient_with(owner, self.now)) =>
             {
                 self.claim(arrival, Expect::Live(token, owner), &blob);
+            }
+            // However late the store has shown it. Then the flight is held a little longer.
+            Record::Live { owner, .. } if found.owner_alive && arrival.asked.is_none_or(|(of, _)| of != owner) => {
+                let mut arrival = arrival;
+                arrival.asked = Some((owner, self.now));
+                arrival.until = arrival.until.max(self.now + PATIENCE);
+                let note = notes::ask(me, &arrival.locator, &arrival.flight);
+                self.ask(StoreOp::Send { to: owner, note }, Purpose::Nothing);
+                self.try_later(Later::Arrival(arrival));
             }
             Record::Live { .. } if self.now >= arrival.until => {
                 let turned = if found.owner_alive {
@@ -182,14 +196,7 @@ impl Endpoint {
                 };
                 self.turn(&arrival, turned);
             }
-            Record::Live { owner, .. } => {
-                let mut arrival = arrival;
-                if !core::mem::replace(&mut arrival.asked, true) {
-                    let note = notes::ask(me, &arrival.locator, &arrival.flight);
-                    self.ask(StoreOp::Send { to: owner, note }, Purpose::Nothing);
-                }
-                self.try_later(Later::Arrival(arrival));
-            }
+            Record::Live { .. } => self.try_later(Later::Arrival(arrival)),
         }
     }
 

@@ -122,6 +122,53 @@ fn so_many_flights_wait_for_the_store_and_no_more() {
     assert_eq!(stand.server.counters().refused_busy, 1, "there is room again");
 }
 
+/// It is given its time from then on, and not from the moment when the client came: the store may be slower than that, and slower than a flight is held.
+#[test]
+fn an_owner_that_lives_is_asked_before_its_session_is_taken_however_slow_the_store_is() {
+    for millis in [700, 2500] {
+        let mut stand = Stand::new(Durability::Durable);
+        let (i, _) = stand.session();
+        let owner = stand.replace_server().owner();
+        stand.run_for(SECOND);
+        goes_away(&mut stand, i);
+        let flight = stand.flight(i);
+        stand.shelf.silent_to = Some(is_peek);
+        stand.brings(i, REPLAYED, &flight);
+        stand.run_for(Duration::from_millis(millis));
+        stand.speak();
+        assert_eq!(asks(&stand, owner), 1, "{millis}");
+        stand.run_for(Duration::from_millis(400));
+        assert_eq!(stand.server.counters().takeovers, 0, "{millis}");
+        stand.run_for(Duration::from_millis(400));
+        assert_eq!(stand.server.counters().takeovers, 1, "{millis}");
+    }
+}
+
+/// The one that was asked has let go, and by then somebody else has the session.
+#[test]
+fn whoever_has_the_session_is_asked_and_has_its_time() {
+    let mut stand = Stand::new(Durability::Durable);
+    let (i, id) = stand.session();
+    let key = Stand::key_of(id);
+    let first = stand.replace_server().owner();
+    stand.run_for(SECOND);
+    goes_away(&mut stand, i);
+    let flight = stand.flight(i);
+    stand.brings(i, REPLAYED, &flight);
+    stand.run_for(Duration::from_millis(400));
+    let Record::Live { token, blob, .. } = stand.shelf.records[&key].clone() else {
+        panic!("it lives")
+    };
+    let owner = STRANGER;
+    stand.shelf.records.insert(key, Record::Live { token, owner, blob });
+    stand.run_for(Duration::from_millis(500));
+    assert_eq!((asks(&stand, first), asks(&stand, STRANGER)), (1, 1));
+    assert_eq!(stand.server.counters().takeovers, 0);
+    stand.run_for(Duration::from_millis(400));
+    assert_eq!(stand.server.counters().takeovers, 1);
+    assert_eq!(asks(&stand, STRANGER), 1);
+}
+
 /// It could not take what is let go.
 #[test]
 fn who_does_not_count_as_alive_asks_nobody_for_a_session() {
