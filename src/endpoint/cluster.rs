@@ -41,6 +41,8 @@ pub struct Cluster {
     /// Sessions on their way out.
     pub parking: usize,
     renew: Instant,
+    /// Until when the lease lasts at least.
+    leased: Instant,
     listening: bool,
     /// Notes may have been lost.
     deaf: bool,
@@ -65,7 +67,8 @@ pub enum Standing {
 
 /// What a request is for.
 pub enum Purpose {
-    Lease,
+    /// Asked for then.
+    Lease(Instant),
     Receive,
     /// A write that leaves the session here.
     Save {
@@ -151,6 +154,7 @@ impl Cluster {
             wanted: VecDeque::new(),
             parking: 0,
             renew: now,
+            leased: now,
             listening: false,
             deaf: false,
             standing: Standing::Unheard,
@@ -225,7 +229,7 @@ impl Endpoint {
             self.counters.store_failures += 1;
         }
         match purpose {
-            Purpose::Lease => self.renewed(&reply),
+            Purpose::Lease(asked) => self.renewed(asked, &reply),
             Purpose::Receive => self.received_notes(reply),
             Purpose::Save {
                 locator,
@@ -257,7 +261,7 @@ impl Endpoint {
     /// Whether the store is still to be told something, or has not said what became of it. Who leaves waits for that after the last session has gone.
     pub fn owes_store(&self) -> bool {
         self.cluster.as_ref().is_some_and(|cluster| {
-            let idle = |purpose: &Purpose| matches!(purpose, Purpose::Lease | Purpose::Receive);
+            let idle = |purpose: &Purpose| matches!(purpose, Purpose::Lease(_) | Purpose::Receive);
             // Who is put out may be elsewhere, and a claim may hold the only copy; what else is tried again is of sessions that are here.
             let owed = |(_, later): &(Instant, Later)| matches!(later, Later::Unseat { .. } | Later::Claim(_));
             !cluster.purposes.values().all(idle) || !cluster.unburied.is_empty() || cluster.later.iter().any(owed)
@@ -301,7 +305,7 @@ impl Endpoint {
             let lease = self.config.timing.lease;
             cluster.renew = now + lease / 3;
             let owner = cluster.owner;
-            cluster.ask(StoreOp::Lease { owner, life: lease }, Purpose::Lease);
+            cluster.ask(StoreOp::Lease { owner, life: lease }, Purpose::Lease(now));
         }
         let due = cluster.later.iter().take_while(|(at, _)| *at <= now).count();
         for _ in 0..due {
@@ -319,12 +323,15 @@ impl Endpoint {
         }
     }
 
-    fn renewed(&mut self, reply: &StoreReply) {
+    fn renewed(&mut self, asked: Instant, reply: &StoreReply) {
         let Some(cluster) = &mut self.cluster else { return };
         if *reply != StoreReply::Done {
             cluster.standing = Standing::Failing;
             return;
         }
+        // The one before may have been over when this one was taken: nobody could leave a note in between.
+        cluster.deaf |= self.now >= cluster.leased;
+        cluster.leased = cluster.leased.max(asked + self.config.timing.lease);
         let before = core::mem::replace(&mut cluster.standing, Standing::Alive);
         if (before == Standing::Failing) | core::mem::replace(&mut cluster.deaf, false) {
             self.read_all_mail();

@@ -178,6 +178,34 @@ fn a_message_whose_note_was_lost_is_found_as_soon_as_the_store_is_there_again() 
     }
 }
 
+/// Nobody can leave a note for an owner whose lease is over: it slept, or its signs of life were held up. None of them failed.
+#[test]
+fn a_message_that_came_while_the_owner_had_no_lease_is_found_when_it_has_one_again() {
+    let lease = Timing::default().lease;
+    for slept in [true, false] {
+        let mut stand = Stand::new(Durability::SwapOut);
+        let (_, id) = stand.session();
+        stand.run_for(3 * lease);
+        append(&mut stand, id, 1..=1);
+        if slept {
+            stand.skip(2 * lease);
+        } else {
+            stand.shelf.silent_to = Some(is_lease);
+            stand.run_for(lease + SECOND);
+            assert_eq!(times_told(&stand, id), 0);
+            stand.speak();
+        }
+        stand.run_for(3 * lease);
+        assert_eq!(stand.server.counters().store_failures, 0);
+        assert_eq!(
+            (times_told(&stand, id), stand.shelf.count(is_read)),
+            (1, 1),
+            "slept: {slept}"
+        );
+        assert_eq!(take(&mut stand, id), [1], "slept: {slept}");
+    }
+}
+
 #[test]
 fn who_could_not_take_a_message_as_his_session_was_to_leave_is_told_again_when_it_stays() {
     for durability in BOTH {
