@@ -154,6 +154,7 @@ impl Endpoint {
             kept.asked_by.clear();
             served.talk.thaw();
             served.talk.events.push_back(Event::SwapOutFailed);
+            self.read_on(locator);
         }
         self.touch(locator);
     }

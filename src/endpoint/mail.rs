@@ -157,19 +157,20 @@ impl Endpoint {
         self.touch(key);
     }
 
-    /// Notes may have been lost: every queue is looked into.
+    /// Notes may have been lost: every queue is looked into. That of a session on its way out when it stays.
     pub(super) fn read_all_mail(&mut self) {
         let mut keys: Vec<Locator> = self.sessions.keys().copied().collect();
         keys.sort_unstable();
         for key in keys {
-            let kept = self.sessions.get(&key).and_then(|served| served.kept.as_ref());
-            if kept.is_some_and(|kept| kept.is_settled()) {
-                self.read_mail(key);
+            let kept = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut());
+            match kept {
+                Some(kept) if !kept.is_settled() => kept.mail.more = true,
+                _ => self.read_mail(key),
             }
         }
     }
 
-    /// Reads on when all has been taken and there may be more.
+    /// Reads on when there may be more: all has been taken, or the session stays that was on its way out.
     pub(super) fn read_on(&mut self, key: Locator) {
         let served = self.sessions.get(&key).and_then(|served| served.kept.as_ref());
         if served.is_some_and(|kept| kept.mail.is_dry()) {

@@ -1,5 +1,6 @@
 //! Messages from servers: each is handed out once and in order, whatever becomes of notes, of answers and of the process.
 
+use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -203,6 +204,39 @@ fn a_message_that_came_while_the_owner_had_no_lease_is_found_when_it_has_one_aga
             "slept: {slept}"
         );
         assert_eq!(take(&mut stand, id), [1], "slept: {slept}");
+    }
+}
+
+/// Whoever is on his way out has no use for it, and then stays.
+#[test]
+fn a_message_whose_note_was_lost_is_found_though_its_session_was_on_its_way_out_just_then() {
+    for durability in BOTH {
+        for lost in [true, false] {
+            let mut stand = Stand::new(durability);
+            let (_, id) = stand.session();
+            stand.run_for(10 * SECOND);
+            let reads = stand.shelf.count(is_read);
+            stand.shelf.silent_to = Some(is_park);
+            stand.server.session(id).expect("it is here").swap_out();
+            stand.exchange();
+            if lost {
+                append(&mut stand, id, 1..=1);
+                stand.notes(StoreReply::Failed);
+                stand.run_for(Timing::default().lease);
+            }
+            assert_eq!(times_told(&stand, id), 0, "not yet");
+            stand.speak_as(&StoreReply::Unavailable, is_park);
+            assert!(stand.told.contains(&(id, Event::SwapOutFailed)));
+            stand.run_for(SECOND);
+            let looked = stand.shelf.count(is_read) - reads;
+            let what = format!("{durability:?}, lost: {lost}");
+            assert_eq!(
+                (times_told(&stand, id), looked),
+                (usize::from(lost), usize::from(lost)),
+                "{what}"
+            );
+            assert_eq!(take(&mut stand, id).len(), usize::from(lost), "{what}");
+        }
     }
 }
 
