@@ -275,6 +275,12 @@ impl Endpoint {
             self.counters.resumes_unknown += 1;
             return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::NotHere, RETRY_SOON);
         };
+        // Its session may have come here while this one was still coming in, or waited: then nobody has looked yet (U-12).
+        let (mac1, e) = flight[MAC1_OFFSET..RESUME_JUDGED].split_at(MAC1_LEN);
+        if !resumption.verify_mac1(&flight[..MAC1_OFFSET], e, mac1) {
+            self.counters.resumes_forged += 1;
+            return self.reject(link);
+        }
         // Another flight may have been accepted while this one was still coming in.
         if attempt <= served.highest_attempt() || served.talk.state == State::Closed {
             self.counters.resumes_stale += 1;

@@ -135,6 +135,28 @@ fn who_does_not_count_as_alive_takes_nobody_over() {
     }
 }
 
+/// A flight that came beside another, which has claimed the session meanwhile, or whose last bytes came after that: nobody has judged its mac1 before (U-12).
+#[test]
+fn mac1_is_judged_of_a_flight_that_finds_its_session_here_after_all() {
+    for whole in [true, false] {
+        let (mut stand, i, _, first) = parked(Durability::SwapOut, unchanged);
+        let newest = stand.clients[i].newest;
+        stand.clients[i].session.handle_link_down(newest, stand.now);
+        let second = flipped(&stand.flight(i), MAC1_OFFSET);
+        let cut = if whole { second.len() } else { second.len() - 1 };
+        stand.shelf.silent_to = Some(is_claim);
+        stand.brings(i, LinkId(2000), &first);
+        stand.brings(i, LinkId(2001), &second[..cut]);
+        stand.speak();
+        stand.goes_on(i, LinkId(2001), &second[cut..]);
+        stand.run_for(SECOND);
+        let counters = stand.server.counters();
+        assert_eq!((counters.takeovers, counters.resumes), (1, 1), "whole: {whole}");
+        assert_eq!(counters.resumes_forged, 1, "whole: {whole}");
+        assert!(stand.clients[i].ended.contains(&LinkId(2001)));
+    }
+}
+
 // ---- what it costs ----
 
 #[test]
