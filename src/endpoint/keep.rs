@@ -402,6 +402,10 @@ impl Endpoint {
             return;
         };
         let Some(kept) = &mut served.kept else { return };
+        if kept.highest != token {
+            // It has left meanwhile, and come back: this is about its former life here.
+            return;
+        }
         match reply {
             // Its end was written behind this, or it was looked where to: see `bury`.
             _ if served.ended.is_some() => kept.writing = false,

@@ -3,9 +3,9 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use super::leaving::goes_away;
+use super::leaving::{goes_away, is_park};
 use super::requests::{is_live, is_peek};
-use super::stand::Stand;
+use super::stand::{Stand, elsewhere_and_back};
 use crate::config::{Durability, Limits, ServerConfig};
 use crate::error::SaveError;
 use crate::event::{Event, LinkId, SessionId};
@@ -169,6 +169,33 @@ fn a_link_is_answered_when_the_store_has_its_keys_and_not_with_the_commit_before
     assert!(stand.clients[i].answers.iter().all(|(on, _)| *on != LinkId(1000)));
     stand.speak();
     assert!(stand.clients[i].answers.iter().any(|(on, _)| *on == LinkId(1000)));
+}
+
+/// It was carried out, and the answer took its time. Meanwhile the session was elsewhere, came back, and leaves again: the answer says nothing of that.
+#[test]
+fn an_answer_about_a_former_stay_changes_nothing() {
+    for reply in [StoreReply::Done, StoreReply::Failed, StoreReply::Unavailable] {
+        let mut stand = Stand::new(Durability::Durable);
+        let (i, id) = stand.session();
+        stand.shelf.silent_to = Some(is_live);
+        commits(&mut stand, id);
+        let record = stand.shelf.waiting(is_live);
+        stand.shelf.records.insert(Stand::key_of(id), record);
+        stand.shelf.silent_to = None;
+        elsewhere_and_back(&mut stand, i, id, |_| ());
+        stand.shelf.silent_to = Some(is_park);
+        stand.server.session(id).expect("it is here").swap_out();
+        stand.exchange();
+        goes_away(&mut stand, i);
+        stand.told.clear();
+        let asked = stand.shelf.asked.len();
+        stand.shelf.instead = Some(|op| is_park(op).then_some(StoreReply::Done));
+        stand.speak_as(&reply, is_live);
+        let told: Vec<_> = stand.told.iter().map(|(_, event)| event.clone()).collect();
+        assert_eq!(told, [Event::SwappedOut], "{reply:?}");
+        let asked: Vec<_> = stand.shelf.asked[asked..].iter().collect();
+        assert!(matches!(asked[..], [put] if is_park(put)), "{reply:?}: {asked:?}");
+    }
 }
 
 // ---- its size ----

@@ -446,3 +446,26 @@ pub fn name(i: usize, link: LinkId) -> LinkId {
 fn named(link: LinkId) -> (usize, LinkId) {
     ((link.0 / NAMES) as usize, LinkId(link.0 % NAMES))
 }
+
+/// Another process takes a session over, as this one seems to be dead, does something with it, and swaps it out; and it comes back to this one, which has noticed nothing.
+pub fn elsewhere_and_back(stand: &mut Stand, i: usize, id: SessionId, meanwhile: impl FnOnce(&mut Endpoint)) {
+    let second = Duration::from_secs(1);
+    let first = stand.replace_server();
+    stand.shelf.dead.push(first.owner());
+    let newest = stand.clients[i].newest;
+    stand.cut(i, newest);
+    stand.run_for(second);
+    assert_eq!(stand.server.counters().takeovers, 1);
+    meanwhile(&mut stand.server);
+    stand.exchange();
+    stand.clients[i].away = true;
+    let newest = stand.clients[i].newest;
+    stand.cut(i, newest);
+    stand.server.session(id).expect("it is here").swap_out();
+    stand.exchange();
+    stand.shelf.dead.clear();
+    stand.server = first;
+    stand.clients[i].away = false;
+    stand.run_for(second);
+    assert_eq!((stand.server.counters().takeovers, stand.server.sessions()), (1, 1));
+}
