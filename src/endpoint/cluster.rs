@@ -103,7 +103,8 @@ pub enum Purpose {
         key: Locator,
         after: Cursor,
     },
-    Bind(Locator),
+    /// And the token that began the session's stay here.
+    Bind(Locator, u64),
     Unseat {
         key: StoreKey,
         code: u32,
@@ -125,7 +126,7 @@ pub enum Later {
     Write(Locator, u64),
     Check(Locator, u64),
     Mail(Locator),
-    Bind(Locator),
+    Bind(Locator, u64),
     Unseat {
         key: StoreKey,
         code: u32,
@@ -246,7 +247,7 @@ impl Endpoint {
             Purpose::Doubt(doubt) => self.doubt_settled(*doubt, &reply),
             Purpose::Orphan { key, end } => self.orphaned(key, end, &reply),
             Purpose::Mail { key, after } => self.mail_came(key, after, reply),
-            Purpose::Bind(locator) => self.bound(locator, &reply),
+            Purpose::Bind(locator, stay) => self.bound(locator, stay, &reply),
             Purpose::Unseat { key, code, tries } => self.unseat(key, code, tries, reply),
             Purpose::Unseated { key, code, tries } => self.unseated(key, code, tries, &reply),
             Purpose::Nothing => {}
@@ -316,7 +317,7 @@ impl Endpoint {
                 Some((_, Later::Write(locator, token))) => self.write_again(locator, token),
                 Some((_, Later::Check(locator, token))) => self.check_again(locator, token),
                 Some((_, Later::Mail(locator))) => self.read_mail_again(locator),
-                Some((_, Later::Bind(locator))) => self.bind_again(locator),
+                Some((_, Later::Bind(locator, stay))) => self.bind_again(locator, stay),
                 Some((_, Later::Unseat { key, code, tries })) => self.look_whom_to_unseat(key, code, tries),
                 None => {}
             }

@@ -79,17 +79,18 @@ impl Endpoint {
 
     /// Tells the store whose session it is: because it is new, because the session has come here, or lest it is forgotten. One question at a time.
     pub(super) fn tell_binding(&mut self, key: Locator) {
-        let Some(kept) = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut()) else {
+        let Some(served) = self.sessions.get_mut(&key) else {
             return;
         };
-        if kept.user.is_none() {
+        let stay = served.token;
+        let Some(kept) = served.kept.as_mut().filter(|kept| kept.user.is_some()) else {
             return;
-        }
+        };
         if matches!(kept.binding, Binding::Asked | Binding::Outdated) {
             kept.binding = Binding::Outdated;
         } else {
             kept.binding = Binding::Asked;
-            self.bind_again(key);
+            self.bind_again(key, stay);
         }
     }
 
@@ -98,30 +99,34 @@ impl Endpoint {
         self.config.clusters[0].digest(b"unbroken/1 user", user)
     }
 
-    pub(super) fn bind_again(&mut self, key: Locator) {
-        let kept = self.sessions.get(&key).and_then(|served| served.kept.as_ref());
+    /// Asks for its user, if it is still the same stay here that `stay` began.
+    pub(super) fn bind_again(&mut self, key: Locator, stay: u64) {
+        let served = self.sessions.get(&key).filter(|served| served.token == stay);
+        let kept = served.and_then(|served| served.kept.as_ref());
         if let Some(user) = kept.and_then(|kept| kept.user.clone()) {
             let user = self.digest(&user);
-            self.ask(StoreOp::Bind { user, key, life: BOUND }, Purpose::Bind(key));
+            self.ask(StoreOp::Bind { user, key, life: BOUND }, Purpose::Bind(key, stay));
         }
     }
 
-    pub(super) fn bound(&mut self, key: Locator, reply: &StoreReply) {
+    pub(super) fn bound(&mut self, key: Locator, stay: u64, reply: &StoreReply) {
         let renew = self.now + RENEW;
         if let StoreReply::Bound(Some(former)) = *reply
             && former != key
         {
             self.look_whom_to_unseat(former, USER_MOVED, TRIES);
         }
-        let Some(kept) = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut()) else {
+        // It may have left meanwhile, and come back: then this is about the user of its former life here.
+        let served = self.sessions.get_mut(&key).filter(|served| served.token == stay);
+        let Some(kept) = served.and_then(|served| served.kept.as_mut()) else {
             return;
         };
         match (reply, kept.binding) {
             // Also with a binding that is outdated: the user's next one will be asked for here or elsewhere.
-            (StoreReply::Failed | StoreReply::Unavailable, _) => self.try_later(Later::Bind(key)),
+            (StoreReply::Failed | StoreReply::Unavailable, _) => self.try_later(Later::Bind(key, stay)),
             (_, Binding::Outdated) => {
                 kept.binding = Binding::Asked;
-                self.bind_again(key);
+                self.bind_again(key, stay);
             }
             (StoreReply::Conflict, _) => {
                 kept.binding = Binding::None;

@@ -1,8 +1,9 @@
 //! One session for each user, when the store's answers get lost.
 
+use core::cell::Cell;
 use core::time::Duration;
 
-use super::stand::Stand;
+use super::stand::{Stand, elsewhere_and_back};
 use crate::config::Durability;
 use crate::endpoint::USER_MOVED;
 use crate::error::CloseReason;
@@ -119,5 +120,32 @@ fn a_user_who_is_another_before_the_store_has_answered_is_asked_for_anew() {
         assert_eq!(stand.shelf.users.len(), 1, "{reply:?}");
         stand.run_for(SECOND);
         assert!(!stand.told.contains(&(id, MOVED)), "{reply:?}");
+    }
+}
+
+/// Meanwhile the session was elsewhere, got another user there, and came back.
+#[test]
+fn an_answer_about_the_user_of_a_former_stay_is_not_taken_for_that_of_the_present_one() {
+    for late in [StoreReply::Conflict, StoreReply::Failed] {
+        let mut stand = Stand::new(Durability::Durable);
+        let (i, id) = stand.session();
+        stand.shelf.silent_to = Some(is_bind);
+        bind(&mut stand, id, b"anna");
+        stand.shelf.silent_to = None;
+        elsewhere_and_back(&mut stand, i, id, |server| {
+            let mut session = server.session(id).expect("it is here");
+            session.bind_user(b"berta").expect("there is a store");
+        });
+        stand.shelf.silent_to = Some(is_bind);
+        bind(&mut stand, id, b"berta");
+        let (asked, first) = (stand.shelf.count(is_bind), Cell::new(true));
+        stand.speak_as(&late, |op| is_bind(op) && first.replace(false));
+        stand.run_for(SECOND);
+        assert_eq!(stand.clients[i].closed(), None, "{late:?}");
+        assert_eq!(
+            stand.shelf.count(is_bind),
+            asked + 1,
+            "{late:?}: nobody asks for what is over"
+        );
     }
 }
