@@ -454,6 +454,8 @@ impl Endpoint {
         self.forget_mail(locator);
         self.touch(locator);
         if created {
+            // Who has come to the user meanwhile may have looked for it in vain.
+            self.tell_binding(locator);
             self.leave_too(locator);
         }
     }

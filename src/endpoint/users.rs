@@ -5,6 +5,7 @@
 //!
 //! The store answers the same question again by the same answer. So a binding of which nothing is known is simply asked for again, by whoever has the session then: a process that took it
 //! over from one that died between binding and putting out does what is left to do. And a session that was put out, and does not know it yet, learns it here.
+//! A session may be bound before the store has its record, and then whoever looks for it finds nothing: so it is told again as soon as the record stands.
 //! While it lasts, a binding is renewed long before the store forgets it.
 
 use bytes::Bytes;
@@ -77,7 +78,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Tells the store whose session it is: because it is new, because the session has come here, or lest it is forgotten. One question at a time.
+    /// Tells the store whose session it is: because it is new, because its record stands now or the session has come here, or lest it is forgotten. One question at a time.
     pub(super) fn tell_binding(&mut self, key: Locator) {
         let Some(served) = self.sessions.get_mut(&key) else {
             return;

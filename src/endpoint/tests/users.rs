@@ -1,13 +1,16 @@
 //! One session for each user, when the store's answers get lost.
 
+use bytes::Bytes;
 use core::cell::Cell;
 use core::time::Duration;
 
+use super::requests::is_live;
 use super::stand::{Stand, elsewhere_and_back};
 use crate::config::Durability;
 use crate::endpoint::USER_MOVED;
 use crate::error::CloseReason;
 use crate::event::{Event, SessionId};
+use crate::session::Verdict;
 use crate::store::{StoreOp, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -147,5 +150,37 @@ fn an_answer_about_the_user_of_a_former_stay_is_not_taken_for_that_of_the_presen
             asked + 1,
             "{late:?}: nobody asks for what is over"
         );
+    }
+}
+
+/// The same user comes to two servers at once, and the record of the first session is written after the second has looked for it.
+#[test]
+fn a_former_session_that_the_store_does_not_have_yet_is_put_out_when_it_has() {
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        let mut stand = Stand::with(durability, false);
+        let comes = |stand: &mut Stand| {
+            let i = stand.client();
+            stand.run_for(SECOND);
+            let id = stand.told.last().expect("it asks").0;
+            let mut session = stand.server.session(id).expect("it is here");
+            session.bind_user(b"anna").expect("there is a store");
+            let message = Bytes::new();
+            session.authorise(Verdict::Accept { message });
+            drop(session);
+            stand.exchange();
+            i
+        };
+        stand.shelf.silent_to = Some(is_live);
+        let former = comes(&mut stand);
+        stand.shelf.silent_to = None;
+        let first = stand.replace_server();
+        let newer = comes(&mut stand);
+        assert_eq!(stand.clients[newer].closed(), None);
+        stand.clients[newer].away = true;
+        stand.server = first;
+        stand.speak();
+        stand.run_for(5 * SECOND);
+        let moved = Some(CloseReason::Kicked { code: USER_MOVED });
+        assert_eq!(stand.clients[former].closed(), moved, "{durability:?}");
     }
 }
