@@ -1,7 +1,7 @@
 //! One session for each user: binding a user here puts his former session out, wherever it is.
 //!
 //! The store says whose session it was. If that one is here it is kicked; if it is another endpoint's, that one is told by a note; if it is parked, it
-//! is buried, so that nobody can take it up again. The newest binding wins; two that cross each other both ask the store, which puts them in order.
+//! is buried, so that nobody can take it up again. It is looked for in the store though it is here: a process that slept may have no more than a copy. The newest binding wins; two that cross each other both ask the store, which puts them in order.
 //!
 //! The store answers the same question again by the same answer. So a binding of which nothing is known is simply asked for again, by whoever has the session then: a process that took it
 //! over from one that died between binding and putting out does what is left to do. And a session that was put out, and does not know it yet, learns it here.
@@ -140,11 +140,10 @@ impl Endpoint {
         }
     }
 
-    /// Puts a session out with this code, here or wherever the store says that it is.
+    /// Puts a session out with this code, here and wherever the store says that it is: what is here may be the copy of a process that slept.
     pub(super) fn look_whom_to_unseat(&mut self, key: StoreKey, code: u32, tries: u8) {
-        if self.is_alive(&key) {
-            self.unseat_here(key, code);
-        } else if tries > 0 {
+        self.unseat_here(key, code);
+        if tries > 0 {
             let tries = tries - 1;
             self.ask(StoreOp::Peek { key }, Purpose::Unseat { key, code, tries });
         }
@@ -168,6 +167,10 @@ impl Endpoint {
         };
         let (expect, token) = match found.record {
             Record::Tomb { .. } => return,
+            // It is here after all, or has come meanwhile.
+            Record::Live { owner, .. } if owner == self.owner() && self.is_alive(&key) => {
+                return self.unseat_here(key, code);
+            }
             Record::Live { owner, .. } if found.owner_alive => {
                 let note = notes::unseat(&key, code);
                 self.ask(StoreOp::Send { to: owner, note }, Purpose::Nothing);

@@ -4,7 +4,7 @@ use alloc::format;
 use core::time::Duration;
 
 use super::requests::{is_burial, is_peek};
-use super::stand::Stand;
+use super::stand::{Stand, name};
 use crate::config::Durability;
 use crate::endpoint::{USER_MOVED, notes};
 use crate::error::CloseReason;
@@ -226,4 +226,52 @@ fn a_former_session_whose_end_stands_in_the_store_is_not_looked_for_again() {
     assert!(pair.is_buried());
     pair.stand.run_for(5 * SECOND);
     assert_eq!(pair.looks(), looked + 1);
+}
+
+/// This process has slept, and another has taken the former session over: what is here is a copy.
+#[test]
+fn a_former_session_is_put_out_where_it_is_though_a_copy_is_here() {
+    for away in [false, true] {
+        let mut stand = Stand::new(Durability::Durable);
+        let (i, former) = stand.session();
+        bind(&mut stand, former);
+        let sleeper = stand.replace_server();
+        stand.shelf.dead.push(sleeper.owner());
+        let newest = stand.clients[i].newest;
+        stand.cut(i, newest);
+        stand.run_for(10 * SECOND);
+        assert_eq!(stand.server.counters().takeovers, 1);
+        stand.clients[i].away = true;
+        stand.shelf.dead.clear();
+        let owner = stand.server.owner();
+        stand.server = sleeper;
+        if away {
+            stand.server.handle_link_down(name(i, newest), stand.now);
+        }
+        let (_, newer) = stand.session();
+        bind(&mut stand, newer);
+        stand.run_for(SECOND);
+        let words = notes::unseat(&Stand::key_of(former), USER_MOVED);
+        let told = |op: &StoreOp| matches!(op, StoreOp::Send { to, note } if *to == owner && *note == words);
+        assert!(stand.shelf.count(told) > 0, "away: {away}");
+        stand.shelf.dead.push(owner);
+        stand.run_for(SECOND);
+        let record = &stand.shelf.records[&Stand::key_of(former)];
+        assert!(matches!(record, Record::Tomb { .. }), "away: {away}");
+    }
+}
+
+#[test]
+fn a_former_session_that_is_here_is_looked_for_once() {
+    for durability in BOTH {
+        let mut stand = Stand::new(durability);
+        let ((_, former), (_, newer)) = (stand.session(), stand.session());
+        bind(&mut stand, former);
+        let looked = stand.shelf.count(is_peek);
+        bind(&mut stand, newer);
+        stand.run_for(5 * SECOND);
+        assert_eq!(stand.clients[FORMER].closed(), Some(MOVED));
+        assert!(stand.shelf.count(is_peek) <= looked + 1, "{durability:?}");
+        assert!(!stand.server.owes_store());
+    }
 }
