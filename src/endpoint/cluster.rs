@@ -336,6 +336,7 @@ impl Endpoint {
         let before = core::mem::replace(&mut cluster.standing, Standing::Alive);
         if (before == Standing::Failing) | core::mem::replace(&mut cluster.deaf, false) {
             self.read_all_mail();
+            self.tell_all_bindings();
         }
         let Some(cluster) = &mut self.cluster else { return };
         if !cluster.listening {

@@ -6,8 +6,10 @@
 //! The store answers the same question again by the same answer. So a binding of which nothing is known is simply asked for again, by whoever has the session then: a process that took it
 //! over from one that died between binding and putting out does what is left to do. And a session that was put out, and does not know it yet, learns it here.
 //! A session may be bound before the store has its record, and then whoever looks for it finds nothing: so it is told again as soon as the record stands.
+//! And when a lease was lost and is back all are told again: whoever counts as dead is put out without being asked.
 //! While it lasts, a binding is renewed long before the store forgets it.
 
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::fmt;
 use core::time::Duration;
@@ -92,6 +94,20 @@ impl Endpoint {
         } else {
             kept.binding = Binding::Asked;
             self.bind_again(key, stay);
+        }
+    }
+
+    /// The lease was lost and is back: while this process counted as dead its sessions may have been put out by a record that it has not seen, and never will if that is forgotten.
+    pub(super) fn tell_all_bindings(&mut self) {
+        let stays = |key: &Locator| {
+            let served = self.sessions.get(key).filter(|served| !served.talk.closing.has_begun());
+            let kept = served.and_then(|served| served.kept.as_ref());
+            kept.is_some_and(|kept| kept.is_settled())
+        };
+        let mut keys: Vec<Locator> = self.sessions.keys().copied().filter(stays).collect();
+        keys.sort_unstable();
+        for key in keys {
+            self.tell_binding(key);
         }
     }
 

@@ -1,5 +1,6 @@
 //! One session for each user, when the store's answers get lost.
 
+use alloc::vec;
 use bytes::Bytes;
 use core::cell::Cell;
 use core::time::Duration;
@@ -85,9 +86,59 @@ fn however_often_a_user_is_told_the_store_is_asked_once_at_a_time() {
     assert_eq!(stand.shelf.users.len(), 2);
 }
 
+/// Its process counted as dead for a while, and the user came elsewhere. What was written over its record is forgotten by the time it looks.
+#[test]
+fn a_session_that_was_put_out_while_its_lease_was_over_learns_it_with_the_next() {
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        let mut stand = Stand::new(durability);
+        let (i, former) = stand.session();
+        bind(&mut stand, former, b"anna");
+        stand.shelf.instead = Some(|op| matches!(op, StoreOp::Lease { .. }).then_some(StoreReply::Failed));
+        stand.run_for(7 * SECOND);
+        stand.shelf.instead = None;
+        let first = stand.replace_server();
+        stand.shelf.dead.push(first.owner());
+        let (n, newer) = stand.session();
+        bind(&mut stand, newer, b"anna");
+        stand.clients[n].away = true;
+        stand.shelf.dead.clear();
+        stand.shelf.records.remove(&Stand::key_of(former));
+        stand.server = first;
+        stand.run_for(10 * SECOND);
+        assert!(stand.server.store_is_up());
+        let moved = Some(CloseReason::Kicked { code: USER_MOVED });
+        assert_eq!(stand.clients[i].closed(), moved, "{durability:?}");
+        assert!(
+            !stand.shelf.records.contains_key(&Stand::key_of(former)),
+            "{durability:?}"
+        );
+    }
+}
+
+/// Else one that has lost its place to it would take it back.
+#[test]
+fn who_is_about_to_end_is_not_bound_again_when_a_lease_comes_back() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (i, id) = stand.session();
+    bind(&mut stand, id, b"anna");
+    let newest = stand.clients[i].newest;
+    stand.clients[i].deaf = vec![newest];
+    stand.shelf.instead = Some(|op| matches!(op, StoreOp::Lease { .. }).then_some(StoreReply::Failed));
+    stand.run_for(3 * SECOND);
+    stand.server.session(id).expect("it is here").close(7);
+    let asked = stand.shelf.count(is_bind);
+    stand.shelf.instead = None;
+    stand.run_for(SECOND);
+    assert_eq!((stand.shelf.count(is_bind), stand.server.store_is_up()), (asked, true));
+}
+
 #[test]
 fn a_binding_is_renewed_before_the_store_forgets_it() {
-    let mut stand = Stand::new(Durability::SwapOut);
+    // A lease that outlasts the day: it is the day that tells it anew, not a lease that comes back.
+    let mut stand = Stand::changed(Durability::SwapOut, true, |mut config| {
+        config.timing.lease = 3 * DAY;
+        config
+    });
     let (_, id) = stand.session();
     bind(&mut stand, id, b"anna");
     assert_eq!(stand.shelf.count(is_bind), 1);
