@@ -12,7 +12,7 @@ use crate::wire::frame::CloseKind;
 /// See the module's head.
 pub struct Tombstones {
     by_locator: HashMap<Locator, LostStatus>,
-    /// In order of burial; all live equally long.
+    /// The same, in order of burial; all live equally long.
     order: VecDeque<(Instant, Locator)>,
     max: usize,
 }
@@ -31,6 +31,7 @@ impl Tombstones {
         if self.max == 0 {
             return;
         }
+        self.forget(&locator);
         if self.order.len() >= self.max
             && let Some((_, oldest)) = self.order.pop_front()
         {
@@ -46,7 +47,10 @@ impl Tombstones {
 
     /// The session came back to this endpoint: it has not ended after all.
     pub fn forget(&mut self, locator: &Locator) {
-        self.by_locator.remove(locator);
+        // Its place goes too, else that would take a later end with it. Few sessions end and come back, so all may be looked through for one.
+        if self.by_locator.remove(locator).is_some() {
+            self.order.retain(|(_, other)| other != locator);
+        }
     }
 
     pub fn len(&self) -> usize {

@@ -39,6 +39,23 @@ fn an_end_that_was_none_is_forgotten() {
     assert!(stones.find(&[1; 8]).is_none() && stones.find(&[2; 8]).is_some());
 }
 
+/// A session came back, and ended once more.
+#[test]
+fn a_second_end_is_remembered_for_its_own_time_and_takes_no_place_twice() {
+    let start = Instant::from_millis(1000);
+    let mut stones = Tombstones::new(2);
+    stones.bury([1; 8], CloseReason::Expired, 0, start + LIFE);
+    stones.forget(&[1; 8]);
+    assert_eq!(stones.len(), 0);
+    stones.bury([1; 8], CloseReason::Kicked { code: 7 }, 0, start + LIFE * 2);
+    stones.bury([2; 8], CloseReason::Expired, 0, start + LIFE * 2);
+    assert_eq!(stones.len(), 2, "there is room for both");
+    stones.sweep(start + LIFE);
+    assert!(stones.find(&[1; 8]).is_some() && stones.find(&[2; 8]).is_some());
+    stones.sweep(start + LIFE * 2);
+    assert!(stones.find(&[1; 8]).is_none() && stones.len() == 0);
+}
+
 #[test]
 fn the_oldest_makes_room() {
     let mut stones = Tombstones::new(3);
