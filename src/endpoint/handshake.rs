@@ -188,10 +188,7 @@ impl Endpoint {
             .cluster
             .as_ref()
             .map_or(Standing::Alive, |cluster| cluster.standing);
-        if standing != Standing::Alive
-            || self.unconfirmed >= limits.pending_handshakes as usize
-            || self.sessions.len() >= limits.sessions as usize
-        {
+        if standing != Standing::Alive || self.unconfirmed >= limits.pending_handshakes as usize || self.is_full() {
             self.counters.refused_busy += 1;
             let wait = if standing == Standing::Unheard {
                 RETRY_LATER

@@ -333,7 +333,7 @@ impl Endpoint {
         if is_downgrade(config, prelude.version, &resume.versions) {
             return Err(Turned::Away);
         }
-        let (durable, on_their_way) = (cluster.durable, cluster.claiming.len());
+        let durable = cluster.durable;
         let served = self.restored(&snapshot, ratchet, token, durable);
         if !served.is_consistent(&resume) {
             self.counters.rollbacks += 1;
@@ -343,7 +343,7 @@ impl Endpoint {
             self.farewell_lost(link, prelude, responder, LostStatus::RolledBack);
             return Ok(None);
         }
-        if self.sessions.len() + on_their_way >= self.config.limits.sessions as usize {
+        if self.is_full() {
             self.counters.refused_busy += 1;
             self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Busy, RETRY_BUSY);
             return Ok(None);
@@ -375,6 +375,12 @@ impl Endpoint {
             },
             prelude,
         })))
+    }
+
+    /// Whether there is no place for one more session. A claim has its own already: what it has taken must be put somewhere.
+    pub(super) fn is_full(&self) -> bool {
+        let on_their_way = self.cluster.as_ref().map_or(0, |cluster| cluster.claiming.len());
+        self.sessions.len() + on_their_way >= self.config.limits.sessions as usize
     }
 
     /// A session as its snapshot has it: waiting for its client.

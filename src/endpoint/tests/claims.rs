@@ -157,6 +157,27 @@ fn mac1_is_judged_of_a_flight_that_finds_its_session_here_after_all() {
     }
 }
 
+/// The claim has its place, though nobody is here yet.
+#[test]
+fn nobody_is_let_in_in_the_place_of_a_session_on_its_way_here() {
+    let (mut stand, i, _, flight) = parked(Durability::SwapOut, |mut config| {
+        config.limits.sessions = 1;
+        config
+    });
+    stand.shelf.silent_to = Some(is_claim);
+    stand.brings(i, BROUGHT, &flight);
+    let other = stand.client();
+    stand.exchange();
+    let newest = stand.clients[other].newest;
+    assert_eq!(stand.clients[other].refused(newest), Some(RefuseCode::Busy));
+    stand.speak();
+    let counters = stand.server.counters();
+    assert_eq!(
+        (stand.server.sessions(), counters.takeovers, counters.hellos),
+        (1, 1, 1)
+    );
+}
+
 // ---- what it costs ----
 
 #[test]
