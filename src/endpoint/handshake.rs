@@ -37,7 +37,7 @@ const RETRY_SOON: u32 = 0;
 /// The owner token while sessions never leave the process.
 const TOKEN: u64 = 1;
 /// Bytes behind a flight that wait for its answer (U-55).
-const AHEAD_MAX: usize = 16 << 10;
+pub(super) const AHEAD_MAX: usize = 16 << 10;
 
 impl Endpoint {
     /// Takes bytes of a connection that is not a link yet.
@@ -337,14 +337,17 @@ impl Endpoint {
         if !self.config.ask_on_resume || !served.talk.auth.accepted() {
             return self.resume(locator, prelude, held, ahead);
         }
+        if !self.hold(link, prelude, ahead) {
+            return;
+        }
         let until = self.now + self.config.limits.handshake;
+        let Some(served) = self.sessions.get_mut(&locator) else {
+            return self.reject(link);
+        };
         let older = served.held.replace(Box::new(Held { until, ..held }));
         served.talk.events.push_back(Event::ResumeRequest);
         if let Some(older) = older {
             self.reject(older.link);
-        }
-        if let Some(pending) = self.pending.by_link.get_mut(&link) {
-            pending.hold(prelude, ahead);
         }
         self.touch(locator);
     }

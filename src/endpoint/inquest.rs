@@ -85,8 +85,8 @@ impl Endpoint {
 
     /// This process is about to say of a session that it was rolled back. It may be a sleeper that does not know of a newer owner: so it looks first.
     pub(super) fn doubt(&mut self, locator: Locator, prelude: Prelude, held: Held, ahead: &[u8]) {
-        if let Some(pending) = self.pending.by_link.get_mut(&held.link) {
-            pending.hold(prelude, ahead);
+        if !self.hold(held.link, prelude, ahead) {
+            return;
         }
         self.ask(
             StoreOp::Peek { key: locator },

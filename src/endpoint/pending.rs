@@ -1,8 +1,10 @@
-//! Connections that are not links yet: their time-outs, and the last words to those that are turned away.
+//! Connections that are not links yet: those that wait, their time-outs, and the last words to those that are turned away.
 
 use super::admission::Stage;
+use super::handshake::AHEAD_MAX;
 use super::{Endpoint, Ready};
 use crate::event::{LinkId, Output};
+use crate::wire::prelude::Prelude;
 
 impl Endpoint {
     /// Ends a connection that never became a link.
@@ -11,6 +13,18 @@ impl Endpoint {
             self.counters.links_rejected += 1;
             self.outputs.push_back(Output::CloseLink { link });
         }
+    }
+
+    /// A whole flight waits for the store or for the application, and what came behind it for its answer. On `false` that was too much, and the link has ended.
+    pub(super) fn hold(&mut self, link: LinkId, prelude: Prelude, ahead: &[u8]) -> bool {
+        if ahead.len() > AHEAD_MAX {
+            self.reject(link);
+            return false;
+        }
+        if let Some(pending) = self.pending.by_link.get_mut(&link) {
+            pending.hold(prelude, ahead);
+        }
+        true
     }
 
     pub(super) fn overdue_pending(&mut self) -> Option<LinkId> {

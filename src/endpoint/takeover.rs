@@ -114,8 +114,8 @@ impl Endpoint {
             self.counters.refused_busy += 1;
             return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Later, RETRY_BUSY);
         };
-        if let Some(pending) = self.pending.by_link.get_mut(&link) {
-            pending.hold(prelude, ahead);
+        if !self.hold(link, prelude, ahead) {
+            return;
         }
         self.arrive(Box::new(Arrival {
             locator,

@@ -183,6 +183,26 @@ fn what_comes_behind_a_flight_that_waits_is_held_up_to_its_bound() {
     assert_eq!(stand.clients[i].ended, [REPLAYED]);
 }
 
+/// ... however it comes, and whatever the flight waits for.
+#[test]
+fn more_than_that_in_one_piece_with_a_flight_that_waits_ends_the_link() {
+    for durability in [Durability::Memory, Durability::SwapOut] {
+        for (more, links) in [(0, 1), (1, 0)] {
+            let (mut stand, i, id, mut flight) = dialling(durability, asks_on_resume);
+            if durability == Durability::SwapOut {
+                stand.server.session(id).expect("it is here").swap_out();
+                stand.exchange();
+                stand.shelf.silent = true;
+            }
+            flight.resize(flight.len() + (16 << 10) + more, 7);
+            stand.brings(i, REPLAYED, &flight);
+            assert_eq!(stand.server.links(), links, "{durability:?}, {more} more");
+            let asked = stand.told.contains(&(id, Event::ResumeRequest));
+            assert_eq!(asked, durability == Durability::Memory && more == 0);
+        }
+    }
+}
+
 // ---- HELLO ----
 
 #[test]
