@@ -76,18 +76,20 @@ impl Endpoint {
         let Some(held) = self.sessions.get_mut(&locator).and_then(|served| served.held.take()) else {
             return;
         };
-        let Some(pending) = self.pending.by_link.get_mut(&held.link) else {
-            return;
-        };
-        let ahead = core::mem::take(&mut pending.input);
-        let Some(prelude) = pending.prelude() else {
-            return self.reject(held.link);
-        };
-        match answer {
-            Ok(()) => self.resume(locator, prelude, *held, &ahead),
-            Err(code) => {
+        let pending = self.pending.by_link.get_mut(&held.link);
+        let waits = pending.and_then(|pending| Some((pending.prelude()?, core::mem::take(&mut pending.input))));
+        match (answer, waits) {
+            (Ok(()), Some((prelude, ahead))) => self.resume(locator, prelude, *held, &ahead),
+            (Ok(()), None) => self.reject(held.link),
+            (Err(code), waits) => {
                 self.counters.vetoes += 1;
-                self.farewell_lost(held.link, prelude, held.responder, LostStatus::Refused { code });
+                match waits {
+                    Some((prelude, _)) => {
+                        self.farewell_lost(held.link, prelude, held.responder, LostStatus::Refused { code });
+                    }
+                    // Nobody is there to hear it. The client learns it when it comes back.
+                    None => self.reject(held.link),
+                }
                 if let Some(served) = self.sessions.get_mut(&locator) {
                     served.talk.finish(CloseReason::Refused { code });
                 }

@@ -171,9 +171,13 @@ impl<'a> SessionMut<'a> {
     }
 
     /// Answers [`Event::ResumeRequest`](crate::Event::ResumeRequest): `Ok` lets the client resume, `Err(code)` ends the session
-    /// at both ends with [`CloseReason::Refused`]. Returns whether a resume was waiting.
+    /// at both ends with [`CloseReason::Refused`]. Returns whether a resume was waiting. If its link has gone in the meantime, nobody is left whom `Ok` could
+    /// let in, and the application is asked again when the client comes back; `Err` counts all the same.
     pub fn answer_resume(&mut self, answer: Result<(), u32>) -> bool {
-        let waits = self.served().held.is_some();
+        let waits = match &self.served().held {
+            Some(held) => answer.is_err() || self.endpoint.pending.by_link.contains_key(&held.link),
+            None => false,
+        };
         self.answer = waits.then_some(answer);
         waits
     }

@@ -154,6 +154,35 @@ fn a_veto_is_counted() {
     assert_eq!((counters.vetoes, counters.resumes), (1, 0));
 }
 
+/// Its flight had proved who it is. There is nobody left who could be let in, but the session ends all the same.
+#[test]
+fn a_veto_counts_though_the_link_has_gone() {
+    let (mut stand, i, id, flight) = dialling(Durability::Memory, asks_on_resume);
+    stand.brings(i, REPLAYED, &flight);
+    stand.server.handle_link_down(name(i, REPLAYED), stand.now);
+    let mut session = stand.server.session(id).expect("it is here");
+    assert!(session.answer_resume(Err(5)));
+    drop(session);
+    let end = CloseReason::Refused { code: 5 };
+    stand.run_for(10 * SECOND);
+    assert!(stand.told.contains(&(id, Event::Closed(end))));
+    assert_eq!(stand.clients[i].closed(), Some(end));
+    let counters = stand.server.counters();
+    assert_eq!((counters.vetoes, counters.resumes), (1, 0));
+}
+
+/// Its client comes with the next, and the application is asked anew.
+#[test]
+fn whoever_has_gone_is_not_resumed() {
+    let (mut stand, i, id, flight) = dialling(Durability::Memory, asks_on_resume);
+    stand.brings(i, REPLAYED, &flight);
+    stand.server.handle_link_down(name(i, REPLAYED), stand.now);
+    let mut session = stand.server.session(id).expect("it is here");
+    assert!(!session.answer_resume(Ok(())));
+    drop(session);
+    assert_eq!((stand.server.counters().resumes, stand.server.links()), (0, 0));
+}
+
 #[test]
 fn a_session_that_was_put_out_in_the_meantime_is_not_resumed_though_the_application_says_so() {
     let (mut stand, i, id, flight) = dialling(Durability::Memory, asks_on_resume);
