@@ -7,8 +7,9 @@
 //!   whole       Noise message 1                                then, and only then, something may change
 //! ```
 //!
-//! A connection that is not through this holds no more than its flight, and not longer than the handshake limit. If too many
-//! are under way, the oldest goes: an honest client's flight follows its connect at once, so it is never the oldest (L-16).
+//! A connection that is not through this holds no more than its flight, and not longer than the handshake limit. A whole flight that waits for the store
+//! or for the application has that time anew, and stands last again: it is not for what others take that it would have to go.
+//! If too many are under way, the oldest goes: an honest client's flight follows its connect at once, so it is never the oldest (L-16).
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -21,6 +22,8 @@ use crate::wire::prelude::{self, FlightKind, Prelude};
 
 /// A connection on its way to become a link.
 pub struct Pending {
+    /// When its time began: its place in the queue.
+    since: Instant,
     pub input: Vec<u8>,
     pub stage: Stage,
     /// A REFUSE or a farewell to write before the link is closed.
@@ -62,6 +65,7 @@ pub enum Step {
 impl Pending {
     pub fn new() -> Self {
         Pending {
+            since: Instant::ZERO,
             input: Vec::new(),
             stage: Stage::Prelude,
             farewell: Vec::new(),
@@ -191,7 +195,22 @@ impl Queue {
     pub fn push(&mut self, link: LinkId, now: Instant) {
         self.trim();
         self.order.push_back((now, link));
-        self.by_link.insert(link, Pending::new());
+        let pending = Pending {
+            since: now,
+            ..Pending::new()
+        };
+        self.by_link.insert(link, pending);
+    }
+
+    /// Its time begins anew, and it stands last.
+    pub fn renew(&mut self, link: LinkId, now: Instant) {
+        if let Some(pending) = self.by_link.get_mut(&link)
+            && pending.since != now
+        {
+            pending.since = now;
+            self.order.push_back((now, link));
+        }
+        self.trim();
     }
 
     /// The oldest, if it has been here since before `since`.
@@ -223,15 +242,14 @@ impl Queue {
     }
 
     fn trim(&mut self) {
-        while let Some((_, link)) = self.order.front() {
-            if self.by_link.contains_key(link) {
-                break;
-            }
+        let by_link = &self.by_link;
+        let stands = |(at, link): &(Instant, LinkId)| by_link.get(link).is_some_and(|pending| pending.since == *at);
+        while self.order.front().is_some_and(|place| !stands(place)) {
             self.order.pop_front();
         }
-        // Connections that came and went behind a slow one.
-        if self.order.len() > 64 + self.by_link.len() * 2 {
-            self.order.retain(|(_, link)| self.by_link.contains_key(link));
+        // Connections that came and went, or moved on, behind a slow one.
+        if self.order.len() > 64 + by_link.len() * 2 {
+            self.order.retain(stands);
         }
     }
 }

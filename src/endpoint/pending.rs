@@ -15,7 +15,7 @@ impl Endpoint {
         }
     }
 
-    /// A whole flight waits for the store or for the application, and what came behind it for its answer. On `false` that was too much, and the link has ended.
+    /// A whole flight waits for the store or for the application, with its time anew, and what came behind it for its answer. On `false` that was too much, and the link has ended.
     pub(super) fn hold(&mut self, link: LinkId, prelude: Prelude, ahead: &[u8]) -> bool {
         if ahead.len() > AHEAD_MAX {
             self.reject(link);
@@ -24,6 +24,7 @@ impl Endpoint {
         if let Some(pending) = self.pending.by_link.get_mut(&link) {
             pending.hold(prelude, ahead);
         }
+        self.pending.renew(link, self.now);
         true
     }
 

@@ -195,6 +195,28 @@ fn the_queue_knows_the_oldest_whatever_comes_and_goes() {
     }
 }
 
+/// What is held waits for somebody else, and has its own time from then on.
+#[test]
+fn whose_time_begins_anew_stands_last() {
+    let at = Instant::from_millis;
+    let mut queue = Queue::default();
+    for link in 1..=3 {
+        queue.push(LinkId(link), at(link));
+    }
+    queue.renew(LinkId(1), at(10));
+    assert_eq!((queue.first(), queue.oldest(at(9))), (Some(at(2)), Some(LinkId(2))));
+    // At the same moment twice: it stands there once.
+    queue.renew(LinkId(1), at(10));
+    queue.remove(LinkId(2));
+    queue.remove(LinkId(3));
+    assert_eq!((queue.first(), queue.oldest(at(9))), (Some(at(10)), None));
+    assert_eq!(queue.oldest(at(10)), Some(LinkId(1)));
+    queue.remove(LinkId(1));
+    assert_eq!((queue.first(), queue.by_link.len()), (None, 0));
+    queue.renew(LinkId(1), at(11));
+    assert_eq!(queue.first(), None, "who has gone has no time");
+}
+
 /// A limit is a duration of nanoseconds and time passes in microseconds: a deadline that was told must be one that is kept, or the host would
 /// be asked to call again at once until the next microsecond.
 #[test]

@@ -217,6 +217,21 @@ fn whoever_waits_for_a_claim_waits_two_seconds() {
     assert_eq!(stand.clients[i].refused(REPLAYED), None, "the one that claims waits on");
 }
 
+/// The flight may have taken its time until it was whole.
+#[test]
+fn whoever_waits_for_a_claim_waits_two_seconds_whenever_the_link_came() {
+    let (mut stand, i, _, flight) = parked();
+    stand.shelf.silent_to = Some(is_claim);
+    stand.brings(i, REPLAYED, &flight);
+    stand.brings(i, AGAIN, &flight[..100]);
+    stand.run_for(Duration::from_millis(4000));
+    stand.goes_on(i, AGAIN, &flight[100..]);
+    stand.run_for(Duration::from_millis(1900));
+    assert!(!stand.clients[i].ended.contains(&AGAIN));
+    stand.run_for(SECOND);
+    assert_eq!(stand.clients[i].refused(AGAIN), Some(RefuseCode::Later));
+}
+
 /// When the store says what it had, the session is here: the client is told so, and not what the record said before.
 #[test]
 fn a_query_is_answered_by_the_session_if_that_has_come_in_the_meantime() {

@@ -183,6 +183,22 @@ fn whoever_has_gone_is_not_resumed() {
     assert_eq!((stand.server.counters().resumes, stand.server.links()), (0, 0));
 }
 
+/// The flight may have taken its time until it was whole.
+#[test]
+fn an_application_has_its_time_to_answer_whenever_the_link_came() {
+    let (mut stand, i, id, flight) = dialling(Durability::Memory, asks_on_resume);
+    stand.clients[i].away = true;
+    stand.brings(i, REPLAYED, &flight[..RESUME_JUDGED]);
+    stand.run_for(4 * SECOND);
+    stand.goes_on(i, REPLAYED, &flight[RESUME_JUDGED..]);
+    assert!(stand.told.contains(&(id, Event::ResumeRequest)));
+    stand.run_for(4900 * Duration::from_millis(1));
+    assert!(stand.clients[i].ended.is_empty());
+    stand.run_for(Duration::from_millis(200));
+    assert_eq!(stand.clients[i].ended, [REPLAYED], "and no more");
+    assert_eq!(stand.server.links(), 0);
+}
+
 #[test]
 fn a_session_that_was_put_out_in_the_meantime_is_not_resumed_though_the_application_says_so() {
     let (mut stand, i, id, flight) = dialling(Durability::Memory, asks_on_resume);
