@@ -106,11 +106,11 @@ impl Pending {
                     let Ok(prelude) = Prelude::parse(head) else {
                         return Step::Reject;
                     };
-                    if !versions.contains(&prelude.version) {
-                        return Step::Version(prelude.version, prelude.key_id);
-                    }
                     if !matches!(prelude.kind, FlightKind::Hello | FlightKind::Resume | FlightKind::Query) {
                         return Step::Reject;
+                    }
+                    if !versions.contains(&prelude.version) {
+                        return Step::Version(prelude.version, prelude.key_id);
                     }
                     if !known(prelude.key_id) {
                         return Step::Key(prelude.version, prelude.key_id);

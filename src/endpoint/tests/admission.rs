@@ -114,6 +114,8 @@ fn nonsense_is_rejected_at_its_first_wrong_byte() {
         ("type 9", (|bytes| bytes[4] = 9) as fn(&mut Vec<u8>)),
         ("ACCEPT, which a server never gets", |bytes| bytes[4] = 2),
         ("REFUSE, the same", |bytes| bytes[4] = 4),
+        ("ACCEPT of an unknown version", |bytes| (bytes[3], bytes[4]) = (9, 2)),
+        ("REFUSE of an unknown version", |bytes| (bytes[3], bytes[4]) = (9, 4)),
         ("a flag", |bytes| bytes[5] = 1),
         ("length 0", |bytes| bytes[10..12].fill(0)),
         ("length over the cap", |bytes| bytes[10..12].fill(0xff)),
