@@ -267,10 +267,10 @@ impl Endpoint {
         let Some((locator, under, attempt)) = self.name_in(flight) else {
             return self.reject(link);
         };
-        let Some(served) = self.sessions.get_mut(&locator) else {
-            return self.reject(link);
-        };
-        let Some(resumption) = served.ratchet.find(under) else {
+        let served = self.sessions.get(&locator);
+        let served = served.filter(|served| served.talk.state != State::Closed);
+        // It may have ended, or moved on, while this one was still coming in.
+        let Some((served, resumption)) = served.and_then(|served| Some((served, served.ratchet.find(under)?))) else {
             self.counters.resumes_unknown += 1;
             return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::NotHere, RETRY_SOON);
         };
@@ -281,7 +281,7 @@ impl Endpoint {
             return self.reject(link);
         }
         // Another flight may have been accepted while this one was still coming in.
-        if attempt <= served.highest_attempt() || served.talk.state == State::Closed {
+        if attempt <= served.highest_attempt() {
             self.counters.resumes_stale += 1;
             return self.reject(link);
         }

@@ -91,6 +91,28 @@ fn a_resume_whose_generation_is_over_before_it_is_whole_is_unknown() {
     assert_eq!(stand.clients[i].refused(REPLAYED), Some(RefuseCode::NotHere));
 }
 
+#[test]
+fn a_resume_whose_session_is_over_before_it_is_whole_is_told_so() {
+    for durability in [Durability::Memory, Durability::SwapOut] {
+        let (mut stand, i, id, flight) = dialling(durability, |config| config);
+        stand.brings(i, REPLAYED, &flight[..RESUME_JUDGED]);
+        stand.server.session(id).expect("it is here").kick(7);
+        stand.exchange();
+        stand.goes_on(i, REPLAYED, &flight[RESUME_JUDGED..]);
+        let counters = stand.server.counters();
+        assert_eq!(
+            (counters.resumes_unknown, counters.resumes_stale),
+            (1, 0),
+            "{durability:?}"
+        );
+        assert_eq!(
+            stand.clients[i].refused(REPLAYED),
+            Some(RefuseCode::NotHere),
+            "{durability:?}"
+        );
+    }
+}
+
 /// Early messages that no honest client sends, as it has no credit for them.
 #[test]
 fn a_resume_whose_early_messages_cannot_be_is_turned_away_and_counted() {
