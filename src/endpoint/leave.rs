@@ -161,8 +161,10 @@ impl Endpoint {
 
     /// The session is another's.
     pub(super) fn fence(&mut self, locator: Locator) {
-        self.counters.fenced += 1;
+        let before = self.counters.swapped_out;
         self.gone(locator);
+        // Not if it was to end, or is over.
+        self.counters.fenced += self.counters.swapped_out - before;
     }
 
     /// The session is not this process's any more: its copy is wiped (F-82).
@@ -191,6 +193,7 @@ impl Endpoint {
                 let parked = Some(kept.parked);
                 self.find_and_bury(locator, End { status, parked });
             }
+            self.counters.sessions_closed += 1;
             self.events.push_back((served.id, Event::Closed(reason)));
             return;
         }

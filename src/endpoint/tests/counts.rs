@@ -3,11 +3,15 @@
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::time::Duration;
 
 use super::stand::Stand;
 use crate::config::Durability;
 use crate::crypto::keys::PublicKey;
+use crate::error::CloseReason;
+use crate::event::Event;
+use crate::store::{Owner, Record};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -156,4 +160,38 @@ fn a_session_that_is_held_is_still_there() {
     assert_eq!(sessions.len(), 1);
     sessions.put_back(&key, held);
     assert!(sessions.get(&key).is_some());
+}
+
+/// It was closed when it could not leave any more, or was another's already: its end is told, and counted as one.
+#[test]
+fn who_ends_while_his_session_leaves_or_is_fenced_has_not_left_but_ended() {
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        for fenced in [false, true] {
+            let mut stand = Stand::new(durability);
+            let (i, id) = stand.session();
+            // The goodbye takes its time.
+            stand.clients[i].deaf = vec![stand.clients[i].newest];
+            stand.shelf.silent = true;
+            stand.server.session(id).expect("it is here").swap_out();
+            stand.exchange();
+            stand.server.session(id).expect("it is here").close(7);
+            if fenced {
+                let (token, owner, blob) = (50, Owner([0xee; 16]), Bytes::new());
+                let record = Record::Live { token, owner, blob };
+                stand.shelf.records.insert(Stand::key_of(id), record);
+            }
+            stand.exchange();
+            stand.speak();
+            stand.run_for(5 * SECOND);
+            let end = Event::Closed(CloseReason::Local { code: 7 });
+            assert!(stand.told.contains(&(id, end)), "{durability:?}, fenced: {fenced}");
+            let counters = stand.server.counters();
+            assert_eq!(
+                (counters.sessions_opened, counters.sessions_closed),
+                (1, 1),
+                "{durability:?}, fenced: {fenced}"
+            );
+            assert_eq!((counters.swapped_out, counters.fenced), (0, 0));
+        }
+    }
 }
