@@ -495,6 +495,9 @@ impl Endpoint {
         self.claim_is_over(&locator);
         // The store may have taken its time.
         served.begin(self.now);
+        // It comes without a link, and has lost none here.
+        served.counted_detached = true;
+        self.detached += 1;
         self.tombstones.forget(&locator);
         self.sessions.insert(locator, served);
         self.touch(locator);

@@ -6,11 +6,13 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 
-use super::stand::Stand;
+use super::leaving::goes_away;
+use super::requests::is_live;
+use super::stand::{Stand, name};
 use crate::config::Durability;
 use crate::crypto::keys::PublicKey;
 use crate::error::CloseReason;
-use crate::event::Event;
+use crate::event::{Event, LinkId};
 use crate::store::{Owner, Record};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -193,5 +195,37 @@ fn who_ends_while_his_session_leaves_or_is_fenced_has_not_left_but_ended() {
             );
             assert_eq!((counters.swapped_out, counters.fenced), (0, 0));
         }
+    }
+}
+
+/// It comes without a link.
+#[test]
+fn a_session_that_is_taken_over_has_lost_no_link_here() {
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        let mut stand = Stand::new(durability);
+        let (i, id) = stand.session();
+        goes_away(&mut stand, i);
+        stand.server.session(id).expect("it is here").swap_out();
+        stand.run_for(SECOND);
+        let flight = stand.flight(i);
+        stand.replace_server();
+        stand.run_for(SECOND);
+        stand.shelf.silent_to = Some(is_live);
+        stand.brings(i, LinkId(1000), &flight);
+        stand.server.handle_link_down(name(i, LinkId(1000)), stand.now);
+        stand.speak();
+        let numbers = |stand: &Stand| (stand.server.detached(), stand.server.counters().detached);
+        assert_eq!(numbers(&stand), (1, 0), "{durability:?}: nobody waits for it any more");
+        stand.clients[i].away = false;
+        let newest = stand.clients[i].newest;
+        stand.clients[i].session.handle_link_down(newest, stand.now);
+        stand.run_for(5 * SECOND);
+        assert_eq!(stand.server.counters().takeovers, 1);
+        assert_eq!(numbers(&stand), (0, 0), "{durability:?}");
+        goes_away(&mut stand, i);
+        assert_eq!(numbers(&stand), (1, 1), "{durability:?}");
+        stand.server.session(id).expect("it is here").kick(7);
+        stand.exchange();
+        assert_eq!(numbers(&stand), (0, 1), "{durability:?}");
     }
 }
