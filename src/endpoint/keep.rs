@@ -364,7 +364,7 @@ impl Endpoint {
         let (Some(cluster), Some(served)) = (&mut self.cluster, self.sessions.get_mut(&locator)) else {
             return;
         };
-        let mark = served.mark();
+        let mut mark = served.mark();
         let Some(kept) = &mut served.kept else { return };
         kept.writing = true;
         kept.highest += 1;
@@ -373,7 +373,12 @@ impl Endpoint {
         let absent = creating || kept.absent;
         let first = kept.app.clone().filter(|_| creating);
         let blob = if cluster.durable {
-            let snapshot = served.snapshot(&self.config.limits, app.or(first.as_deref()));
+            let mut snapshot = served.snapshot(&self.config.limits, app.or(first.as_deref()));
+            if first.is_some() && OVERHEAD + snapshot.size_hint() > self.config.limits.snapshot as usize {
+                // It is not covered, so it is asked for at once, and `save` says that it is too large.
+                snapshot.app = None;
+                mark.user = mark.user.wrapping_sub(1);
+            }
             cluster.vault.seal(&snapshot, &locator, token, &mut self.rng)
         } else {
             Vec::new()

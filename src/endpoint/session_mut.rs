@@ -111,6 +111,8 @@ impl<'a> SessionMut<'a> {
 
     /// As [`SessionMut::authorise`], with the application's state before it has taken anything: with `Durability::Durable` it is what
     /// [`Event::Restored`](crate::Event::Restored) brings if this process ends before the first [`Endpoint::save`].
+    /// If it does not fit [`Limits::snapshot`](crate::Limits::snapshot) it is left out: the client is let in, the state is asked for at once, and it is `save` that says
+    /// [`SaveError::TooLarge`](crate::SaveError::TooLarge), as of any other.
     pub fn authorise_with(&mut self, verdict: Verdict, app: Option<Bytes>) -> bool {
         let stored = self.served().kept.is_some();
         if self.talk().verdict_due.is_some() {

@@ -115,7 +115,8 @@ pub unsafe extern "C" fn unbroken_endpoint_session_authorise(
 
 /// As `unbroken_endpoint_session_authorise`, with the application's state before it has taken anything: `app_len` bytes at `app`, which
 /// `UNBROKEN_EVENT_RESTORED` brings if this process ends before the first `unbroken_endpoint_save`. Matters with
-/// `UNBROKEN_DURABILITY_DURABLE`.
+/// `UNBROKEN_DURABILITY_DURABLE`. A state over the limit of a snapshot is left out: the client is let in, the state is asked for at once, and
+/// `unbroken_endpoint_save` says that it is too large.
 ///
 /// # Safety
 /// `id` must be readable for 16 bytes, `message` for `len`, `app` for `app_len`.

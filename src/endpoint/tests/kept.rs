@@ -1,6 +1,7 @@
 //! When a session's record is written: at its creation, when something has changed, and in time before the store forgets it; never two at once.
 
 use alloc::vec::Vec;
+use bytes::Bytes;
 use core::time::Duration;
 
 use super::leaving::{goes_away, is_park};
@@ -9,7 +10,8 @@ use super::stand::{Stand, elsewhere_and_back};
 use crate::config::{Durability, Limits, ServerConfig};
 use crate::error::SaveError;
 use crate::event::{Event, LinkId, SessionId};
-use crate::store::{Owner, Record, StoreReply};
+use crate::session::Verdict;
+use crate::store::{Owner, Record, StoreOp, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -223,4 +225,47 @@ fn a_snapshot_may_be_as_large_as_the_limit_and_no_larger() {
     let most = max - (size - max);
     assert_eq!(save(most + 1), Err(SaveError::TooLarge { size: max + 1, max }));
     assert_eq!(save(most), Ok(()));
+}
+
+/// What is too large is left out, and asked for as soon as the session stands: there its size is told.
+#[test]
+fn a_first_state_over_the_limit_is_not_written_and_asked_for_at_once() {
+    let limit = Limits::default().snapshot as usize;
+    for refused_once in [false, true] {
+        let mut stand = Stand::with(Durability::Durable, false);
+        let i = stand.client();
+        stand.run_for(SECOND);
+        let (id, asked) = stand.told.last().expect("it asks").clone();
+        assert!(matches!(asked, Event::Authorise { .. }));
+        if refused_once {
+            stand.shelf.instead = Some(|op| is_live(op).then_some(StoreReply::Unavailable));
+        }
+        let accept = || Verdict::Accept { message: Bytes::new() };
+        let app = Some(Bytes::from(alloc::vec![7; limit]));
+        let mut session = stand.server.session(id).expect("it is here");
+        assert!(session.authorise_with(accept(), app));
+        drop(session);
+        stand.exchange();
+        stand.shelf.instead = None;
+        stand.run_for(SECOND);
+        assert!(stand.clients[i].session.id().is_some(), "it is let in");
+        let sizes = stand.shelf.asked.iter().filter_map(|op| match op {
+            StoreOp::Put {
+                record: Record::Live { blob, .. },
+                ..
+            } => Some(blob.len()),
+            _ => None,
+        });
+        assert!(sizes.max() < Some(1000));
+        let first = stand.replace_server();
+        stand.shelf.dead.push(first.owner());
+        let newest = stand.clients[i].newest;
+        stand.cut(i, newest);
+        stand.run_for(5 * SECOND);
+        let restored = stand.told.iter().find_map(|(_, event)| match event {
+            Event::Restored { app, .. } => Some(app.clone()),
+            _ => None,
+        });
+        assert_eq!(restored, Some(Some("state".into())), "refused once: {refused_once}");
+    }
 }
