@@ -46,6 +46,11 @@ impl ServerKey {
     }
 }
 
+/// The SHA-256 of bytes that are too long to be kept: it stands for them.
+pub(crate) fn fingerprint(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 /// The public half of a server's key pair.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey(pub [u8; 32]);

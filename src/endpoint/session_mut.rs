@@ -149,12 +149,13 @@ impl<'a> SessionMut<'a> {
     }
 
     /// Says whose session this is, by the application's own key for its users, at most 1024 bytes. The session that the user had before, here or elsewhere, ends with
-    /// [`CloseReason::Kicked`] and the code [`USER_MOVED`](crate::USER_MOVED).
+    /// [`CloseReason::Kicked`] and the code [`USER_MOVED`](crate::USER_MOVED). A longer key counts as a whole, but [`Event::Restored`](crate::Event::Restored) brings its
+    /// first 992 bytes and then its SHA-256.
     ///
     /// # Errors
     /// Without a store nobody could remember.
     pub fn bind_user(&mut self, user: &[u8]) -> Result<(), NoStore> {
-        self.with_endpoint(|endpoint, locator| endpoint.bind(locator, &user[..user.len().min(1024)]))
+        self.with_endpoint(|endpoint, locator| endpoint.bind(locator, user))
     }
 
     /// (with a store) Wants this session swapped out, as if its client had come to another server: see [`Endpoint::poll_snapshot`].

@@ -16,6 +16,7 @@ use core::time::Duration;
 
 use super::cluster::{Later, Purpose};
 use super::{Endpoint, Locator, notes};
+use crate::crypto::keys::fingerprint;
 use crate::error::CloseReason;
 use crate::store::{Expect, Record, StoreKey, StoreOp, StoreReply};
 use crate::time::Instant;
@@ -31,6 +32,9 @@ const TRIES: u8 = 12;
 const BOUND: Duration = Duration::from_secs(7 * 86_400);
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(86_400);
+
+/// Bytes of a user's key that a snapshot has.
+const USER_MAX: usize = 1024;
 
 /// A session's binding to its user, as the store has been told.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -74,7 +78,7 @@ impl Endpoint {
         let Some(kept) = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut()) else {
             return Err(NoStore);
         };
-        kept.user = Some(Bytes::copy_from_slice(user));
+        kept.user = Some(known_as(user));
         kept.user_version = kept.user_version.wrapping_add(1);
         self.tell_binding(key);
         Ok(())
@@ -221,4 +225,13 @@ impl Endpoint {
         let tries = tries.saturating_add(1);
         self.try_later(Later::Unseat { key, code, tries });
     }
+}
+
+/// What is kept of a user's key. One that is too long gives its tail for a digest of the whole, so that no two users become one.
+fn known_as(user: &[u8]) -> Bytes {
+    if user.len() <= USER_MAX {
+        return Bytes::copy_from_slice(user);
+    }
+    let digest = fingerprint(user);
+    [&user[..USER_MAX - digest.len()], &digest].concat().into()
 }

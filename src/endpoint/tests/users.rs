@@ -1,6 +1,7 @@
 //! One session for each user, when the store's answers get lost.
 
 use alloc::vec;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::cell::Cell;
 use core::time::Duration;
@@ -234,4 +235,46 @@ fn a_former_session_that_the_store_does_not_have_yet_is_put_out_when_it_has() {
         let moved = Some(CloseReason::Kicked { code: USER_MOVED });
         assert_eq!(stand.clients[former].closed(), moved, "{durability:?}");
     }
+}
+
+/// Longer than what is kept of a key: what is behind that counts all the same, here and after a takeover.
+#[test]
+fn users_whose_long_keys_differ_at_the_end_only_are_two() {
+    let key = |last: u8| [vec![7; 2000], vec![last]].concat();
+    let mut stand = Stand::new(Durability::Durable);
+    let ((i, anna), (_, berta)) = (stand.session(), stand.session());
+    bind(&mut stand, anna, &key(1));
+    bind(&mut stand, berta, &key(2));
+    stand.run_for(5 * SECOND);
+    assert!(!stand.told.contains(&(anna, MOVED)) && stand.server.sessions() == 2);
+    let first = stand.replace_server();
+    stand.shelf.dead.push(first.owner());
+    let newest = stand.clients[i].newest;
+    stand.cut(i, newest);
+    stand.run_for(5 * SECOND);
+    let known = stand.told.iter().find_map(|(_, event)| match event {
+        Event::Restored { user, .. } => user.clone(),
+        _ => None,
+    });
+    let known = known.expect("it was taken over");
+    assert!(known.len() == 1024 && known[..992] == key(1)[..992]);
+    assert_eq!(stand.shelf.users.len(), 2, "it is bound to whom it was");
+    // What stands for a long key is the same whoever makes it.
+    let (_, newer) = stand.session();
+    bind(&mut stand, newer, &key(1));
+    stand.run_for(5 * SECOND);
+    assert!(stand.told.contains(&(anna, MOVED)));
+}
+
+#[test]
+fn a_key_of_1024_bytes_is_kept_as_it_is() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let (_, id) = stand.session();
+    let key: Vec<u8> = (0..1024).map(|n| n as u8).collect();
+    bind(&mut stand, id, &key);
+    stand.server.session(id).expect("it is here").swap_out();
+    stand.run_for(5 * SECOND);
+    let user = Some(Bytes::from(key));
+    let came = |(_, event): &(SessionId, Event)| matches!(event, Event::Restored { user: known, .. } if *known == user);
+    assert!(stand.told.iter().any(came));
 }

@@ -161,7 +161,8 @@ impl SessionRef<'_> {
     }
 
     /// Says whose session this is, by the application's own key for its users, at most 1024 bytes. The session that the user had before, on any server, ends with
-    /// `CloseReason::Kicked` and the code `USER_MOVED`.
+    /// `CloseReason::Kicked` and the code `USER_MOVED`. A longer key counts as a whole, but where the session has moved, [`SessionRef::user`] gives its first 992 bytes
+    /// and then its SHA-256.
     ///
     /// # Errors
     /// With `Durability::Memory` nobody could remember.
