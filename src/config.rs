@@ -401,6 +401,9 @@ impl ServerConfigBuilder {
 
     /// One more cluster key to understand: handles and snapshots made under it are still opened, new ones are made under the first. At most 8.
     /// Tell all servers of the next key before any of them uses it first.
+    ///
+    /// The store knows a user ([`bind_user`](crate::SessionMut::bind_user)) by a digest under the first key alone. What was bound under another first key is not found: such a session is
+    /// not put out by a newer one, and when it comes to a server with the new key it puts the newer one out. `docs/OPERATIONS.md` says what that means for a change of the key.
     pub fn also_cluster(mut self, cluster: ClusterKey) -> Self {
         self.0.clusters.push(cluster);
         self

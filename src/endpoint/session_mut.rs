@@ -150,7 +150,8 @@ impl<'a> SessionMut<'a> {
 
     /// Says whose session this is, by the application's own key for its users, at most 1024 bytes. The session that the user had before, here or elsewhere, ends with
     /// [`CloseReason::Kicked`] and the code [`USER_MOVED`](crate::USER_MOVED). A longer key counts as a whole, but [`Event::Restored`](crate::Event::Restored) brings its
-    /// first 992 bytes and then its SHA-256.
+    /// first 992 bytes and then its SHA-256. Between servers whose first cluster keys are not the same the former session is not found: see
+    /// [`also_cluster`](crate::config::ServerConfigBuilder::also_cluster).
     ///
     /// # Errors
     /// Without a store nobody could remember.
