@@ -7,6 +7,7 @@ mod batch;
 mod closing;
 mod conversation;
 mod dial;
+mod hedge;
 mod hints;
 mod inbox;
 mod liveness;

@@ -8,7 +8,7 @@ use crate::error::{CloseReason, FailReason, SendError};
 use crate::event::{Event, HandoverCause, MessageId, NetworkEvent, NetworkId, State, Target};
 use crate::session::transmit::MIN_BUFFER;
 use crate::time::Instant;
-use crate::wire::flight::{Accept, AcceptOk};
+use crate::wire::flight::Accept;
 use crate::wire::frame::{self, Close, CloseKind, Key};
 use crate::wire::prelude::FlightKind;
 
@@ -21,24 +21,24 @@ const CLOSE: Close = Close {
     recv_next: 0,
 };
 
-fn begun_by(cause: HandoverCause) -> Event {
+pub fn begun_by(cause: HandoverCause) -> Event {
     Event::HandoverBegin { cause }
 }
 
-fn drain(address: &str) -> Vec<u8> {
+pub fn drain(address: &str) -> Vec<u8> {
     let mut frames = Vec::new();
     frame::drain(&mut frames, 0, address);
     frames
 }
 
 impl Play {
-    fn changes_network(&mut self) {
+    pub fn changes_network(&mut self) {
         self.session.handle_network(NetworkEvent::Changed(WIFI), self.now);
         self.perform();
     }
 
     /// The connection that was opened last fails.
-    fn fails(&mut self) {
+    pub fn fails(&mut self) {
         self.session.handle_link_down(self.link, self.now);
         self.perform();
     }
@@ -265,45 +265,6 @@ fn a_loss_while_two_connections_are_under_way_asks_for_no_third() {
     play.pass(Duration::ZERO);
     play.perform();
     assert_eq!(play.opened, 3);
-}
-
-// ---- two connections ----
-
-#[test]
-fn the_configured_address_is_tried_at_once_when_the_servers_own_fails_and_not_twice() {
-    for (address, at_once) in [("own.example:4", true), ("", false)] {
-        let mut play = Play::new();
-        let flight = play.flight();
-        play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
-        play.stands = false;
-        play.cut();
-        play.perform();
-        assert_eq!((play.opened, play.target == Target::Configured), (2, !at_once));
-        play.fails();
-        assert_eq!(
-            (play.opened, &play.target),
-            (if at_once { 3 } else { 2 }, &Target::Configured)
-        );
-    }
-}
-
-/// U-18: the second connection waits until the flight on the first has had its second, and that one's link is closed before its own leaves.
-#[test]
-fn a_second_connection_sends_no_flight_while_the_first_may_be_answered() {
-    let mut play = Play::new();
-    let flight = play.flight();
-    let address = "own.example:4";
-    play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
-    play.cut();
-    play.flight();
-    let (first, since) = (play.link, play.now);
-    play.pass(Duration::from_millis(250));
-    assert!(play.perform().is_empty());
-    assert_ne!(play.link, first);
-    assert_eq!(play.session.poll_timeout(), Some(since + SECOND));
-    play.pass_to_next();
-    assert_eq!(play.flight().prelude.kind, FlightKind::Resume);
-    assert_eq!(play.closed, [first]);
 }
 
 // ---- when it stops ----

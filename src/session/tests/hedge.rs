@@ -1,0 +1,47 @@
+//! Two connections under way: where the second leads, when it may send its flight, and what the state is meanwhile.
+
+use core::time::Duration;
+
+use super::actor::{NEW, Play};
+use crate::event::Target;
+use crate::wire::flight::{Accept, AcceptOk};
+use crate::wire::prelude::FlightKind;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn the_configured_address_is_tried_at_once_when_the_servers_own_fails_and_not_twice() {
+    for (address, at_once) in [("own.example:4", true), ("", false)] {
+        let mut play = Play::new();
+        let flight = play.flight();
+        play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+        play.stands = false;
+        play.cut();
+        play.perform();
+        assert_eq!((play.opened, play.target == Target::Configured), (2, !at_once));
+        play.fails();
+        assert_eq!(
+            (play.opened, &play.target),
+            (if at_once { 3 } else { 2 }, &Target::Configured)
+        );
+    }
+}
+
+/// U-18: the second connection waits until the flight on the first has had its second, and that one's link is closed before its own leaves.
+#[test]
+fn a_second_connection_sends_no_flight_while_the_first_may_be_answered() {
+    let mut play = Play::new();
+    let flight = play.flight();
+    let address = "own.example:4";
+    play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+    play.cut();
+    play.flight();
+    let (first, since) = (play.link, play.now);
+    play.pass(Duration::from_millis(250));
+    assert!(play.perform().is_empty());
+    assert_ne!(play.link, first);
+    assert_eq!(play.session.poll_timeout(), Some(since + SECOND));
+    play.pass_to_next();
+    assert_eq!(play.flight().prelude.kind, FlightKind::Resume);
+    assert_eq!(play.closed, [first]);
+}
