@@ -21,7 +21,9 @@ pub enum Auth {
     Judging,
     /// Let in; at the server with what it said.
     Accepted { message: Bytes },
-    /// Turned away.
+    /// (server) Turned away: nothing of it reaches the application.
+    Dismissed,
+    /// (client) Not let in. What had arrived is its application's all the same (U-61).
     Refused,
 }
 
@@ -33,7 +35,7 @@ impl Auth {
     /// Whether received messages may reach the application: always at the client.
     #[inline]
     pub fn may_deliver(&self) -> bool {
-        matches!(self, Auth::Accepted { .. } | Auth::Asking { .. })
+        matches!(self, Auth::Accepted { .. } | Auth::Asking { .. } | Auth::Refused)
     }
 }
 
@@ -103,7 +105,7 @@ impl Conversation {
                 self.tell_readable();
             }
             Verdict::Refuse { code, message } => {
-                self.auth = Auth::Refused;
+                self.auth = Auth::Dismissed;
                 // Nothing of it will ever be in the store.
                 self.gate = None;
                 if let Some(carrier) = carrier {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use core::time::Duration;
 
 use super::inbox::run;
-use super::{START, conversation, link, linked};
+use super::{START, conversation, link, linked, peer, record};
 use crate::config::Limits;
 use crate::error::CloseReason;
 use crate::event::{Event, HandoverCause, SessionId};
@@ -18,7 +18,7 @@ use crate::session::handover::Handover;
 use crate::session::link::Life;
 use crate::session::outbox::{Credit, Outbox};
 use crate::wire::flight::Position;
-use crate::wire::frame::{self, CloseKind, Frame, Frames};
+use crate::wire::frame::{self, Close, CloseKind, Frame, Frames};
 
 const LOCAL: CloseReason = CloseReason::Local { code: 0 };
 
@@ -218,6 +218,40 @@ fn nothing_is_given_out_before_the_verdict_or_while_out_of_reach() {
             assert_eq!(gets(&mut talk), delivered < 3);
         }
     }
+}
+
+/// U-61: what arrived before the end is its application's, though that was not let in. A server's is told nothing of a client that it turned away.
+#[test]
+fn a_client_that_was_turned_away_reads_what_had_arrived() {
+    for one_by_one in [true, false] {
+        let mut talk = linked(Role::Client, Limits::default());
+        let credential = Bytes::new();
+        talk.auth = Auth::Asking { credential };
+        let mut frames = Vec::new();
+        run(&mut frames, 0, &[b"why".to_vec()]);
+        frame::auth_result(&mut frames, false, 7, b"no");
+        let close = Close {
+            kind: CloseKind::NotAuthorised,
+            code: 7,
+            send_end: 1,
+            recv_next: 0,
+        };
+        frame::close(&mut frames, &close);
+        let taken = talk.receive(0, &record(&mut peer(), &frames), &mut Vec::new());
+        assert!(taken.is_ok());
+        assert_eq!(talk.closing.reason(), Some(CloseReason::Refused { code: 7 }));
+        if one_by_one {
+            assert_eq!(talk.recv().map(|found| found.payload), Some(&b"why"[..]));
+        } else {
+            assert!(talk.recv_batch(&mut Batch::new()));
+        }
+    }
+    let mut talk = linked(Role::Server, Limits::default());
+    talk.auth = Auth::Judging;
+    brings(&mut talk, 0, b"let me in");
+    let message = Bytes::new();
+    assert!(talk.judge(Verdict::Refuse { code: 7, message }));
+    assert!(talk.recv().is_none() && !talk.recv_batch(&mut Batch::new()));
 }
 
 /// Durable: what the application took and the store does not have may still be lost.
