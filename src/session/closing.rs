@@ -99,9 +99,6 @@ impl Conversation {
         if self.closing.has_begun() {
             return;
         }
-        if self.newest_confirmed().is_none() {
-            return self.finish(reason);
-        }
         self.closing = Closing::Lingering {
             kind,
             code,
@@ -109,6 +106,9 @@ impl Conversation {
             since: None,
             sent: None,
         };
+        if self.newest_confirmed().is_none() && !self.closes_on_the_one_before() {
+            return self.finish(reason);
+        }
         self.close_when_carried();
     }
 
@@ -201,8 +201,8 @@ impl Conversation {
         self.finish(reason);
     }
 
-    /// The link that was to carry the CLOSE went. If the peer never took to it, it still listens on the one before: what is left to say is said there (U-60).
-    /// Says whether there is one.
+    /// The link that was to carry the CLOSE went, or had gone when it was wanted. If the peer never took to it, it still listens on the one before: what is left to
+    /// say is said there (U-60). Says whether there is one.
     pub fn closes_on_the_one_before(&mut self) -> bool {
         let drains = |link: &&mut Link| matches!(link.life, Life::Draining(_));
         let Some(link) = self.links.iter_mut().rev().find(drains) else {

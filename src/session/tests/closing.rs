@@ -163,6 +163,31 @@ fn a_goodbye_whose_link_breaks_is_said_on_the_one_before_it() {
     assert_eq!(talk.closing.reason(), Some(LOCAL), "that was the last");
 }
 
+/// The same where the newer link broke before the goodbye, which the server may not have heard of either.
+#[test]
+fn a_goodbye_after_the_newest_link_broke_is_said_on_the_one_before_it() {
+    let mut talk = linked(Role::Client, Limits::default());
+    talk.acknowledged(0, 10, 1000);
+    talk.links.push(link(Role::Client, 2));
+    talk.drain_older(START + LINGER);
+    talk.send(b"behind this").expect("there is room");
+    let newer = talk.links.remove(1);
+    assert!(talk.after_loss(&newer, HandoverCause::LinkLost));
+    talk.close(CloseKind::Application, 5, LOCAL);
+    assert_eq!(talk.closing.reason(), None, "there is a link that is still read");
+    let mut buffer = [0; 1000];
+    while talk.poll_output(&mut buffer).is_some() {}
+    assert!(
+        talk.outbox.all_carried(&talk.links[0].cursor),
+        "the message comes first"
+    );
+    let said = Some(LinkId(1));
+    assert!(matches!(talk.closing, Closing::Lingering { sent, .. } if sent == said));
+    let answered = talk.links.remove(0);
+    assert!(!talk.after_loss(&answered, HandoverCause::LinkLost));
+    assert_eq!(talk.closing.reason(), Some(LOCAL));
+}
+
 /// U-50: nobody would read it. A client that asks once more while the goodbye is under way gets no second verdict behind it.
 #[test]
 fn behind_a_close_no_verdict_is_repeated() {
