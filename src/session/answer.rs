@@ -257,6 +257,18 @@ impl Session {
         Duration::from_millis(refuse.retry_ms.into()).min(ADVICE_MAX)
     }
 
+    /// What a verdict leads to, if it has come (U-42). After a bad one there is nothing to dial for: CLOSE follows on the link that carries, and without such a link the
+    /// session is over.
+    pub(super) fn take_verdict(&mut self) {
+        if let Auth::Refused { code } = self.talk.auth {
+            self.cancel_tries();
+            self.dialler.stopped = true;
+            if self.talk.carrier().is_none() {
+                self.lost(CloseReason::Refused { code });
+            }
+        }
+    }
+
     /// An authenticated end (G2).
     pub(super) fn lost(&mut self, reason: CloseReason) {
         self.dialler.stopped = true;

@@ -23,8 +23,8 @@ pub enum Auth {
     Accepted { message: Bytes },
     /// (server) Turned away: nothing of it reaches the application.
     Dismissed,
-    /// (client) Not let in. What had arrived is its application's all the same (U-61).
-    Refused,
+    /// (client) Not let in, with the application's code. What had arrived is its application's all the same (U-61).
+    Refused { code: u32 },
 }
 
 impl Auth {
@@ -35,7 +35,7 @@ impl Auth {
     /// Whether received messages may reach the application: always at the client.
     #[inline]
     pub fn may_deliver(&self) -> bool {
-        matches!(self, Auth::Accepted { .. } | Auth::Asking { .. } | Auth::Refused)
+        matches!(self, Auth::Accepted { .. } | Auth::Asking { .. } | Auth::Refused { .. })
     }
 }
 

@@ -411,9 +411,13 @@ impl Session {
     }
 
     pub(super) fn receive(&mut self, index: usize, bytes: &[u8]) {
+        let asking = matches!(self.talk.auth, Auth::Asking { .. });
         let mut notices = Vec::new();
         if self.talk.receive(index, bytes, &mut notices).is_err() && self.talk.fault(index) {
             self.went_down();
+        }
+        if asking {
+            self.take_verdict();
         }
         for notice in notices {
             self.take_notice(notice);

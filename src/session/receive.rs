@@ -267,7 +267,7 @@ impl Conversation {
                     self.step_authorised();
                     self.events.push_back(Event::Established { session, message });
                 } else {
-                    self.auth = Auth::Refused;
+                    self.auth = Auth::Refused { code };
                     self.events.push_back(Event::Refused { code, message });
                 }
             }

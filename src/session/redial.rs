@@ -7,17 +7,19 @@
 //! | a link is suspect, the network changed, the process woke | beside the link that carries (make before break) |
 //! | DRAIN | at a random moment of the window; later only if that happens all the time |
 //! | a try failed | back-off with full jitter, at least what the server advised |
+//! | the client was refused | never again |
 //! | nothing got through for `give_up_after` | `HandoverFailed`; nothing more before `retry()` |
 
 use core::time::Duration;
 
+use super::auth::Auth;
 use super::backoff::jitter;
 use super::client::Session;
 use super::dial::Stage;
 use super::phase::Input;
 use super::receive::Notice;
 use crate::crypto::PublicKey;
-use crate::error::FailReason;
+use crate::error::{CloseReason, FailReason};
 use crate::event::{Event, HandoverCause, MessageId, Output, State, Target};
 use crate::time::Instant;
 
@@ -64,6 +66,9 @@ impl Session {
 
     /// The last link that carried the session is gone: dial.
     pub(super) fn went_down(&mut self) {
+        if let Auth::Refused { code } = self.talk.auth {
+            return self.lost(CloseReason::Refused { code });
+        }
         if self.dialler.handshaking().is_some() {
             // It began beside the link that is now gone.
             self.talk.step(Input::LinkUp);

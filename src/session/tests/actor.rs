@@ -67,6 +67,8 @@ pub struct Play {
     resumption: Option<Resumption>,
     /// The link that the server let the client in on last, and what it seals with there.
     carrier: Option<(LinkId, Sealer)>,
+    /// The one before that.
+    before: Option<(LinkId, Sealer)>,
 }
 
 impl Play {
@@ -93,6 +95,7 @@ impl Play {
             key,
             resumption: None,
             carrier: None,
+            before: None,
         }
     }
 
@@ -201,7 +204,7 @@ impl Play {
         self.session.handle_input(self.link, &words, self.now);
         if matches!(accept, Accept::Ok(_)) {
             self.resumption = Some(split.resumption);
-            self.carrier = Some((self.link, Sealer::new(&split.server)));
+            self.before = self.carrier.replace((self.link, Sealer::new(&split.server)));
         }
         self.perform()
     }
@@ -222,6 +225,12 @@ impl Play {
     /// A record of these frames comes on the link that carries.
     pub fn tells(&mut self, frames: &[u8]) {
         let (link, sealer) = self.carrier.as_mut().expect("it was let in");
+        self.session.handle_input(*link, &record(sealer, frames), self.now);
+    }
+
+    /// The same on the link before that.
+    pub fn tells_before(&mut self, frames: &[u8]) {
+        let (link, sealer) = self.before.as_mut().expect("it was let in twice");
         self.session.handle_input(*link, &record(sealer, frames), self.now);
     }
 

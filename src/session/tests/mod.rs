@@ -22,6 +22,7 @@ mod room;
 mod spare;
 mod timers;
 mod transmit;
+mod verdict;
 mod window;
 
 use alloc::sync::Arc;
