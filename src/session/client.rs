@@ -12,7 +12,6 @@ use super::conversation::{Conversation, Role};
 use super::dial::{ANSWER_MAX, Dialler, Stage};
 use super::handshake::Ticket;
 use super::link::Link;
-use super::phase::Input;
 use super::stats::Stats;
 use super::transmit::MIN_BUFFER;
 use crate::config::ClientConfig;
@@ -180,9 +179,7 @@ impl Session {
             NetworkEvent::Suspend => {
                 self.talk.suspended = true;
                 self.cancel_tries();
-                if self.talk.carrier().is_none() {
-                    self.talk.step(Input::LinkLost);
-                }
+                self.note_no_flight();
             }
             NetworkEvent::Wake => {
                 self.talk.suspended = false;

@@ -110,6 +110,7 @@ impl Session {
         if cause == HandoverCause::NetworkChanged {
             // What was under way went out on the old network; but hints that come in swarms must not starve each other.
             self.dialler.cancel_old(now, &mut self.outputs);
+            self.note_no_flight();
         }
         self.commit_spare();
         if self.dialler.tries.is_empty() {
@@ -161,6 +162,7 @@ impl Session {
 
     pub(super) fn after_failed_try(&mut self, at_least: Duration) {
         let now = self.talk.now;
+        self.note_no_flight();
         // A spare that stands takes over.
         if self.dialler.handshaking().is_none()
             && let Some(index) = self
@@ -175,9 +177,7 @@ impl Session {
         if self.dialler.tries.iter().any(|attempt| attempt.warm.is_none()) {
             return;
         }
-        if self.talk.carrier().is_none() {
-            self.talk.step(Input::LinkLost);
-        } else if self.carrier_is_sound() && self.dialler.draining.is_none() {
+        if self.carrier_is_sound() && self.dialler.draining.is_none() {
             // The hint was false, or the old link recovered: it goes on carrying.
             self.dialler.forget_hedge();
             self.talk.carried_again(true);
@@ -188,6 +188,13 @@ impl Session {
             self.dialler.open(Target::Configured, network, now, &mut self.outputs);
         } else {
             self.dialler.replan(now, at_least, &self.config.backoff, &mut self.rng);
+        }
+    }
+
+    /// Flights or links came to nothing: without any there is at best a connection that was asked for.
+    pub(super) fn note_no_flight(&mut self) {
+        if self.talk.carrier().is_none() && self.dialler.handshaking().is_none() {
+            self.talk.step(Input::LinkLost);
         }
     }
 

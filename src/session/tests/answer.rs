@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::actor::{NEW, Play};
+use crate::config::Backoff;
 use crate::crypto::{PublicKey, ServerKey};
 use crate::error::{CloseReason, FailReason};
 use crate::event::{Event, NetworkEvent, NetworkId, SessionId, State};
@@ -326,6 +327,50 @@ fn a_session_that_stood_ends_when_nobody_knows_it() {
     let flight = play.flight();
     play.says(flight, &UNKNOWN);
     assert!(play.events().contains(&Event::Closed(CloseReason::UnknownSession)));
+}
+
+/// A client in Standby whose link is suspect. The server that it asks beside that does not know the session, while a second connection stands.
+fn starts_over(give_up_after: Duration) -> Play {
+    let mut play = Play::with(|config| {
+        config.backoff(Backoff {
+            give_up_after,
+            ..Backoff::default()
+        })
+    });
+    let flight = play.flight();
+    play.says(flight, &Accept::Ok(NEW));
+    play.session.talk.links[0].liveness.suspect = true;
+    play.stands = false;
+    play.session
+        .handle_network(NetworkEvent::Changed(NetworkId(1)), play.now);
+    play.perform();
+    let first = play.link;
+    play.pass(Duration::from_millis(900));
+    play.session.handle_link_up(first, play.now);
+    let flight = play.flight();
+    play.pass(Duration::from_millis(100));
+    play.perform();
+    assert_ne!(play.link, first);
+    play.session.handle_link_up(play.link, play.now);
+    let (words, _) = Play::answer(flight, &UNKNOWN);
+    play.session.handle_input(first, &words, play.now);
+    assert_eq!(play.flight().prelude.kind, FlightKind::Hello);
+    assert_eq!((play.session.id(), play.session.talk.links.len()), (None, 0));
+    play
+}
+
+/// Its links are gone with the session that they were of.
+#[test]
+fn who_starts_over_says_so_and_can_try_again_when_it_has_given_up() {
+    let play = starts_over(Duration::from_secs(60));
+    assert_eq!(play.session.state(), State::Handshaking);
+    let mut play = starts_over(Duration::from_secs(1));
+    assert_eq!(play.gives_up().0, FailReason::GaveUp);
+    assert_eq!(play.session.state(), State::None);
+    let opened = play.opened;
+    play.session.retry(play.now);
+    play.perform();
+    assert_eq!((play.session.state(), play.opened), (State::Connecting, opened + 1));
 }
 
 /// Who answered does not have it, but somebody does.

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::actor::{NEW, Play};
-use crate::event::Target;
+use crate::event::{State, Target};
 use crate::wire::flight::{Accept, AcceptOk};
 use crate::wire::prelude::FlightKind;
 
@@ -44,4 +44,31 @@ fn a_second_connection_sends_no_flight_while_the_first_may_be_answered() {
     play.pass_to_next();
     assert_eq!(play.flight().prelude.kind, FlightKind::Resume);
     assert_eq!(play.closed, [first]);
+}
+
+/// Whether its link breaks, or the network does on which it is under way; another connection is under way all the time.
+#[test]
+fn without_a_flight_the_state_is_that_a_link_is_asked_for() {
+    for changes in [false, true] {
+        let mut play = Play::new();
+        let flight = play.flight();
+        let address = "own.example:4";
+        play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+        play.cut();
+        play.flight();
+        let first = play.link;
+        play.stands = false;
+        play.pass(Duration::from_millis(250));
+        play.perform();
+        assert_ne!(play.link, first);
+        assert_eq!(play.session.state(), State::Handshaking);
+        if changes {
+            play.changes_network();
+        } else {
+            play.session.handle_link_down(first, play.now);
+        }
+        assert_eq!(play.session.state(), State::Connecting);
+        play.session.handle_link_up(play.link, play.now);
+        assert_eq!(play.session.state(), State::Handshaking);
+    }
 }
