@@ -245,8 +245,8 @@ impl Dialler {
         self.tries.iter().any(|attempt| attempt.warm.is_some())
     }
 
-    /// Connections made ahead are needed now; says whether there were any.
-    pub fn commit_warm(&mut self, now: Instant) -> bool {
+    /// Connections made ahead, if there are any, are needed now.
+    pub fn commit_warm(&mut self, now: Instant) {
         let mut any = false;
         for attempt in &mut self.tries {
             if attempt.warm.take().is_some() {
@@ -257,7 +257,6 @@ impl Dialler {
         if any && self.hedge.is_none() {
             self.hedge = Some(Hedge::behind(false, now));
         }
-        any
     }
 
     pub fn index(&self, id: LinkId) -> Option<usize> {

@@ -88,10 +88,10 @@ impl Session {
         }
     }
 
-    /// From now on the spare is a connection like any other.
+    /// From now on the spare is a connection like any other, and one that stands sends its flight unless another has one under way.
     pub(super) fn commit_spare(&mut self) {
-        let now = self.talk.now;
-        if !self.dialler.commit_warm(now) || self.dialler.handshaking().is_some() {
+        self.dialler.commit_warm(self.talk.now);
+        if self.dialler.handshaking().is_some() {
             return;
         }
         let up = |attempt: &super::dial::Try| matches!(attempt.stage, Stage::Spare);

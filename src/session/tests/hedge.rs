@@ -3,11 +3,12 @@
 use core::time::Duration;
 
 use super::actor::{NEW, Play};
-use crate::event::{State, Target};
+use crate::event::{NetworkEvent, NetworkId, State, Target};
 use crate::wire::flight::{Accept, AcceptOk};
 use crate::wire::prelude::FlightKind;
 
 const SECOND: Duration = Duration::from_secs(1);
+const WIFI: NetworkId = NetworkId(1);
 
 #[test]
 fn the_configured_address_is_tried_at_once_when_the_servers_own_fails_and_not_twice() {
@@ -71,4 +72,24 @@ fn without_a_flight_the_state_is_that_a_link_is_asked_for() {
         play.session.handle_link_up(play.link, play.now);
         assert_eq!(play.session.state(), State::Handshaking);
     }
+}
+
+/// The flight of the first was under way on an address that is gone; the second has begun since, and has nobody to wait for any more.
+#[test]
+fn a_second_connection_sends_its_flight_when_the_first_is_taken_back() {
+    let mut play = Play::new();
+    play.session.handle_network(NetworkEvent::Available(WIFI), play.now);
+    let flight = play.flight();
+    let address = "own.example:4";
+    play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+    play.cut();
+    play.flight();
+    let first = play.link;
+    play.pass(Duration::from_millis(250));
+    assert!(play.perform().is_empty());
+    let second = play.link;
+    assert_ne!(second, first);
+    play.session.handle_network(NetworkEvent::Changed(WIFI), play.now);
+    assert_eq!(play.flight().prelude.kind, FlightKind::Resume);
+    assert_eq!((play.link, &play.closed[..]), (second, &[first][..]));
 }
