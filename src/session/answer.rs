@@ -15,7 +15,7 @@ use super::phase::Input;
 use super::rtt::Rtt;
 use crate::crypto::{Opener, Sealer};
 use crate::error::CloseReason;
-use crate::event::Output;
+use crate::event::{HandoverCause, Output};
 use crate::wire::flight::{EARLY_MAX, Refuse, RefuseCode, Versions};
 use crate::wire::frame::{self, CloseKind};
 
@@ -258,14 +258,22 @@ impl Session {
     }
 
     /// What a verdict leads to, if it has come (U-42). After a bad one there is nothing to dial for: CLOSE follows on the link that carries, and without such a link the
-    /// session is over.
+    /// session is over. After a good one it stands, and what is done about it then is a handover.
     pub(super) fn take_verdict(&mut self) {
-        if let Auth::Refused { code } = self.talk.auth {
-            self.cancel_tries();
-            self.dialler.stopped = true;
-            if self.talk.carrier().is_none() {
-                self.lost(CloseReason::Refused { code });
+        let carried = self.talk.carrier().is_some();
+        match self.talk.auth {
+            Auth::Refused { code } => {
+                self.cancel_tries();
+                self.dialler.stopped = true;
+                if !carried {
+                    self.lost(CloseReason::Refused { code });
+                }
             }
+            Auth::Accepted { .. } if !carried && !self.dialler.stopped => {
+                self.talk
+                    .begin_handover(HandoverCause::LinkLost, self.dialler.failing_since);
+            }
+            _ => {}
         }
     }
 

@@ -4,8 +4,10 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::actor::{NEW, Play};
+use super::redial::begun_by;
+use crate::config::{Backoff, ClientConfigBuilder};
 use crate::error::CloseReason;
-use crate::event::{Event, NetworkEvent, NetworkId};
+use crate::event::{Event, HandoverCause, NetworkEvent, NetworkId};
 use crate::wire::flight::Accept;
 use crate::wire::frame;
 
@@ -21,7 +23,13 @@ fn refused() -> Vec<u8> {
 impl Play {
     /// A client that has no verdict. A newer link took over and broke, the one before it is still read; no other connection comes to stand.
     fn between_links() -> Self {
-        let mut play = Play::begun();
+        Play::between_links_with(|config| config)
+    }
+
+    fn between_links_with(configure: impl FnOnce(ClientConfigBuilder) -> ClientConfigBuilder) -> Self {
+        let mut play = Play::with(configure);
+        let flight = play.flight();
+        play.says(flight, &Accept::Ok(NEW));
         play.session.handle_network(NetworkEvent::Changed(WIFI), play.now);
         let flight = play.flight();
         play.says(flight, &Accept::Ok(NEW));
@@ -66,4 +74,49 @@ fn a_client_that_is_refused_on_the_link_before_a_broken_one_is_over() {
     let over = Event::Closed(CloseReason::Refused { code: 7 });
     assert_eq!(play.events().last(), Some(&over));
     assert!(play.session.dialler.tries.is_empty());
+}
+
+/// The verdict came on the link before the one that broke: from then on the session stands, and that it has no link is told as always.
+#[test]
+fn a_session_that_is_let_in_while_it_has_no_link_is_in_a_handover() {
+    let mut play = Play::between_links();
+    let lost = play.now;
+    play.pass(Duration::from_millis(100));
+    let mut verdict = Vec::new();
+    frame::auth_result(&mut verdict, true, 0, b"");
+    play.tells_before(&verdict);
+    play.perform();
+    let events = play.events();
+    let [Event::Established { .. }, begun] = &events[..] else {
+        panic!("first it stands: {events:?}");
+    };
+    assert_eq!(*begun, begun_by(HandoverCause::LinkLost));
+    play.session.handle_link_up(play.link, play.now);
+    let flight = play.flight();
+    play.says(flight, &Accept::Ok(NEW));
+    let events = play.events();
+    let downtime = play.now.since(lost);
+    let ended = |event: &Event| matches!(event, Event::HandoverEnd(end) if end.downtime == downtime);
+    assert!(events.iter().any(ended), "{events:?}");
+}
+
+/// Who has given up is not trying to carry it on.
+#[test]
+fn a_session_that_is_let_in_when_it_has_given_up_waits_to_be_told() {
+    let give_up_after = SECOND;
+    let mut play = Play::between_links_with(|config| {
+        config.backoff(Backoff {
+            give_up_after,
+            ..Backoff::default()
+        })
+    });
+    play.gives_up();
+    let mut verdict = Vec::new();
+    frame::auth_result(&mut verdict, true, 0, b"");
+    play.tells_before(&verdict);
+    play.perform();
+    assert!(matches!(play.events()[..], [Event::Established { .. }]));
+    play.session.retry(play.now);
+    play.perform();
+    assert!(play.events().contains(&begun_by(HandoverCause::LinkLost)));
 }
