@@ -134,7 +134,18 @@ impl Conversation {
     }
 
     fn needs_staging(&self, index: usize) -> bool {
-        !self.links[index].control.is_empty() || (self.has_unreliable() && self.is_carrier(index))
+        !self.links[index].control.is_empty() || self.takes_unreliable(index)
+    }
+
+    /// Whether unreliable messages go into the next record of this link.
+    fn takes_unreliable(&self, index: usize) -> bool {
+        self.has_unreliable() && self.is_carrier(index) && !self.proves_keys(index)
+    }
+
+    /// Whether a client's next record on this link is the first, and has something short to say. Then it goes by itself: the server relies on the new link only when it
+    /// has all of it, and on a slow line that must not wait for a backlog to get through.
+    fn proves_keys(&self, index: usize) -> bool {
+        self.role == Role::Client && self.links[index].sealer.sealed() == 0 && self.acks.pending(self.may_ack())
     }
 
     /// Seals one record of messages and small frames straight into `out`.
@@ -148,7 +159,7 @@ impl Conversation {
         // The first record proves the keys to the peer: it must not vanish unseen either.
         let first = link.sealer.sealed() == 0;
         let mut used = self.small_frames(index, carrier, &mut head, more || first);
-        // A client's goes by itself, and is short: the server relies on the new link only then, and on a slow line that must not wait for a backlog to get through.
+        // A client's goes by itself, see `proves_keys`.
         let alone = first && used > 0 && self.role == Role::Client;
         let link = &mut self.links[index];
         let piece = if more && !alone {
@@ -257,7 +268,7 @@ impl Conversation {
     fn stage_record(&mut self, index: usize) {
         let mut head = [0; HEAD];
         let carrier = self.is_carrier(index);
-        let unreliable = carrier && self.has_unreliable();
+        let unreliable = self.takes_unreliable(index);
         // AUTH and the like want an answer, too.
         let asks = unreliable || !self.links[index].control.is_empty();
         let used = self.small_frames(index, carrier, &mut head, asks);

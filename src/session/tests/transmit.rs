@@ -141,6 +141,28 @@ fn messages_leave_a_new_link_though_no_question_is_due_on_it() {
     assert_eq!(lengths(&mut talk, FULL), [message]);
 }
 
+/// On a slow line the server would wait for all of a record before it relies on the new link.
+#[test]
+fn what_is_unreliable_waits_until_a_client_has_proved_its_keys() {
+    for rare in [false, true] {
+        let mut talk = sender(Role::Client);
+        talk.acks.force();
+        if rare {
+            frame::auth(&mut talk.links[0].control, b"me");
+        }
+        for _ in 0..2 {
+            talk.send_unreliable(&[7; 9000]).expect("there is room");
+        }
+        let unreliable = frame::unreliable_header_len(9000) + 9000;
+        let mut records = Vec::new();
+        while talk.has_output() {
+            records.extend(lengths(&mut talk, 4 * FULL));
+        }
+        assert!(records[0] < 50, "{records:?}");
+        assert_eq!(records[1..], [unreliable; 2], "{rare}");
+    }
+}
+
 /// An answer may have been stuck behind what the socket did not take. That a socket is still full, or was free all the time, says nothing.
 #[test]
 fn a_socket_that_takes_bytes_again_is_a_sign_of_life() {
