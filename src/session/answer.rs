@@ -30,7 +30,7 @@ impl Session {
         self.pins.retain(|(_, until)| *until > now);
         self.pin %= self.pins.len().max(1);
         let Some((server, _)) = self.pins.get(self.pin).copied() else {
-            return self.fail_try(index, true, Duration::ZERO);
+            return self.fail_try(index, true);
         };
         let versions = Versions {
             min: *self.config.versions.start(),
@@ -68,7 +68,7 @@ impl Session {
         let Some(handshake) = handshake else {
             // The pinned key is no good.
             self.pin += 1;
-            return self.fail_try(index, true, Duration::ZERO);
+            return self.fail_try(index, true);
         };
         let attempt = &mut self.dialler.tries[index];
         attempt.flight = flight;
@@ -212,7 +212,7 @@ impl Session {
         self.attempt = 0;
         self.query = false;
         self.talk.forget_peer();
-        self.after_failed_try(Duration::ZERO);
+        self.after_failed_try();
     }
 
     /// Any answer but an ACCEPT that lets the session in.
@@ -221,7 +221,7 @@ impl Session {
             // Who answered does not have the session, but a link that answers says that somebody does.
             Some(Answer::Lost(CloseReason::UnknownSession)) if self.carrier_is_sound() => {
                 self.query = false;
-                self.after_failed_try(Duration::ZERO);
+                self.after_failed_try();
             }
             Some(Answer::Lost(CloseReason::UnknownSession)) if self.talk.is_untouched() => self.start_over(),
             Some(Answer::Lost(reason)) => {
@@ -230,18 +230,18 @@ impl Session {
             }
             Some(Answer::Alive) => {
                 self.query = false;
-                self.after_failed_try(Duration::ZERO);
+                self.after_failed_try();
             }
             Some(Answer::Refused(refuse)) => {
-                let wait = self.take_advice(&refuse);
-                self.after_failed_try(wait);
+                self.take_advice(&refuse);
+                self.after_failed_try();
             }
-            Some(Answer::Accepted(_)) | None => self.after_failed_try(Duration::ZERO),
+            Some(Answer::Accepted(_)) | None => self.after_failed_try(),
         }
     }
 
     /// A REFUSE is in the clear: it changes what is tried next, nothing else (U-23, U-24, F-19).
-    pub(super) fn take_advice(&mut self, refuse: &Refuse) -> Duration {
+    pub(super) fn take_advice(&mut self, refuse: &Refuse) {
         match refuse.code {
             RefuseCode::Version => {
                 let best = refuse.max_version.min(*self.config.versions.end());
@@ -254,7 +254,8 @@ impl Session {
             RefuseCode::NotHere => self.query = self.ticket.is_some(),
             RefuseCode::Busy | RefuseCode::Later | RefuseCode::Draining => {}
         }
-        Duration::from_millis(refuse.retry_ms.into()).min(ADVICE_MAX)
+        let wait = Duration::from_millis(refuse.retry_ms.into()).min(ADVICE_MAX);
+        self.dialler.hold_off(self.talk.now, wait, &mut self.rng);
     }
 
     /// What a verdict leads to, if it has come (U-42). After a bad one there is nothing to dial for: CLOSE follows on the link that carries, and without such a link the

@@ -4,7 +4,6 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::time::Duration;
 
 use super::auth::Auth;
 use super::batch::Batch;
@@ -109,13 +108,13 @@ impl Session {
         let attempt = &mut self.dialler.tries[index];
         let Stage::Handshaking(handshake) = &attempt.stage else {
             // Nobody speaks before the client did.
-            return self.fail_try(index, true, Duration::ZERO);
+            return self.fail_try(index, true);
         };
         attempt.input.extend_from_slice(bytes);
         match handshake.answer(&attempt.input) {
             Ok(Some(whole)) => self.answered(index, whole),
             Ok(None) if attempt.input.len() <= ANSWER_MAX => {}
-            Ok(None) | Err(_) => self.fail_try(index, true, Duration::ZERO),
+            Ok(None) | Err(_) => self.fail_try(index, true),
         }
     }
 
@@ -128,7 +127,7 @@ impl Session {
                 self.went_down();
             }
         } else if let Some(index) = self.dialler.index(link) {
-            self.fail_try(index, false, Duration::ZERO);
+            self.fail_try(index, false);
         }
     }
 
@@ -164,6 +163,7 @@ impl Session {
                 while let Some(index) = self.talk.links.iter().position(on_it) {
                     let gone = self.talk.close_link(index);
                     if self.talk.after_loss(&gone, HandoverCause::NetworkChanged) {
+                        self.dialler.forget_advice();
                         self.went_down();
                     }
                 }
@@ -216,7 +216,7 @@ impl Session {
         let limit = self.config.limits().handshake;
         while let Some(index) = self.dialler.overdue(now, limit) {
             self.dialler.took_too_long(index);
-            self.fail_try(index, true, Duration::ZERO);
+            self.fail_try(index, true);
         }
         if let Some((elder, spare)) = self.dialler.overtaking(now) {
             let spare = self.dialler.tries[spare].id;

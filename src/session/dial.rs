@@ -69,6 +69,8 @@ pub struct Dialler {
     pub backoff: Backoff,
     /// When to open the next connection.
     plan: Option<Instant>,
+    /// A server's advice: no plan is for an earlier time.
+    not_before: Instant,
     pub tries: Vec<Try>,
     /// When to open another one beside those under way.
     hedge: Option<Hedge>,
@@ -110,6 +112,7 @@ impl Dialler {
             next_link: 0,
             backoff: Backoff::new(now),
             plan: Some(now),
+            not_before: Instant::ZERO,
             tries: Vec::new(),
             hedge: None,
             failing_since: Some(now),
@@ -122,15 +125,36 @@ impl Dialler {
         }
     }
 
-    /// Plans a connection, unless an earlier one is planned.
+    /// Plans a connection, unless an earlier one is planned; not before a server wants to see another.
     pub fn plan(&mut self, at: Instant) {
         if !self.stopped {
+            let at = at.max(self.not_before);
             self.plan = Some(self.plan.map_or(at, |plan| plan.min(at)));
         }
     }
 
-    /// Forgets plans and connections; the host must close the latter.
+    /// A server's advice is to wait at least so long. What it is spared must not come all at once then, so it is up to a half more (L-27, U-23).
+    pub fn hold_off(&mut self, now: Instant, at_least: Duration, rng: &mut Rng) {
+        if !at_least.is_zero() {
+            let until = now + at_least + jitter(at_least / 2, rng);
+            self.not_before = self.not_before.max(until);
+            self.plan = self.plan.map(|plan| plan.max(self.not_before));
+        }
+    }
+
+    /// Whether a server has advised to wait until later than this.
+    pub fn is_held(&self, now: Instant) -> bool {
+        now < self.not_before
+    }
+
+    /// The advice was for another network, or another time.
+    pub fn forget_advice(&mut self) {
+        self.not_before = Instant::ZERO;
+    }
+
+    /// Forgets plans and connections, and what a server advised; the host must close the connections.
     pub fn cancel(&mut self, outputs: &mut VecDeque<Output>) {
+        self.forget_advice();
         self.plan = None;
         self.hedge = None;
         for attempt in self.tries.drain(..) {
@@ -151,15 +175,9 @@ impl Dialler {
     }
 
     /// What the last try's failure leads to.
-    pub fn replan(&mut self, now: Instant, at_least: Duration, bounds: &Bounds, rng: &mut Rng) {
+    pub fn replan(&mut self, now: Instant, bounds: &Bounds, rng: &mut Rng) {
         let delay = self.backoff.after_failure(bounds, rng);
-        let floor = at_least
-            + if at_least.is_zero() {
-                Duration::ZERO
-            } else {
-                jitter(at_least / 2, rng)
-            };
-        self.plan(now + delay.max(floor));
+        self.plan(now + delay);
     }
 
     /// Opens what is due; says whether it opened anything.

@@ -107,6 +107,9 @@ impl Session {
             }
         }
         self.dialler.backoff.reset();
+        if cause != HandoverCause::LinkSuspect {
+            self.dialler.forget_advice();
+        }
         if cause == HandoverCause::NetworkChanged {
             // What was under way went out on the old network; but hints that come in swarms must not starve each other.
             self.dialler.cancel_old(now, &mut self.outputs);
@@ -147,7 +150,7 @@ impl Session {
     }
 
     /// A connection attempt came to nothing.
-    pub(super) fn fail_try(&mut self, index: usize, close: bool, at_least: Duration) {
+    pub(super) fn fail_try(&mut self, index: usize, close: bool) {
         let attempt = self.dialler.tries.remove(index);
         if close {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
@@ -157,10 +160,10 @@ impl Session {
             return;
         }
         self.dialler.networks.failed();
-        self.after_failed_try(at_least);
+        self.after_failed_try();
     }
 
-    pub(super) fn after_failed_try(&mut self, at_least: Duration) {
+    pub(super) fn after_failed_try(&mut self) {
         let now = self.talk.now;
         self.note_no_flight();
         // A spare that stands takes over.
@@ -183,11 +186,11 @@ impl Session {
             self.talk.carried_again(true);
             return;
         }
-        if self.dialler.take_hedge() && at_least.is_zero() {
+        if self.dialler.take_hedge() && !self.dialler.is_held(now) {
             let network = self.dialler.networks.choice();
             self.dialler.open(Target::Configured, network, now, &mut self.outputs);
         } else {
-            self.dialler.replan(now, at_least, &self.config.backoff, &mut self.rng);
+            self.dialler.replan(now, &self.config.backoff, &mut self.rng);
         }
     }
 

@@ -59,7 +59,7 @@ impl Session {
             return self.use_spare_if_up();
         }
         let now = self.talk.now;
-        if !self.dialler.tries.is_empty() || !self.dialler.spares.take(now) {
+        if !self.dialler.tries.is_empty() || self.dialler.is_held(now) || !self.dialler.spares.take(now) {
             return;
         }
         let Some(carrier) = self.talk.carrier() else { return };

@@ -95,7 +95,8 @@ fn advice_is_obeyed() {
     for _ in 0..100 {
         let (mut dialler, mut outputs) = (Dialler::new(now), VecDeque::new());
         dialler.cancel(&mut outputs);
-        dialler.replan(now, MS(2000), &Bounds::default(), &mut rng);
+        dialler.hold_off(now, MS(2000), &mut rng);
+        dialler.replan(now, &Bounds::default(), &mut rng);
         let at = dialler.deadline(LIMIT);
         assert!(at >= now + MS(2000) && at <= now + MS(3000), "{at:?}");
         latest = latest.max(at);
@@ -114,7 +115,10 @@ fn never_more_than_two_and_never_a_deadline_that_passed() {
         for _ in 0..200 {
             match dice.between(0, 6) {
                 0 => dialler.plan(now + MS(dice.between(0, 300))),
-                1 => dialler.replan(now, MS(dice.between(0, 500)), &Bounds::default(), &mut rng),
+                1 => {
+                    dialler.hold_off(now, MS(dice.between(0, 500)), &mut rng);
+                    dialler.replan(now, &Bounds::default(), &mut rng);
+                }
                 2 => dialler.hurry(now),
                 3 if !dialler.tries.is_empty() => {
                     dialler

@@ -1,6 +1,7 @@
 //! The mechanisms of a session, each against a model that is too simple to be wrong.
 
 mod actor;
+mod advice;
 mod answer;
 mod backoff;
 mod batch;

@@ -1,0 +1,99 @@
+//! A server that refuses says how long to wait. For whom and for how long that holds (U-23).
+
+use core::time::Duration;
+
+use super::actor::{NEW, Play};
+use crate::config::Backoff;
+use crate::event::{NetworkEvent, NetworkId};
+use crate::wire::flight::{Accept, Refuse, RefuseCode};
+
+fn busy(retry_ms: u32) -> Refuse {
+    Refuse {
+        code: RefuseCode::Busy,
+        retry_ms,
+        min_version: 1,
+        max_version: 1,
+    }
+}
+
+/// Passes over time until a connection has been opened since; how long that took.
+fn until_opened(play: &mut Play, since: usize) -> Duration {
+    let begin = play.now;
+    while play.opened == since {
+        assert!(play.pass_to_next());
+        play.perform();
+    }
+    play.now.since(begin)
+}
+
+/// U-23: a server that has too much to do has that also when links break.
+#[test]
+fn advice_to_wait_outlasts_the_link_that_carries() {
+    for suspect in [true, false] {
+        let mut play = Play::established();
+        play.session.talk.links[0].liveness.suspect = suspect;
+        let carrier = play.link;
+        play.session
+            .handle_network(NetworkEvent::Changed(NetworkId(1)), play.now);
+        play.flight();
+        play.refuses(&busy(10_000));
+        play.perform();
+        play.pass(Duration::from_secs(1));
+        play.session.handle_link_down(carrier, play.now);
+        let opened = play.opened;
+        let waited = until_opened(&mut play, opened);
+        assert!(waited >= Duration::from_secs(9), "{waited:?}");
+    }
+}
+
+/// On another way another server may answer; and it is in the clear, so whoever makes it up shall hold a client back where he is, and nowhere else.
+#[test]
+fn advice_to_wait_is_over_with_the_network_with_sleep_or_when_the_application_insists() {
+    let happens: [fn(&mut Play); 3] = [
+        |play| {
+            play.session
+                .handle_network(NetworkEvent::Changed(NetworkId(2)), play.now)
+        },
+        |play| {
+            play.session.handle_network(NetworkEvent::Suspend, play.now);
+            play.session.handle_network(NetworkEvent::Wake, play.now);
+        },
+        |play| {
+            play.gives_up();
+            play.session.retry(play.now);
+        },
+    ];
+    for happens in happens {
+        let mut play = Play::with(|config| {
+            let give_up_after = Duration::from_secs(5);
+            config.backoff(Backoff {
+                give_up_after,
+                ..Backoff::default()
+            })
+        });
+        play.flight();
+        play.refuses(&busy(10_000));
+        play.perform();
+        let opened = play.opened;
+        play.pass(Duration::from_secs(1));
+        play.perform();
+        assert_eq!(play.opened, opened);
+        happens(&mut play);
+        play.perform();
+        assert_eq!(play.opened, opened + 1);
+    }
+    let mut play = Play::established();
+    let wifi = NetworkId(1);
+    for advice in [None, Some(busy(10_000))] {
+        play.session.handle_network(NetworkEvent::Changed(wifi), play.now);
+        let flight = play.flight();
+        match advice {
+            None => _ = play.says(flight, &Accept::Ok(NEW)),
+            Some(advice) => play.refuses(&advice),
+        }
+    }
+    let opened = play.opened;
+    play.session.handle_network(NetworkEvent::Lost(wifi), play.now);
+    play.perform();
+    assert_eq!(play.opened, opened + 1);
+}
