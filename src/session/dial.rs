@@ -74,6 +74,8 @@ pub struct Dialler {
     pub tries: Vec<Try>,
     /// When to open another one beside those under way.
     hedge: Option<Hedge>,
+    /// A hedge that was to lead elsewhere could not: the next plan does, unless a DRAIN named where to go (F-106).
+    elsewhere: bool,
     /// Since when no link carries the session.
     pub failing_since: Option<Instant>,
     /// Given up: nothing happens before `retry`.
@@ -115,6 +117,7 @@ impl Dialler {
             not_before: Instant::ZERO,
             tries: Vec::new(),
             hedge: None,
+            elsewhere: false,
             failing_since: Some(now),
             stopped: false,
             networks: Networks::default(),
@@ -157,6 +160,7 @@ impl Dialler {
         self.forget_advice();
         self.plan = None;
         self.hedge = None;
+        self.elsewhere = false;
         for attempt in self.tries.drain(..) {
             close(attempt.id, outputs);
         }
@@ -185,6 +189,7 @@ impl Dialler {
         let before = outputs.len();
         if self.plan.is_some_and(|plan| plan <= now) && self.tries.len() < 2 {
             self.plan = None;
+            let own = if core::mem::take(&mut self.elsewhere) { "" } else { own };
             let advised = self.advised.clone().or_else(|| (!own.is_empty()).then(|| own.into()));
             self.hedge = Some(Hedge::behind(advised.is_some(), now));
             let target = advised.map_or(Target::Configured, Target::Advised);
@@ -219,10 +224,12 @@ impl Dialler {
         self.hedge = None;
     }
 
-    /// A connection failed. If a hedge was to come that leads elsewhere, it comes now, as the first; one to the same address would
-    /// only knock twice, and waits for the back-off.
-    pub fn take_hedge(&mut self) -> bool {
-        self.tries.is_empty() && self.hedge.take().is_some_and(|hedge| hedge.elsewhere)
+    /// A connection failed. If a hedge was to come that leads elsewhere, it comes now, as the first, or is what the next plan is for if a server advised to wait; one to
+    /// the same address would only knock twice, and waits for the back-off.
+    pub fn take_hedge(&mut self, now: Instant) -> bool {
+        let elsewhere = self.tries.is_empty() && self.hedge.take().is_some_and(|hedge| hedge.elsewhere);
+        self.elsewhere = elsewhere && self.is_held(now);
+        elsewhere && !self.elsewhere
     }
 
     pub fn open(&mut self, target: Target, network: Option<NetworkId>, now: Instant, outputs: &mut VecDeque<Output>) {

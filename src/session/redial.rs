@@ -186,7 +186,7 @@ impl Session {
             self.talk.carried_again(true);
             return;
         }
-        if self.dialler.take_hedge() && !self.dialler.is_held(now) {
+        if self.dialler.take_hedge(now) {
             let network = self.dialler.networks.choice();
             self.dialler.open(Target::Configured, network, now, &mut self.outputs);
         } else {

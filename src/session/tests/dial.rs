@@ -124,7 +124,7 @@ fn never_more_than_two_and_never_a_deadline_that_passed() {
                     dialler
                         .tries
                         .remove(dice.between(0, dialler.tries.len() as u64 - 1) as usize);
-                    if dialler.take_hedge() {
+                    if dialler.take_hedge(now) {
                         dialler.open(Target::Configured, None, now, &mut outputs);
                     }
                 }

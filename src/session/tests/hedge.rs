@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::actor::{NEW, Play};
 use crate::event::{NetworkEvent, NetworkId, State, Target};
-use crate::wire::flight::{Accept, AcceptOk};
+use crate::wire::flight::{Accept, AcceptOk, Refuse, RefuseCode};
 use crate::wire::prelude::FlightKind;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,6 +25,36 @@ fn the_configured_address_is_tried_at_once_when_the_servers_own_fails_and_not_tw
             (play.opened, &play.target),
             (if at_once { 3 } else { 2 }, &Target::Configured)
         );
+    }
+}
+
+/// U-22: advice to wait is obeyed before the next try, whoever gave it. But what a server that may be leaving says must not keep a client from all others.
+#[test]
+fn the_configured_address_has_its_turn_when_the_servers_own_says_later() {
+    let mut play = Play::new();
+    let flight = play.flight();
+    let address = "own.example:4";
+    play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+    play.stands = false;
+    play.cut();
+    play.perform();
+    for configured in [false, true, false, true] {
+        let opened = play.opened;
+        assert_eq!(play.target == Target::Configured, configured, "{opened}");
+        play.session.handle_link_up(play.link, play.now);
+        play.flight();
+        play.refuses(&Refuse {
+            code: RefuseCode::Later,
+            retry_ms: 100,
+            min_version: 1,
+            max_version: 1,
+        });
+        let refused = play.now;
+        while play.opened == opened {
+            assert!(play.pass_to_next());
+            play.perform();
+        }
+        assert!(play.now >= refused + Duration::from_millis(100));
     }
 }
 
