@@ -15,7 +15,7 @@ use super::phase::Input;
 use super::rtt::Rtt;
 use crate::crypto::{Opener, Sealer};
 use crate::error::CloseReason;
-use crate::event::{HandoverCause, Output};
+use crate::event::{HandoverCause, Output, Target};
 use crate::wire::flight::{EARLY_MAX, Refuse, RefuseCode, Versions};
 use crate::wire::frame::{self, CloseKind};
 
@@ -93,7 +93,7 @@ impl Session {
         let outcome = handshake.finish(answer, self.talk.inbox.next());
         let Ok(Answer::Accepted(accepted)) = outcome else {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
-            return self.turned_away(outcome.ok());
+            return self.turned_away(outcome.ok(), &attempt.target);
         };
         self.version = version;
         let mut rtt = Rtt::default();
@@ -215,8 +215,8 @@ impl Session {
         self.after_failed_try();
     }
 
-    /// Any answer but an ACCEPT that lets the session in.
-    pub(super) fn turned_away(&mut self, answer: Option<Answer>) {
+    /// Any answer, from there, but an ACCEPT that lets the session in.
+    pub(super) fn turned_away(&mut self, answer: Option<Answer>, target: &Target) {
         match answer {
             // Who answered does not have the session, but a link that answers says that somebody does.
             Some(Answer::Lost(CloseReason::UnknownSession)) if self.carrier_is_sound() => {
@@ -233,7 +233,7 @@ impl Session {
                 self.after_failed_try();
             }
             Some(Answer::Refused(refuse)) => {
-                self.take_advice(&refuse);
+                self.take_advice(&refuse, target);
                 self.after_failed_try();
             }
             Some(Answer::Accepted(_)) | None => self.after_failed_try(),
@@ -241,7 +241,7 @@ impl Session {
     }
 
     /// A REFUSE is in the clear: it changes what is tried next, nothing else (U-23, U-24, F-19).
-    pub(super) fn take_advice(&mut self, refuse: &Refuse) {
+    pub(super) fn take_advice(&mut self, refuse: &Refuse, target: &Target) {
         match refuse.code {
             RefuseCode::Version => {
                 let best = refuse.max_version.min(*self.config.versions.end());
@@ -255,7 +255,8 @@ impl Session {
             RefuseCode::Busy | RefuseCode::Later | RefuseCode::Draining => {}
         }
         let wait = Duration::from_millis(refuse.retry_ms.into()).min(ADVICE_MAX);
-        self.dialler.hold_off(self.talk.now, wait, &mut self.rng);
+        self.dialler
+            .hold_off(self.talk.now, wait, target, &mut self.rng, &mut self.outputs);
     }
 
     /// What a verdict leads to, if it has come (U-42). After a bad one there is nothing to dial for: CLOSE follows on the link that carries, and without such a link the

@@ -35,6 +35,7 @@ pub const ANSWER_MAX: usize = 4096;
 /// One connection on its way to become a link.
 pub struct Try {
     pub id: LinkId,
+    pub target: Target,
     pub network: Option<NetworkId>,
     pub since: Instant,
     pub stage: Stage,
@@ -136,13 +137,33 @@ impl Dialler {
         }
     }
 
-    /// A server's advice is to wait at least so long. What it is spared must not come all at once then, so it is up to a half more (L-27, U-23).
-    pub fn hold_off(&mut self, now: Instant, at_least: Duration, rng: &mut Rng) {
+    /// The server there advises to wait at least so long. What it is spared must not come all at once then, so it is up to a half more (L-27, U-23); and what else is
+    /// under way to the same address would ask it now.
+    pub fn hold_off(
+        &mut self,
+        now: Instant,
+        at_least: Duration,
+        target: &Target,
+        rng: &mut Rng,
+        outputs: &mut VecDeque<Output>,
+    ) {
         if !at_least.is_zero() {
             let until = now + at_least + jitter(at_least / 2, rng);
             self.not_before = self.not_before.max(until);
             self.plan = self.plan.map(|plan| plan.max(self.not_before));
+            self.close_where(|attempt| attempt.target == *target, outputs);
         }
+    }
+
+    /// The host must close these connections.
+    fn close_where(&mut self, gone: impl Fn(&Try) -> bool, outputs: &mut VecDeque<Output>) {
+        self.tries.retain(|attempt| {
+            let gone = gone(attempt);
+            if gone {
+                close(attempt.id, outputs);
+            }
+            !gone
+        });
     }
 
     /// Whether a server has advised to wait until later than this.
@@ -169,13 +190,8 @@ impl Dialler {
     /// Forgets what was begun before the latest moments, or for another network.
     pub fn cancel_old(&mut self, now: Instant, outputs: &mut VecDeque<Output>) {
         let network = self.networks.choice();
-        self.tries.retain(|attempt| {
-            let young = now < attempt.since + HEAD_START && attempt.network == network;
-            if !young {
-                close(attempt.id, outputs);
-            }
-            young
-        });
+        let young = |attempt: &Try| now < attempt.since + HEAD_START && attempt.network == network;
+        self.close_where(|attempt| !young(attempt), outputs);
     }
 
     /// What the last try's failure leads to.
@@ -237,6 +253,7 @@ impl Dialler {
         self.next_link += 1;
         self.tries.push(Try {
             id,
+            target: target.clone(),
             network,
             since: now,
             stage: Stage::Opening,

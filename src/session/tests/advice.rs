@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::actor::{NEW, Play};
 use crate::config::Backoff;
 use crate::event::{NetworkEvent, NetworkId};
-use crate::wire::flight::{Accept, Refuse, RefuseCode};
+use crate::wire::flight::{Accept, AcceptOk, Refuse, RefuseCode};
 
 fn busy(retry_ms: u32) -> Refuse {
     Refuse {
@@ -43,6 +43,52 @@ fn advice_to_wait_outlasts_the_link_that_carries() {
         let opened = play.opened;
         let waited = until_opened(&mut play, opened);
         assert!(waited >= Duration::from_secs(9), "{waited:?}");
+    }
+}
+
+/// U-23: whether it stands already or comes to stand. One that leads elsewhere may be to another server.
+#[test]
+fn advice_to_wait_holds_for_a_second_connection_to_the_same_address() {
+    for (address, same) in [("", true), ("own.example:4", false)] {
+        for stands in [true, false] {
+            let mut play = Play::new();
+            let flight = play.flight();
+            play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+            play.stands = false;
+            play.cut();
+            play.perform();
+            let first = play.link;
+            play.pass(Duration::from_millis(900));
+            play.perform();
+            if same {
+                play.session.handle_link_up(first, play.now);
+                play.flight();
+                play.pass(Duration::from_millis(100));
+                play.perform();
+            } else {
+                let second = play.link;
+                play.link = first;
+                play.session.handle_link_up(first, play.now);
+                play.flight();
+                play.link = second;
+            }
+            let second = play.link;
+            assert_ne!(second, first);
+            if stands {
+                play.session.handle_link_up(second, play.now);
+                assert!(play.perform().is_empty());
+            }
+            play.link = first;
+            play.refuses(&busy(10_000));
+            play.link = second;
+            play.session.handle_link_up(second, play.now);
+            let opened = play.opened;
+            assert_eq!(play.perform().is_empty(), same, "{address}, {stands}");
+            assert_eq!(play.closed.contains(&second), same, "{address}, {stands}");
+            if same {
+                assert!(until_opened(&mut play, opened) >= Duration::from_secs(10));
+            }
+        }
     }
 }
 
