@@ -1,8 +1,8 @@
 //! Which network the next link should use.
 //!
 //! The host reports networks; the latest reported is the wanted one. A network whose link went silent is *shunned*: the next link
-//! is asked for on another one that is up, if there is any (walking out of the Wi-Fi's reach). What fails is not insisted on: after each
-//! failure the next one has its turn.
+//! is asked for on another one that is up, if there is any (walking out of the Wi-Fi's reach); it is forgiven when the link goes on after all. What fails is not
+//! insisted on: after each failure the next one has its turn.
 
 use alloc::vec::Vec;
 
@@ -39,6 +39,13 @@ impl Networks {
     pub fn shun(&mut self, network: Option<NetworkId>) {
         self.shunned = network;
         self.failures = 0;
+    }
+
+    /// What was silent or late carries on. Turns were counted in another order.
+    pub fn forgive(&mut self) {
+        if self.shunned.take().is_some() {
+            self.failures = 0;
+        }
     }
 
     /// A try on [`Networks::choice`] failed.

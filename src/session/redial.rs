@@ -156,7 +156,10 @@ impl Session {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
         }
         if attempt.warm.is_some() {
-            // Nobody waits for it.
+            // Nobody waits for it. Nor is a late answer to be held against the network any longer.
+            if self.carrier_is_sound() {
+                self.dialler.networks.forgive();
+            }
             return;
         }
         self.dialler.networks.failed();
@@ -183,6 +186,7 @@ impl Session {
         if self.carrier_is_sound() && self.dialler.draining.is_none() {
             // The hint was false, or the old link recovered: it goes on carrying.
             self.dialler.forget_hedge();
+            self.dialler.networks.forgive();
             self.talk.carried_again(true);
             return;
         }

@@ -164,6 +164,49 @@ fn no_spare_is_made_beside_a_connection_under_way() {
     assert_eq!((play.opened, play.session.stats().spares), (2, 0));
 }
 
+/// When all is well again the wanted network is asked for as before: if nobody needed the spare, if it could not be made, if nothing came of the flight on it.
+#[test]
+fn a_network_is_forgiven_a_late_answer_when_the_spare_was_not_needed() {
+    const WIFI: NetworkId = NetworkId(1);
+    const CELL: NetworkId = NetworkId(2);
+    let happens: [fn(&mut Play); 3] = [
+        |_| {},
+        |play| play.session.handle_link_down(play.link, play.now),
+        |play| {
+            play.session.handle_link_up(play.link, play.now);
+            play.flight();
+            play.session.handle_link_down(play.link, play.now);
+        },
+    ];
+    for (number, happens) in happens.into_iter().enumerate() {
+        let mut play = Play::established();
+        for network in [CELL, WIFI] {
+            play.session.handle_network(NetworkEvent::Available(network), play.now);
+            let flight = play.flight();
+            play.says(flight, &Accept::Ok(NEW));
+        }
+        let asked = play.now;
+        play.now += Duration::from_millis(50);
+        play.pongs(asked);
+        play.perform();
+        play.stands = false;
+        let left = play.becomes_late();
+        play.perform();
+        assert_eq!((play.network, play.session.stats().spares), (Some(CELL), 1));
+        happens(&mut play);
+        play.pongs(left);
+        play.pass(KEPT);
+        play.perform();
+        assert!(!play.session.dialler.has_warm());
+        let mut drain = Vec::new();
+        frame::drain(&mut drain, 0, "");
+        play.tells(&drain);
+        play.pass(Duration::ZERO);
+        play.perform();
+        assert_eq!(play.network, Some(WIFI), "{number}");
+    }
+}
+
 /// An answer is late, the spare comes to nothing, and then the answer is there. Whether a spare was made.
 fn is_made(play: &mut Play) -> bool {
     let before = (play.opened, play.session.stats().spares);
