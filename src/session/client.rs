@@ -159,6 +159,7 @@ impl Session {
             }
             NetworkEvent::Lost(network) => {
                 self.dialler.networks.lost(network);
+                let missed = self.dialler.cancel_on(network, &mut self.outputs);
                 let on_it = |link: &Link| link.network == Some(network);
                 while let Some(index) = self.talk.links.iter().position(on_it) {
                     let gone = self.talk.close_link(index);
@@ -166,6 +167,9 @@ impl Session {
                         self.dialler.forget_advice();
                         self.went_down();
                     }
+                }
+                if missed {
+                    self.replace_try();
                 }
                 // Nobody said which network the link is on: it may have been this one.
                 if self

@@ -187,6 +187,17 @@ impl Dialler {
         }
     }
 
+    /// Forgets what is under way on a network that is gone; says whether any of it was to carry the session.
+    pub fn cancel_on(&mut self, network: NetworkId, outputs: &mut VecDeque<Output>) -> bool {
+        let on_it = |attempt: &Try| attempt.network == Some(network);
+        let missed = self
+            .tries
+            .iter()
+            .any(|attempt| on_it(attempt) && attempt.warm.is_none());
+        self.close_where(on_it, outputs);
+        missed
+    }
+
     /// Forgets what was begun before the latest moments, or for another network.
     pub fn cancel_old(&mut self, now: Instant, outputs: &mut VecDeque<Output>) {
         let network = self.networks.choice();

@@ -198,6 +198,15 @@ impl Session {
         }
     }
 
+    /// What was under way went with its network, which says nothing of others and of the server: there is nothing to wait for.
+    pub(super) fn replace_try(&mut self) {
+        self.dialler.forget_advice();
+        self.after_failed_try();
+        if !self.carrier_is_sound() && self.dialler.tries.iter().all(|attempt| attempt.warm.is_some()) {
+            self.dialler.plan(self.talk.now);
+        }
+    }
+
     /// Flights or links came to nothing: without any there is at best a connection that was asked for.
     pub(super) fn note_no_flight(&mut self) {
         if self.talk.carrier().is_none() && self.dialler.handshaking().is_none() {

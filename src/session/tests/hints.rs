@@ -1,8 +1,11 @@
 //! What a client does about networks, sleep and time that runs out.
 
+use core::time::Duration;
+
 use super::actor::{NEW, Play};
-use crate::event::{LinkHealth, NetworkEvent, NetworkId};
+use crate::event::{Event, LinkHealth, NetworkEvent, NetworkId};
 use crate::session::networks::Networks;
+use crate::time::Instant;
 use crate::wire::flight::{Accept, EARLY_MAX};
 
 const WIFI: NetworkId = NetworkId(1);
@@ -67,6 +70,66 @@ fn links_go_with_their_network_and_no_others() {
     play.perform();
     assert_eq!(play.closed, [on_wifi, on_cell]);
     assert_eq!((play.opened, play.network), (opened + 1, None), "the system may choose");
+}
+
+/// Nothing would come of it but its time passing by. Whether it replaces a link that was on that network, too, or one that is gone or suspect already.
+#[test]
+fn a_connection_under_way_goes_with_its_network_and_another_takes_its_place() {
+    for before in ["on it", "gone", "suspect"] {
+        let mut play = Play::begun();
+        for network in if before == "on it" { [CELL, WIFI] } else { [WIFI, CELL] } {
+            play.hint(NetworkEvent::Available(network));
+            play.moves_to(network);
+        }
+        play.stands = false;
+        let carrier = play.session.talk.carrier().expect("it stands");
+        match before {
+            "on it" => play.hint(NetworkEvent::Changed(WIFI)),
+            "gone" => {
+                play.hint(NetworkEvent::Available(WIFI));
+                play.perform();
+                play.hint(NetworkEvent::Lost(CELL));
+                play.hint(NetworkEvent::Available(CELL));
+                play.hint(NetworkEvent::Available(WIFI));
+            }
+            _ => {
+                play.session.talk.links[carrier].liveness.suspect = true;
+                play.hint(NetworkEvent::Available(WIFI));
+            }
+        }
+        play.perform();
+        let (under_way, opened) = (play.link, play.opened);
+        assert_eq!(play.network, Some(WIFI), "{before}");
+        play.hint(NetworkEvent::Lost(WIFI));
+        play.perform();
+        assert!(play.closed.contains(&under_way), "{before}");
+        assert_eq!((play.network, play.opened), (Some(CELL), opened + 1), "{before}");
+        assert_eq!(play.session.dialler.tries.len(), 1, "{before}");
+    }
+}
+
+/// The hint that asked for it was false, or came too early: what carries goes on.
+#[test]
+fn a_connection_that_goes_with_its_network_leaves_a_sound_link_alone() {
+    let mut play = Play::established();
+    play.hint(NetworkEvent::Available(CELL));
+    play.moves_to(CELL);
+    play.events();
+    play.stands = false;
+    play.hint(NetworkEvent::Available(WIFI));
+    play.perform();
+    let opened = play.opened;
+    play.hint(NetworkEvent::Lost(WIFI));
+    play.perform();
+    assert_eq!((play.opened, play.session.dialler.tries.len()), (opened, 0));
+    let limit = Duration::from_secs(5);
+    assert_eq!(
+        play.session.dialler.deadline(limit),
+        Instant::FAR_FUTURE,
+        "nor is one planned"
+    );
+    let ends = |event: &Event| matches!(event, Event::HandoverEnd(_));
+    assert!(play.events().iter().any(ends));
 }
 
 /// The host said nothing of the network that the first link is on, so it may have been the one that went.
