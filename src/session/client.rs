@@ -152,8 +152,12 @@ impl Session {
                 self.dialler.networks.report(network);
                 let carries = |link: &Link| link.network == Some(network) && !link.liveness.suspect;
                 let carrier = self.talk.carrier().map(|carrier| &self.talk.links[carrier]);
-                // A network that carries the session already is no news, unless its address changed.
-                if matches!(event, NetworkEvent::Changed(_)) || !carrier.is_some_and(carries) {
+                let changed = matches!(event, NetworkEvent::Changed(_));
+                // A network that carries the session already is no news, unless its address changed. The same for what is under way on it.
+                if changed {
+                    self.dialler.cancel_old(Some(network), self.talk.now, &mut self.outputs);
+                }
+                if changed || !carrier.is_some_and(carries) {
                     self.dial_beside(HandoverCause::NetworkChanged);
                 }
             }
@@ -171,12 +175,13 @@ impl Session {
                 if missed {
                     self.replace_try();
                 }
-                // Nobody said which network the link is on: it may have been this one.
+                // Nobody said which network the link is on: it may have been this one. So may that of what is under way.
                 if self
                     .talk
                     .carrier()
                     .is_some_and(|carrier| self.talk.links[carrier].network.is_none())
                 {
+                    self.dialler.cancel_old(None, self.talk.now, &mut self.outputs);
                     self.dial_beside(HandoverCause::NetworkChanged);
                 }
             }

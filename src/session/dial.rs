@@ -198,11 +198,16 @@ impl Dialler {
         missed
     }
 
-    /// Forgets what was begun before the latest moments, or for another network.
-    pub fn cancel_old(&mut self, now: Instant, outputs: &mut VecDeque<Output>) {
+    /// Forgets what was begun on this network before the latest moments: its address is another now. But hints that come in swarms must not starve each other.
+    pub fn cancel_old(&mut self, network: Option<NetworkId>, now: Instant, outputs: &mut VecDeque<Output>) {
+        let old = |attempt: &Try| now >= attempt.since + HEAD_START && attempt.network == network;
+        self.close_where(old, outputs);
+    }
+
+    /// Forgets what is under way on other networks than the wanted one.
+    pub fn cancel_elsewhere(&mut self, outputs: &mut VecDeque<Output>) {
         let network = self.networks.choice();
-        let young = |attempt: &Try| now < attempt.since + HEAD_START && attempt.network == network;
-        self.close_where(|attempt| !young(attempt), outputs);
+        self.close_where(|attempt| attempt.network != network, outputs);
     }
 
     /// What the last try's failure leads to.

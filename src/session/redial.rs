@@ -111,8 +111,7 @@ impl Session {
             self.dialler.forget_advice();
         }
         if cause == HandoverCause::NetworkChanged {
-            // What was under way went out on the old network; but hints that come in swarms must not starve each other.
-            self.dialler.cancel_old(now, &mut self.outputs);
+            self.dialler.cancel_elsewhere(&mut self.outputs);
             self.note_no_flight();
         }
         self.commit_spare();

@@ -165,7 +165,8 @@ fn a_change_of_network_takes_back_what_is_old_or_elsewhere() {
         dialler.networks.report(NetworkId(1));
         dialler.open(Target::Configured, network, begun, &mut outputs);
         outputs.clear();
-        dialler.cancel_old(begun + MS(age), &mut outputs);
+        dialler.cancel_old(wifi, begun + MS(age), &mut outputs);
+        dialler.cancel_elsewhere(&mut outputs);
         assert_eq!(dialler.tries.len(), usize::from(stays), "{network:?}, {age} ms old");
         let closed = [Output::CloseLink { link: LinkId(0) }];
         assert_eq!(outputs, &closed[usize::from(stays)..], "{network:?}, {age} ms old");

@@ -132,6 +132,39 @@ fn a_connection_that_goes_with_its_network_leaves_a_sound_link_alone() {
     assert!(play.events().iter().any(ends));
 }
 
+/// That it is there is no news for what is under way on it; a new address is.
+#[test]
+fn a_network_that_is_reported_again_and_again_does_not_starve_a_connection_on_it() {
+    for (hint, stays) in [
+        (NetworkEvent::Available(WIFI), true),
+        (NetworkEvent::Changed(WIFI), false),
+    ] {
+        let mut play = Play::begun();
+        play.stands = false;
+        play.cut();
+        play.hint(NetworkEvent::Available(WIFI));
+        play.perform();
+        let under_way = play.link;
+        assert_eq!(play.network, Some(WIFI));
+        for _ in 0..3 {
+            play.pass(Duration::from_millis(250));
+            play.hint(hint);
+            play.perform();
+        }
+        assert_eq!(!play.closed.contains(&under_way), stays, "{hint:?}");
+    }
+    // Nobody said which network it is on, so it may be the one that went.
+    let mut play = Play::begun();
+    play.stands = false;
+    play.hint(NetworkEvent::Lost(WIFI));
+    play.perform();
+    let under_way = play.link;
+    play.pass(Duration::from_millis(250));
+    play.hint(NetworkEvent::Lost(WIFI));
+    play.perform();
+    assert!(play.closed.contains(&under_way));
+}
+
 /// The host said nothing of the network that the first link is on, so it may have been the one that went.
 #[test]
 fn a_link_on_a_network_that_nobody_named_is_replaced_when_one_goes() {
