@@ -20,7 +20,8 @@ use crate::StoreError;
 /// How many connections requests share.
 const CONNECTIONS: usize = 8;
 
-/// When a write counts as done.
+/// When a write counts as done. What replicas and disks have is asked on the connection that wrote it; if that is lost before the answer, nobody knows, and
+/// the write is `Failed`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub enum Confirm {

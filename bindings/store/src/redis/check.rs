@@ -64,8 +64,9 @@ impl Inner {
         }
     }
 
-    /// Whether what this connection has written is kept as is wanted.
-    pub(super) async fn is_confirmed(&self, deadline: Instant) -> bool {
+    /// Whether what was written by connections of this number at the earliest is kept as is wanted. Redis answers for what the same connection has written
+    /// only: a new one has written nothing, and would be told at once that all of it is kept.
+    pub(super) async fn is_confirmed(&self, since: u64, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
         let Some(wait) = self.confirmation(left.max(Duration::from_millis(1))) else {
             return true;
@@ -77,9 +78,11 @@ impl Inner {
             }
             _ => false,
         };
-        let answer = self.keepers[0].call(&wait, deadline).await;
+        let answer = self.keepers[0].call_by_number(&wait, deadline).await;
         let answer = answer.map_err(|trouble| trouble.error().to_string());
-        let confirmed = answer.as_ref().is_ok_and(|value| replicas_of(value) || synced(value));
+        let confirmed = answer
+            .as_ref()
+            .is_ok_and(|(number, value)| *number == since && (replicas_of(value) || synced(value)));
         if !confirmed {
             tracing::warn!(target: "unbroken::store", ?answer, wanted = ?self.confirm, "a write was not confirmed in time");
         }

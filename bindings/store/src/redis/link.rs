@@ -127,13 +127,18 @@ impl Keeper {
     /// # Errors
     /// After the deadline, if the connection was lost, or with what the server says against it.
     pub(super) async fn call(&self, command: &Cmd, deadline: Instant) -> Result<Value, Trouble> {
+        self.call_by_number(command, deadline).await.map(|(_, value)| value)
+    }
+
+    /// As [`Keeper::call`], with the number of the connection that answered.
+    pub(super) async fn call_by_number(&self, command: &Cmd, deadline: Instant) -> Result<(u64, Value), Trouble> {
         loop {
             let (number, mut link) = match timeout_at(deadline, self.link()).await {
                 Ok(link) => link,
                 Err(_) => return Err(Trouble::NotDone(late())),
             };
             let error = match timeout_at(deadline, command.query_async(&mut link)).await {
-                Ok(Ok(value)) => return Ok(value),
+                Ok(Ok(value)) => return Ok((number, value)),
                 Ok(Err(error)) => error,
                 Err(_) => {
                     // A connection that has not answered all that time may be dead without a word.
@@ -157,6 +162,12 @@ impl Keeper {
             }
             sleep(AGAIN).await;
         }
+    }
+
+    /// The number of the connection, the next one's if there is none. It only grows: what is sent from now on is sent by this one or a later one.
+    pub(super) async fn number(&self) -> u64 {
+        let there = self.link.lock().await;
+        there.0 + u64::from(there.1.is_none())
     }
 
     /// What went wrong last, if nothing went right since.

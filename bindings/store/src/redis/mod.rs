@@ -145,6 +145,14 @@ impl Inner {
     async fn carry_out(&self, lanes: Vec<Lane>, count: usize, deadline: Instant) -> Vec<StoreReply> {
         let mut replies = unavailable(count);
         let mut trouble = None;
+        let since = match self.confirm {
+            Confirm::Primary => 0,
+            _ => match timeout_at(deadline, self.keepers[0].number()).await {
+                Ok(number) => number,
+                // There is no connection, so nothing was sent.
+                Err(_) => return replies,
+            },
+        };
         let mut running: FuturesUnordered<_> = lanes.into_iter().map(|lane| self.follow(lane, deadline)).collect();
         while let Some((answers, error)) = running.next().await {
             for (index, reply) in answers {
@@ -158,7 +166,7 @@ impl Inner {
             tracing::warn!(target: "unbroken::store", failed, not_done, of = count, %error, "Redis did not do all, or nobody knows");
         }
         let was_sent = |reply: &StoreReply| *reply != StoreReply::Unavailable;
-        if replies.iter().any(was_sent) && !self.is_confirmed(deadline).await {
+        if replies.iter().any(was_sent) && !self.is_confirmed(since, deadline).await {
             for reply in &mut replies {
                 if was_sent(reply) {
                     *reply = StoreReply::Failed;

@@ -8,4 +8,5 @@ mod memory {
 }
 
 mod embedded;
+mod redis;
 mod remote;

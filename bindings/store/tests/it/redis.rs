@@ -1,0 +1,82 @@
+//! The store in Redis, in front of one that is played. What needs a real one is in `tests/processes`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::{TcpListener, TcpStream};
+use unbroken_store::{Confirm, Expect, Record, RedisStore, Store, StoreOp, StoreReply};
+
+/// One command, as its words; `None` at the end.
+async fn command(from: &mut BufReader<OwnedReadHalf>) -> Option<Vec<Vec<u8>>> {
+    async fn number(from: &mut BufReader<OwnedReadHalf>, kind: char) -> Option<usize> {
+        let mut line = String::new();
+        from.read_line(&mut line).await.ok()?;
+        line.trim().strip_prefix(kind)?.parse().ok()
+    }
+    let mut words = Vec::new();
+    for _ in 0..number(from, '*').await? {
+        let size = number(from, '$').await?;
+        let mut word = vec![0; size + 2];
+        from.read_exact(&mut word).await.ok()?;
+        word.truncate(size);
+        words.push(word);
+    }
+    Some(words)
+}
+
+/// Carries out one write, and dies at the second before its log is synced. What is there next lacks that write, so it has nothing to sync.
+async fn mortal(stream: TcpStream, writes: Arc<AtomicUsize>) {
+    let (from, mut to) = stream.into_split();
+    let mut from = BufReader::new(from);
+    while let Some(words) = command(&mut from).await {
+        let answer: &[u8] = match &words[0].to_ascii_uppercase()[..] {
+            b"INFO" => b"$21\r\nredis_version:7.4.0\r\n\r\n",
+            b"WAITAOF" => b"*2\r\n:1\r\n:0\r\n",
+            b"CONFIG" => b"*2\r\n$11\r\nappendfsync\r\n$8\r\neverysec\r\n",
+            b"EVALSHA" if writes.fetch_add(1, Ordering::Relaxed) == 1 => return,
+            b"EVALSHA" => b":1\r\n",
+            _ => b"+OK\r\n",
+        };
+        if to.write_all(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn put(key: u64) -> StoreOp {
+    StoreOp::Put {
+        key: key.to_be_bytes(),
+        expect: Expect::Absent,
+        record: Record::Parked {
+            token: key,
+            blob: vec![1].into(),
+        },
+        life: Duration::from_secs(600),
+        linger: Duration::ZERO,
+    }
+}
+
+#[tokio::test]
+async fn what_one_connection_wrote_is_not_confirmed_by_another() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let writes = Arc::default();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(mortal(stream, Arc::clone(&writes)));
+        }
+    });
+    let store = RedisStore::builder([url])
+        .confirm(Confirm::Disk { replicas: 0 })
+        .connect()
+        .await
+        .unwrap();
+    let replies = store.submit(vec![put(1), put(2)]).await;
+    assert_eq!(replies, [StoreReply::Failed, StoreReply::Failed]);
+    // All that came after it was written by one connection, and is confirmed by it.
+    assert_eq!(store.submit(vec![put(3), put(4)]).await, vec![StoreReply::Done; 2]);
+}
