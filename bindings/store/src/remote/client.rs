@@ -336,7 +336,7 @@ async fn serve((mut from, mut to): Connection, requests: &mut mpsc::Receiver<Sen
 async fn write(to: &mut Outlet<Writer>, requests: &mut mpsc::Receiver<Sending>, pending: &Pending) -> io::Result<()> {
     for id in 0.. {
         let ask = match timeout(PING_EVERY, requests.recv()).await {
-            Ok(Some(sending)) if sending.not_after <= Instant::now() || !sending.ticket.take() => continue,
+            Ok(Some(sending)) if sending.not_after <= Instant::now() || !sending.ticket.take() => None,
             Ok(Some(Sending { ask, answer, .. })) => {
                 let count = match &ask {
                     Ask::Submit(ops) => ops.len(),
@@ -348,13 +348,16 @@ async fn write(to: &mut Outlet<Writer>, requests: &mut mpsc::Receiver<Sending>, 
                     replies: Vec::new(),
                 };
                 lock(&pending.0).insert(id, waiting);
-                ask
+                Some(ask)
             }
             Ok(None) => return Ok(()),
             // Nothing to ask, but both ends want to hear that the other is there.
-            Err(_) => Ask::Submit(Vec::new()),
+            Err(_) => Some(Ask::Submit(Vec::new())),
         };
-        feed(to, &Request { id, ask }).await?;
+        if let Some(ask) = ask {
+            feed(to, &Request { id, ask }).await?;
+        }
+        // Also behind one that was given up: what stood in front of it must not wait for the next.
         if requests.is_empty() {
             SinkExt::<Bytes>::flush(to).await?;
         }
@@ -394,4 +397,45 @@ impl Pending {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::Poll;
+    use tokio::io::{duplex, split};
+
+    #[tokio::test]
+    async fn a_request_in_front_of_one_that_was_given_up_leaves_at_once() {
+        let (here, there) = duplex(1 << 10);
+        let [(_, mut to), (mut from, _)] = [here, there].map(|end| {
+            let (read, write) = split(end);
+            frames(Box::new(read) as Reader, Box::new(write) as Writer)
+        });
+        let (line, mut requests) = mpsc::channel(2);
+        let now = Instant::now();
+        for not_after in [now + Duration::from_secs(60), now] {
+            let (answer, _) = oneshot::channel();
+            let (ask, ticket) = (Ask::Check, Ticket::default());
+            let sending = Sending {
+                ask,
+                answer,
+                not_after,
+                ticket,
+            };
+            assert!(line.try_send(sending).is_ok());
+        }
+        let pending = Pending::default();
+        let mut writing = pin!(write(&mut to, &mut requests, &pending));
+        let mut reading = pin!(next::<Request>(&mut from));
+        // Not even a moment: it would be sent with the next sign of life.
+        let request = std::future::poll_fn(|cx| {
+            assert!(writing.as_mut().poll(cx).is_pending());
+            Poll::Ready(reading.as_mut().poll(cx))
+        });
+        let Poll::Ready(Ok(Request { id: 0, ask: Ask::Check })) = request.await else {
+            panic!("nothing was sent");
+        };
+    }
 }
