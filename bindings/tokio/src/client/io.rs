@@ -31,6 +31,11 @@ pub(crate) fn with_buffer<R>(work: impl FnOnce(&mut [u8]) -> R) -> R {
     BUFFER.with_borrow_mut(|buffer| work(buffer))
 }
 
+/// The same, unless it is lent already: to a driver that polls a dialer of the application, which may use another client.
+pub(crate) fn try_with_buffer<R>(work: impl FnOnce(&mut [u8]) -> R) -> Option<R> {
+    BUFFER.with(|buffer| buffer.try_borrow_mut().ok().map(|mut buffer| work(&mut buffer)))
+}
+
 /// See the module's head.
 pub(crate) struct Io {
     pub(crate) links: Vec<Link>,

@@ -81,17 +81,18 @@ impl Shared {
         self.io.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For an application that is about to wait: what is due leaves now. Only if the driver was woken for it and has not begun, and nobody is at the sockets.
+    /// For an application that is about to wait: what is due leaves now. Only if the driver was woken for it and has not begun, and nobody is at the sockets,
+    /// nor has this thread's buffer.
     fn flush(&self) {
         if self.lock().watch != Watch::Woken {
             return;
         }
         let Ok(mut io) = self.io.try_lock() else { return };
-        let wrote = io::with_buffer(|buffer| io.write_due(self, buffer, clock::now()));
+        let wrote = io::try_with_buffer(|buffer| io.write_due(self, buffer, clock::now()));
         drop(io);
         self.with(|core| {
             // It may have been quicker than this, and would not look again.
-            if wrote == Wrote::Unfinished {
+            if wrote == Some(Wrote::Unfinished) {
                 core.wake_driver();
             }
         });

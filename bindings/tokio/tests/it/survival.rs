@@ -175,3 +175,19 @@ async fn the_application_may_dial() {
     assert_eq!(soon(heard.recv()).await.unwrap().network, Some(NetworkId(7)));
     ping(&client, 2).await;
 }
+
+#[tokio::test]
+async fn a_dialer_may_ask_another_session_for_the_way() {
+    let server = open_server().serve(LOCAL, echo).await.unwrap();
+    let guide = Client::connect(server.local_addr(), eager()).await.unwrap();
+    let dialer = Arc::new(move |dial: Dial| -> Dialing {
+        let guide = guide.clone();
+        Box::pin(async move {
+            guide.send(dial.address).await.unwrap();
+            let way = guide.recv().await.unwrap().payload;
+            TcpStream::connect(std::str::from_utf8(&way).unwrap()).await
+        })
+    });
+    let client = soon(Client::builder(server.local_addr(), eager()).dialer(dialer).connect());
+    ping(&client.await.unwrap(), 1).await;
+}
