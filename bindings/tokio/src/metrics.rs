@@ -273,6 +273,7 @@ pub(crate) struct ClientTally {
     pub(crate) received: u64,
     bytes: [Step; 2],
     sessions: Gauge,
+    over: bool,
     last: Option<Instant>,
 }
 
@@ -286,7 +287,16 @@ impl ClientTally {
             received: 0,
             bytes,
             sessions,
+            over: false,
             last: None,
+        }
+    }
+
+    /// The session is over, whoever still has a handle to it.
+    pub(crate) fn over(&mut self) {
+        if !std::mem::replace(&mut self.over, true) {
+            self.publish(clock::now(), true);
+            self.sessions.decrement(1.0);
         }
     }
 
@@ -319,8 +329,7 @@ impl ClientTally {
 
 impl Drop for ClientTally {
     fn drop(&mut self) {
-        self.publish(clock::now(), true);
-        self.sessions.decrement(1.0);
+        self.over();
     }
 }
 

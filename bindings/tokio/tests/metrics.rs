@@ -64,4 +64,17 @@ async fn the_metrics_are_exposed() {
     tokio::time::timeout(Duration::from_secs(20), all)
         .await
         .expect("all metrics appear");
+
+    // It is over, though there is still a handle to it.
+    client.disconnect(0).await;
+    let over = async {
+        while !show.render().lines().any(|line| line == "unbroken_client_sessions 0") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), over)
+        .await
+        .expect("a session that is over is not counted");
+    drop(client);
+    assert!(show.render().contains("unbroken_client_sessions 0\n"), "once");
 }

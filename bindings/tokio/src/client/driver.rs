@@ -270,7 +270,7 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         let mut io = self.shared.io();
-        io.tally.publish(clock::now(), true);
+        io.tally.over();
         io.links.drain(..).for_each(close);
         drop(io);
         // The runtime stops, or the core panicked: nobody may wait for ever.
