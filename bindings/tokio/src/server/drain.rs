@@ -223,13 +223,15 @@ impl<'a> Round<'a> {
         tell: &mut (dyn FnMut(Progress) + Send),
         mut again: impl FnMut(),
     ) -> bool {
-        let until = Instant::now() + time;
+        // `None`: for ever.
+        let until = Instant::now().checked_add(time);
         loop {
             self.look().await;
             if self.progress.left == 0 && self.unanswered == 0 {
                 return true;
             }
-            if Instant::now() >= until {
+            let left = until.map_or(time, |until| until.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
                 return false;
             }
             if self.told.elapsed() >= TELL {
@@ -239,7 +241,7 @@ impl<'a> Round<'a> {
                 tell(self.progress);
                 again();
             }
-            tokio::time::sleep(LOOK.min(until.saturating_duration_since(Instant::now()))).await;
+            tokio::time::sleep(LOOK.min(left)).await;
         }
     }
 }

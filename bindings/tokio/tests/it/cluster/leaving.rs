@@ -221,6 +221,20 @@ async fn sessions_in_memory_cannot_leave() {
 }
 
 #[tokio::test]
+async fn a_drain_may_have_all_the_time_there_is() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let server = member(Durability::SwapOut, &store).serve_sessions(LOCAL, Games::default());
+    let server = server.await.unwrap();
+    let player = Player::join(server.local_addr()).await;
+    let drain = server.drain_with(Drain::within(Duration::ZERO).deadline(Duration::MAX));
+    assert_eq!(soon(drain).await.unwrap().swapped_out, 1);
+    drop(player);
+    let drain = server.drain_with(Drain::within(Duration::MAX).deadline(Duration::MAX));
+    assert_eq!(soon(drain).await.unwrap().swapped_out, 0);
+    soon(server.shutdown(0, Duration::MAX)).await;
+}
+
+#[tokio::test]
 async fn an_orchestrator_is_told_by_http() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let server = member(Durability::SwapOut, &store).serve_sessions(LOCAL, Games::default());
