@@ -134,15 +134,15 @@ impl Worker {
     }
 }
 
-/// A hook's answer, given when its task ends, however it ends.
-struct Answer<T, F: FnOnce(&Rc<Worker>, Option<T>)> {
+/// A hook's answer, or the store's, given when its task ends, however it ends.
+pub(crate) struct Answer<T, F: FnOnce(&Rc<Worker>, Option<T>)> {
     worker: Rc<Worker>,
     value: Option<T>,
     give: Option<F>,
 }
 
 impl<T, F: FnOnce(&Rc<Worker>, Option<T>)> Answer<T, F> {
-    fn new(worker: Rc<Worker>, give: F) -> Self {
+    pub(crate) fn new(worker: Rc<Worker>, give: F) -> Self {
         Answer {
             worker,
             value: None,
@@ -150,7 +150,7 @@ impl<T, F: FnOnce(&Rc<Worker>, Option<T>)> Answer<T, F> {
         }
     }
 
-    fn set(mut self, value: T) {
+    pub(crate) fn set(mut self, value: T) {
         self.value = Some(value);
     }
 }

@@ -10,12 +10,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::task::spawn_local;
 use tokio::time::{Instant, timeout};
 use tracing::warn;
 use unbroken::{Owner, RequestId, StoreOp, StoreReply, StoreRequest};
 use unbroken_store::Store;
 
+use super::dispatch::Answer;
 use super::worker::Worker;
 use crate::clock;
 
@@ -80,16 +82,19 @@ impl Worker {
     }
 
     fn wait_for_notes(self: &Rc<Self>, storing: &Storing, id: RequestId, owner: Owner) {
-        let worker = self.clone();
+        let answer = Answer::new(self.clone(), move |worker: &Rc<Worker>, notes: Option<Vec<Bytes>>| {
+            // The worker itself may be on its way out, with everything in it borrowed.
+            if let Ok(mut state) = worker.state.try_borrow_mut() {
+                let reply = notes.map_or(StoreReply::Failed, StoreReply::Notes);
+                state.endpoint.handle_store(id, reply, clock::now());
+            }
+        });
         let notes = storing.store.receive(owner);
         spawn_local(async move {
-            // One that never ended would leave this worker deaf.
-            let reply = match timeout(NOTES_PATIENCE, notes).await {
-                Ok(notes) => StoreReply::Notes(notes),
-                Err(_) => StoreReply::Failed,
-            };
-            worker.state.borrow_mut().endpoint.handle_store(id, reply, clock::now());
-            worker.touch();
+            // One that never ended, or that broke, would leave this worker deaf.
+            if let Ok(notes) = timeout(NOTES_PATIENCE, notes).await {
+                answer.set(notes);
+            }
         });
     }
 

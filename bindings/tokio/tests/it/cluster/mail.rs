@@ -1,9 +1,12 @@
 //! Messages from servers to sessions that move.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use unbroken_tokio::{Durability, MemoryStore, Server, ServerConfig, Store, StoreError, send_to_session};
+use unbroken::{Owner, StoreOp, StoreReply};
+use unbroken_store::BoxFuture;
+use unbroken_tokio::{Bytes, Durability, MemoryStore, Server, ServerConfig, Store, StoreError, send_to_session};
 
 use super::balancer::Balancer;
 use super::game::{Games, Player};
@@ -104,4 +107,53 @@ async fn mail_to_nobody_is_an_error() {
         .unwrap();
     let error = alone.send_to_session(id, "to nowhere").await.unwrap_err();
     assert!(error.to_string().contains("Builder::store"), "{error}");
+}
+
+/// Its store breaks once while it waits for notes, and never again.
+#[tokio::test]
+async fn a_store_that_breaks_once_leaves_no_worker_deaf() {
+    let breaks = Brittle::default();
+    let broke = breaks.broke.clone();
+    let store: Arc<dyn Store> = Arc::new(breaks);
+    let server = member(Durability::SwapOut, &store)
+        .workers(1)
+        .serve_sessions(LOCAL, Games::default())
+        .await
+        .unwrap();
+    let mut player = Player::join(server.local_addr()).await;
+    soon(async {
+        while !broke.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    server
+        .send_to_session(player.id(), 0_u32.to_be_bytes().to_vec())
+        .await
+        .unwrap();
+    soon(player.hear_mail(1)).await;
+}
+
+#[derive(Default)]
+struct Brittle {
+    inner: MemoryStore,
+    broke: Arc<AtomicBool>,
+}
+
+impl Store for Brittle {
+    fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>> {
+        self.inner.submit(batch)
+    }
+
+    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+        let (broke, notes) = (self.broke.clone(), self.inner.receive(owner));
+        Box::pin(async move {
+            assert!(broke.swap(true, Ordering::Relaxed), "this panic is part of the test");
+            notes.await
+        })
+    }
+
+    fn check(&self) -> BoxFuture<Result<(), StoreError>> {
+        self.inner.check()
+    }
 }
