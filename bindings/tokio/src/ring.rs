@@ -23,7 +23,10 @@ impl Ring {
             self.events.pop_front();
             self.missed += 1;
         }
+        // A session that is let in when it is over already is told of both, in order.
+        let last = matches!(self.events.back(), Some(Event::Closed(_))).then(|| self.events.pop_back());
         self.events.push_back(event);
+        self.events.extend(last.flatten());
     }
 
     pub(crate) fn pop(&mut self) -> Option<Event> {
@@ -53,5 +56,16 @@ mod tests {
             (all.len(), all.last()),
             (CAPACITY, Some(&Event::Closed(CloseReason::Expired)))
         );
+    }
+
+    /// A session that is let in when it is over already is told of both, in order.
+    #[test]
+    fn nothing_comes_behind_the_end() {
+        let mut ring = Ring::default();
+        for event in [Event::Closed(CloseReason::Expired), Event::State(State::Connecting)] {
+            ring.push(event);
+        }
+        assert_eq!(ring.pop(), Some(Event::State(State::Connecting)));
+        assert_eq!(ring.pop(), Some(Event::Closed(CloseReason::Expired)));
     }
 }

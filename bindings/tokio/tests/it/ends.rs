@@ -68,7 +68,11 @@ async fn a_client_that_is_gone_before_the_verdict_is_heard_after_it() {
                 while let Some(message) = session.recv().await {
                     got.push(message.payload);
                 }
-                told.send((got, session.closed().await)).unwrap();
+                let mut events = Vec::new();
+                while let Some(event) = session.event().await {
+                    events.push(event);
+                }
+                told.send((got, session.closed().await, events)).unwrap();
             }
         })
         .await
@@ -84,10 +88,14 @@ async fn a_client_that_is_gone_before_the_verdict_is_heard_after_it() {
     }
     assert_eq!(soon(client.disconnect(3)).await, CloseReason::Local { code: 3 });
     judge.notify_one();
-    let (got, why) = soon(heard.recv()).await.unwrap();
+    let (got, why, events) = soon(heard.recv()).await.unwrap();
     assert_eq!(got, ["in", "and out"]);
     let truncated = false;
     assert_eq!(why, CloseReason::Peer { code: 3, truncated });
+    let [.., Event::Established { .. }, Event::Closed(last)] = events[..] else {
+        panic!("{events:?}");
+    };
+    assert_eq!(last, why);
 }
 
 #[tokio::test]
