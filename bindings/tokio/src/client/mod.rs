@@ -28,7 +28,7 @@ use crate::message::Message;
 use crate::{clock, seed};
 use driver::Driver;
 use network::Networks;
-use shared::Shared;
+use shared::{Core, Shared};
 
 pub use error::ConnectError;
 pub use events::Events;
@@ -95,7 +95,10 @@ impl Client {
     /// Also [`SendError::WouldBlock`].
     pub fn try_send(&self, message: impl Into<Bytes>) -> Result<MessageId, SendError> {
         let message = message.into();
-        self.handle.shared.with(|core| core.session.send(message))
+        self.handle.shared.with(|core| match core.open() {
+            Some(session) => session.send(message),
+            None => Err(SendError::Closed(message)),
+        })
     }
 
     /// As [`Client::send`], from bytes that the caller keeps: nothing is allocated.
@@ -133,7 +136,10 @@ impl Client {
     /// [`SendError::TooLarge`], [`SendError::Closed`].
     pub fn send_unreliable(&self, message: impl Into<Bytes>) -> Result<(), SendError> {
         let message = message.into();
-        self.handle.shared.with(|core| core.session.send_unreliable(message))
+        self.handle.shared.with(|core| match core.open() {
+            Some(session) => session.send_unreliable(message),
+            None => Err(SendError::Closed(message)),
+        })
     }
 
     /// The next message; waits for it. `None` once the session is closed and all that had arrived was fetched. With several callers,
@@ -203,7 +209,8 @@ impl Client {
 
     /// Where the session stands.
     pub fn state(&self) -> State {
-        self.handle.shared.with(|core| core.session.state())
+        let state = |core: &mut Core| core.open().map_or(State::Closed, |session| session.state());
+        self.handle.shared.with(state)
     }
 
     /// The session's name, once it stands.

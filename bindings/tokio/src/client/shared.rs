@@ -116,7 +116,9 @@ impl Shared {
         poll_fn(|cx| {
             let spent = ready!(coop::poll_proceed(cx));
             let result = self.with(|core| {
-                let result = core.session.send_slice(message);
+                let result = core
+                    .open()
+                    .map_or(Err(Refusal::Closed), |session| session.send_slice(message));
                 if result == Err(Refusal::WouldBlock) {
                     core.writers.register(cx.waker());
                 }
@@ -157,7 +159,8 @@ impl Shared {
         poll_fn(|cx| {
             let spent = ready!(coop::poll_proceed(cx));
             let (taken, refusal) = self.with(|core| {
-                let result = core.session.send_many(messages);
+                let closed = (0, Some(Refusal::Closed));
+                let result = core.open().map_or(closed, |session| session.send_many(messages));
                 if let (0, Some(Refusal::WouldBlock)) = result {
                     core.writers.register(cx.waker());
                 }
@@ -242,6 +245,11 @@ impl Shared {
 impl Core {
     pub(crate) fn is_closed(&self) -> bool {
         matches!(self.standing, Standing::Closed(_))
+    }
+
+    /// The session, unless it is over. If the driver is gone, it does not know that itself.
+    pub(crate) fn open(&mut self) -> Option<&mut Session> {
+        (!self.is_closed()).then_some(&mut self.session)
     }
 
     /// Takes note of an event and passes it on to whom it concerns.

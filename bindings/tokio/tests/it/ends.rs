@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use unbroken_tokio::server::HANDLER_PANICKED;
 use unbroken_tokio::{
-    Bytes, Client, ClientConfig, CloseReason, ConnectError, Event, SendError, Server, ServerConfig, ServerSession,
-    State, Verdict,
+    Bytes, Client, ClientConfig, CloseReason, ConnectError, Event, Refusal, SendError, Server, ServerConfig,
+    ServerSession, State, Verdict,
 };
 
 use crate::{LOCAL, cluster, eager, echo, key, open_server, ping, proxy, soon, until};
@@ -277,10 +277,30 @@ async fn a_shutdown_says_goodbye_to_all() {
             }
         );
     }
-    assert!(
-        tokio::net::TcpStream::connect(address).await.is_err(),
-        "nobody listens any more"
-    );
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+#[test]
+fn a_session_whose_runtime_is_gone_takes_nothing_more() {
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let (here, gone) = (runtime(), runtime());
+    let server = here.block_on(open_server().serve(LOCAL, echo)).unwrap();
+    let client = gone.block_on(Client::connect(server.local_addr(), eager())).unwrap();
+    drop(gone);
+    here.block_on(async {
+        assert_eq!(soon(client.closed()).await, CloseReason::Internal);
+        assert_eq!(client.state(), State::Closed);
+        // Nobody would ever make room for it.
+        let message = vec![0; 100 << 10];
+        assert!(matches!(
+            soon(client.send(message.clone())).await,
+            Err(SendError::Closed(_))
+        ));
+        assert_eq!(soon(client.send_all(&[&message])).await, Err(Refusal::Closed));
+        assert!(matches!(client.try_send(message), Err(SendError::Closed(_))));
+        assert!(matches!(client.send_unreliable("late"), Err(SendError::Closed(_))));
+        assert_eq!(soon(client.recv()).await, None);
+    });
 }
 
 #[tokio::test]
