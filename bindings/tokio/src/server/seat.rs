@@ -161,7 +161,7 @@ impl Worker {
         error!(target: "unbroken::server", session = %slot.id, %error, "the session's state could not be saved");
         // Nothing of it could leave the process any more.
         if self.durable && matches!(error, SaveError::TooLarge { .. }) {
-            slot.seat.borrow_mut().fail();
+            give_up(slot);
             kick(state, slot.id, STATE_TOO_LARGE);
             self.touch();
         }
@@ -172,7 +172,7 @@ impl Worker {
         if code == HANDLER_PANICKED {
             error!(target: "unbroken::server", session = %slot.id, "the handler panicked");
         }
-        slot.seat.borrow_mut().fail();
+        give_up(slot);
         kick(&mut self.state.borrow_mut(), slot.id, code);
         self.touch();
     }
@@ -189,12 +189,20 @@ impl Worker {
     }
 }
 
-impl Seat {
-    /// Gives the handler up. A snapshot has what there was last, as nothing can be known of it now.
-    fn fail(&mut self) {
-        self.handler = None;
-        self.origin = None;
-        self.done = true;
+/// Gives the handler up. A snapshot has what there was last, as nothing can be known of it now.
+fn give_up(slot: &Slot) {
+    let mut seat = slot.seat.borrow_mut();
+    seat.origin = None;
+    seat.done = true;
+    let handler = seat.handler.take();
+    drop(seat);
+    discard(slot.id, handler);
+}
+
+/// Drops a handler that has failed. One that is broken may fail at that, too.
+fn discard(session: SessionId, handler: Option<Box<dyn AnyHandler>>) {
+    if catch_unwind(AssertUnwindSafe(|| drop(handler))).is_err() {
+        warn!(target: "unbroken::server", %session, "the handler panicked when it was dropped");
     }
 }
 
@@ -339,7 +347,10 @@ impl Visit<'_> {
         };
         match catch_unwind(AssertUnwindSafe(|| act(&mut *handler, &self.session))) {
             Ok(()) => self.slot.seat.borrow_mut().handler = Some(handler),
-            Err(_) => self.worker.fail(self.slot, HANDLER_PANICKED),
+            Err(_) => {
+                discard(self.slot.id, Some(handler));
+                self.worker.fail(self.slot, HANDLER_PANICKED);
+            }
         }
     }
 }

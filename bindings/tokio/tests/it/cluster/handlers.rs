@@ -39,6 +39,10 @@ impl SessionHandler for Obedient {
         session.send(message.payload.clone()).unwrap();
         match &message.payload[..] {
             b"panic" => panic!("as told"),
+            b"panic twice" => {
+                self.state = "cannot be dropped".into();
+                panic!("as told");
+            }
             b"close" => session.close(7),
             b"kick" => session.kick(8),
             b"leave" => session.swap_out(),
@@ -64,6 +68,12 @@ impl SessionHandler for Obedient {
 
     fn on_end(self, end: End) {
         let _ = self.told.send(Seen::Ended(end));
+    }
+}
+
+impl Drop for Obedient {
+    fn drop(&mut self) {
+        assert_ne!(self.state, "cannot be dropped");
     }
 }
 
@@ -190,15 +200,16 @@ async fn until_opened(seen: &mut mpsc::UnboundedReceiver<Seen>) {
     }
 }
 
-/// Whether it fails at a message or at its own bytes: its session ends, nobody else's, and never without a word.
+/// Whether it fails at a message, at its own bytes, or when it is given up for that: its session ends, nobody else's, and never without a word.
 #[tokio::test]
 async fn a_handler_that_fails_ends_its_own_session_only() {
     for durability in [Durability::SwapOut, Durability::Durable] {
         let (server, mut seen) = serve(durability, &memory()).await;
         let bystander = Client::connect(server.local_addr(), eager()).await.unwrap();
         until_opened(&mut seen).await;
-        let ways: [(&[&str], u32); 3] = [
+        let ways: [(&[&str], u32); 4] = [
             (&["panic"], HANDLER_PANICKED),
+            (&["panic twice"], HANDLER_PANICKED),
             (&["panic when you leave", "leave"], HANDLER_PANICKED),
             (&["cannot be read", "leave"], RESTORE_FAILED),
         ];
