@@ -21,6 +21,17 @@ impl Worker {
             .entry(id)
             .or_insert_with(|| Rc::new(Slot::new(id)))
             .clone();
+        if let Some(code) = state.closing
+            && let Event::Authorise { .. } | Event::Established { .. } | Event::Restored { .. } = event
+        {
+            // It came during the shutdown.
+            if let Some(mut session) = state.endpoint.session(id) {
+                session.close(code);
+            }
+            if let Event::Authorise { .. } = event {
+                return;
+            }
+        }
         match &event {
             Event::Readable => slot.wake_readers(),
             Event::Writable => slot.wake_writers(),

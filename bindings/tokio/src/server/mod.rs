@@ -162,7 +162,8 @@ impl Server {
     }
 
     /// Stops accepting, closes all sessions with `code` and waits until their last messages are through and their handlers have returned,
-    /// at most for `grace`. Then everything that is left ends.
+    /// at most for `grace`. Then everything that is left ends. A session that comes in meanwhile, by a connection that was there already, is closed
+    /// like the others.
     pub async fn shutdown(mut self, code: u32, grace: Duration) {
         self.readiness.set(false);
         self.stop.send_replace(true);

@@ -94,6 +94,8 @@ pub(crate) struct State {
     pub(crate) endpoint: Endpoint,
     pub(crate) sessions: HashMap<SessionId, Rc<Slot>>,
     pub(crate) tally: ServerTally,
+    /// Set by a shutdown: with which code sessions are closed.
+    pub(crate) closing: Option<u32>,
     links: HashMap<LinkId, Rc<Link>>,
     next_link: u64,
 }
@@ -148,6 +150,7 @@ fn work(runtime: &runtime::LocalRuntime, job: Job) {
         endpoint,
         sessions: HashMap::new(),
         tally: ServerTally::new(),
+        closing: None,
         links: HashMap::new(),
         next_link: 0,
     };
@@ -447,6 +450,7 @@ impl Driver {
             }
             Command::Shutdown { code, grace, done } => {
                 let mut state = worker.state.borrow_mut();
+                state.closing = Some(code);
                 let ids: Vec<_> = state.sessions.keys().copied().collect();
                 for id in ids {
                     if let Some(mut session) = state.endpoint.session(id) {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, mpsc};
 use unbroken_tokio::server::HANDLER_PANICKED;
 use unbroken_tokio::{
-    Bytes, Client, ClientConfig, CloseReason, ConnectError, Event, Refusal, SendError, Server, ServerConfig,
-    ServerSession, State, Verdict,
+    Bytes, Client, ClientConfig, CloseReason, ConnectError, Dial, Dialing, Event, Refusal, SendError, Server,
+    ServerConfig, ServerSession, State, Verdict,
 };
 
 use crate::{LOCAL, cluster, eager, echo, key, open_server, ping, proxy, soon, until};
@@ -50,7 +51,7 @@ async fn the_client_leaves_and_the_handler_learns_why() {
 /// A short visit: the client has spoken and left before the application made up its mind. What it said still counts.
 #[tokio::test]
 async fn a_client_that_is_gone_before_the_verdict_is_heard_after_it() {
-    let judge = Arc::new(tokio::sync::Notify::new());
+    let judge = Arc::new(Notify::new());
     let (told, mut heard) = mpsc::unbounded_channel();
     let waiting = judge.clone();
     let server = Server::builder(ServerConfig::builder(key(), cluster()).build().unwrap())
@@ -278,6 +279,35 @@ async fn a_shutdown_says_goodbye_to_all() {
         );
     }
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+}
+
+/// His connection was there before, and he says who he is when the others have gone already.
+#[tokio::test]
+async fn who_comes_during_a_shutdown_is_sent_away_like_the_others() {
+    let server = open_server().workers(1).serve(LOCAL, echo).await.unwrap();
+    let go = Arc::new(Notify::new());
+    let (address, may_go) = (server.local_addr(), go.clone());
+    let dialer = Arc::new(move |_: Dial| -> Dialing {
+        let may_go = may_go.clone();
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await?;
+            may_go.notified().await;
+            Ok(stream)
+        })
+    });
+    let client = Client::builder(address, eager()).dialer(dialer).start().unwrap();
+    soon(async {
+        while server.stats().await[0].links == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let shutdown = tokio::spawn(server.shutdown(3, Duration::from_secs(60)));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    go.notify_one();
+    let truncated = false;
+    assert_eq!(soon(client.closed()).await, CloseReason::Peer { code: 3, truncated });
+    soon(shutdown).await.unwrap();
 }
 
 #[test]
