@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::runtime::{self, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_local;
+use tokio::task::{spawn_local, yield_now};
 use tokio::time::Sleep;
 use unbroken::{Endpoint, LinkId, Output, SessionId};
 use unbroken_store::Store;
@@ -98,6 +98,15 @@ pub(crate) struct State {
     pub(crate) closing: Option<u32>,
     links: HashMap<LinkId, Rc<Link>>,
     next_link: u64,
+}
+
+/// What a turn of the driver left to do.
+enum Left {
+    Nothing,
+    /// There may be more to write.
+    Outputs,
+    /// Handlers wait for their turn.
+    Handlers,
 }
 
 /// What a worker begins with.
@@ -263,8 +272,8 @@ impl Worker {
         under_way.max(usize::from(endpoint.owes_store()))
     }
 
-    /// Time, events, handlers, the store, outputs. Returns whether there may be more to do.
-    fn turn(self: &Rc<Self>, now: unbroken::Instant) -> bool {
+    /// Time, events, handlers, the store, outputs.
+    fn turn(self: &Rc<Self>, now: unbroken::Instant) -> Left {
         self.dirty.set(false);
         let mut state = self.state.borrow_mut();
         if state.endpoint.poll_timeout().is_some_and(|due| due <= now) {
@@ -272,9 +281,13 @@ impl Worker {
         }
         self.hand_out(&mut state);
         drop(state);
-        let more = self.hooks.factory.is_some() && (self.call_handlers() | self.take_snapshots());
+        let handlers = self.hooks.factory.is_some() && (self.call_handlers() | self.take_snapshots());
         self.ask_store();
-        self.write_outputs(now) || more
+        match (handlers, self.write_outputs(now)) {
+            (true, _) => Left::Handlers,
+            (false, true) => Left::Outputs,
+            (false, false) => Left::Nothing,
+        }
     }
 
     fn hand_out(self: &Rc<Self>, state: &mut State) {
@@ -406,8 +419,12 @@ impl Driver {
         }
         self.put_off = false;
         let now = clock::now();
-        if self.worker.turn(now) {
-            cx.waker().wake_by_ref();
+        match self.worker.turn(now) {
+            Left::Nothing => {}
+            Left::Outputs => cx.waker().wake_by_ref(),
+            // That may take long. Put into the queue now, it would have many turns before the runtime looks at sockets and timers; so it is put there when
+            // the runtime has.
+            Left::Handlers => _ = pin!(yield_now()).poll(cx),
         }
         if !self.unleased.is_empty() && self.worker.state.borrow().endpoint.store_is_up() {
             for told in self.unleased.drain(..) {

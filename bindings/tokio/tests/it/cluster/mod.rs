@@ -8,6 +8,7 @@ mod crashes;
 mod game;
 mod handlers;
 mod leaving;
+mod line;
 mod mail;
 mod moving;
 mod room;
