@@ -104,13 +104,19 @@ impl Worker {
             session: SessionRef(&session),
         };
         let _within = debug_span!(target: "unbroken::server", "session", id = %slot.id).entered();
-        if slot.end().is_none() && visit.is_leaving() {
+        let end = slot.end();
+        if end == Some(End::SwappedOut) {
+            // Nothing that has come for the session since is for this handler: it may be here again by now, with another.
+            visit.end(End::SwappedOut);
+            return 0;
+        }
+        if end.is_none() && visit.is_leaving() {
             return 0;
         }
         visit.make(&**factory);
         visit.tell();
         let taken = visit.hand_over_messages() + visit.hand_over_mail();
-        if let Some(end) = slot.end() {
+        if let Some(end) = end {
             visit.end(end);
         } else if taken >= EACH {
             self.line_up(slot);
@@ -274,9 +280,6 @@ impl Visit<'_> {
             let Some(event) = self.slot.seat.borrow_mut().events.pop_front() else {
                 return;
             };
-            if self.slot.end() == Some(End::SwappedOut) {
-                continue;
-            }
             self.with(|handler, session| match &event {
                 Event::Writable => handler.on_writable(session),
                 Event::Closed(_) | Event::SwappedOut => {}

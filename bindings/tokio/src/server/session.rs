@@ -68,8 +68,15 @@ impl ServerSession {
 
     /// The next message, if one is there.
     pub fn try_recv(&self) -> Option<Message> {
-        if let Some(message) = self.slot.inner.borrow_mut().left.pop() {
-            return Some(message.into());
+        {
+            let mut inner = self.slot.inner.borrow_mut();
+            if let Some(message) = inner.left.pop() {
+                return Some(message.into());
+            }
+            // What the endpoint has by this name now is another's: it was swapped out, and is back.
+            if inner.end.is_some() {
+                return None;
+            }
         }
         let mut state = self.worker.state.borrow_mut();
         let message: Message = state.endpoint.recv(self.slot.id, |message| message.into())?;
@@ -96,12 +103,12 @@ impl ServerSession {
         if !batch.is_empty() || self.slot.take_left(batch) {
             return Poll::Ready(true);
         }
+        if self.slot.end().is_some() {
+            return Poll::Ready(false);
+        }
         if self.worker.state.borrow_mut().endpoint.recv_batch(self.slot.id, batch) {
             self.worker.touch();
             return Poll::Ready(true);
-        }
-        if self.slot.closed().is_some() {
-            return Poll::Ready(false);
         }
         self.slot.inner.borrow_mut().readers.register(cx.waker());
         Poll::Pending

@@ -7,11 +7,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use unbroken::{Owner, Record, StoreOp, StoreReply};
+use unbroken_store::BoxFuture;
 use unbroken_tokio::server::Builder;
 use unbroken_tokio::{
-    Bytes, Client, Durability, End, HandlerFactory, Limits, Message, RestoreError, Server, ServerConfig,
-    SessionHandler, SessionRef,
+    Bytes, Client, Durability, End, HandlerFactory, Limits, MemoryStore, Message, RestoreError, Server, ServerConfig,
+    SessionHandler, SessionRef, Store, StoreError,
 };
 
 use super::quick;
@@ -184,4 +186,65 @@ async fn sockets_are_read_between_two_rounds_of_a_long_line() {
         rounds += 1;
     }
     assert!(rounds < CRAMMED, "it had to wait for all of them");
+}
+
+/// Parks no session before it is allowed to.
+#[derive(Clone, Default)]
+struct Hesitant {
+    inner: MemoryStore,
+    asked: Arc<Notify>,
+    allowed: Arc<Notify>,
+}
+
+impl Store for Hesitant {
+    fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>> {
+        let parks = |op: &StoreOp| matches!(op, StoreOp::Put { record, .. } if matches!(record, Record::Parked { .. }));
+        let parks = batch.iter().any(parks);
+        let store = self.clone();
+        Box::pin(async move {
+            if parks {
+                store.asked.notify_one();
+                store.allowed.notified().await;
+            }
+            store.inner.submit(batch).await
+        })
+    }
+
+    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+        self.inner.receive(owner)
+    }
+
+    fn check(&self) -> BoxFuture<Result<(), StoreError>> {
+        self.inner.check()
+    }
+}
+
+/// It leaves, and is back in the same worker before the former handler has had its last turn.
+#[tokio::test]
+async fn a_handler_that_was_swapped_out_gets_nothing_of_its_session_that_came_back() {
+    let store = Hesitant::default();
+    let lent: Arc<dyn Store> = Arc::new(store.clone());
+    let mut office = Office::open(Durability::SwapOut, CRAMMED, |builder| builder.store(lent)).await;
+    let client = Client::connect(office.server.local_addr(), eager()).await.unwrap();
+    for word in ["leave", "after"] {
+        client.send(word).await.unwrap();
+    }
+    soon(store.asked.notified()).await;
+    office.end_all().await;
+    office.gate.send(()).unwrap();
+    while soon(office.told.recv()).await != Some(Told::AtTheGate) {}
+    // Now all of them stand in line, and it comes behind them.
+    store.allowed.notify_one();
+    soon(async {
+        loop {
+            match tokio::time::timeout(STEP, office.told.recv()).await {
+                Ok(Some(Told::Took { restored, message })) => {
+                    return assert_eq!((restored, &message[..]), (true, &b"after"[..]));
+                }
+                Ok(told) => assert!(told.is_some()),
+                Err(_) => _ = office.gate.send(()),
+            }
+        }
+    })
+    .await;
 }
