@@ -185,11 +185,14 @@ impl Worker {
 
     /// The worker ends: so do its handlers.
     pub(crate) fn dismiss_handlers(&self) {
-        let slots: Vec<_> = self.state.borrow().sessions.values().cloned().collect();
+        let mut slots: Vec<_> = self.state.borrow().sessions.values().cloned().collect();
+        // Those that are over and have not had their last turn are only here.
+        slots.extend(self.line.borrow_mut().drain(..));
         for slot in slots {
+            let end = slot.end().unwrap_or(End::Stopped);
             let handler = slot.seat.borrow_mut().handler.take();
             if let Some(handler) = handler {
-                let _ = catch_unwind(AssertUnwindSafe(|| handler.on_end(End::Stopped)));
+                let _ = catch_unwind(AssertUnwindSafe(|| handler.on_end(end)));
             }
         }
     }

@@ -484,7 +484,9 @@ impl Driver {
         let Some((until, _)) = &self.leaving else { return false };
         let state = self.worker.state.borrow();
         let stored = self.worker.owed_to_store(&state.endpoint) == 0;
-        let idle = stored && self.worker.tasks.get() == 0 && state.sessions.is_empty();
+        // A handler in line has its last messages yet.
+        let no_handlers = self.worker.tasks.get() == 0 && self.worker.line.borrow().is_empty();
+        let idle = stored && no_handlers && state.sessions.is_empty();
         idle || clock::now() >= *until
     }
 

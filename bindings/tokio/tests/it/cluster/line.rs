@@ -12,8 +12,8 @@ use unbroken::{Owner, Record, StoreOp, StoreReply};
 use unbroken_store::BoxFuture;
 use unbroken_tokio::server::Builder;
 use unbroken_tokio::{
-    Bytes, Client, Durability, End, HandlerFactory, Limits, MemoryStore, Message, RestoreError, Server, ServerConfig,
-    SessionHandler, SessionRef, Store, StoreError,
+    Bytes, Client, CloseReason, Durability, End, HandlerFactory, Limits, MemoryStore, Message, RestoreError, Server,
+    ServerConfig, SessionHandler, SessionRef, Store, StoreError,
 };
 
 use super::quick;
@@ -186,6 +186,27 @@ async fn sockets_are_read_between_two_rounds_of_a_long_line() {
         rounds += 1;
     }
     assert!(rounds < CRAMMED, "it had to wait for all of them");
+}
+
+/// With time enough each has its last turn; without, it is told at least why it ends.
+#[tokio::test]
+async fn a_shutdown_forgets_no_handler_that_stands_in_line() {
+    for grace in [Duration::from_secs(20), Duration::ZERO] {
+        let Office {
+            server,
+            crammed: _crammed,
+            mut told,
+            gate,
+        } = Office::open(Durability::Memory, 3, |builder| builder).await;
+        drop(gate);
+        let server = Arc::into_inner(server).unwrap();
+        // They are away, so they end at once.
+        soon(server.shutdown(7, grace)).await;
+        let told = std::iter::from_fn(|| told.try_recv().ok());
+        let ends: Vec<_> = told.filter(|told| *told != Told::AtTheGate).collect();
+        let end = || Told::Ended(End::Closed(CloseReason::Local { code: 7 }));
+        assert_eq!(ends, [end(), end(), end()], "{grace:?}");
+    }
 }
 
 /// Parks no session before it is allowed to.
