@@ -39,7 +39,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tracing::info;
-use unbroken::{Counters, ServerConfig, SessionId};
+use unbroken::{ConfigError, Counters, PublicKey, ServerConfig, SessionId};
 use unbroken_store::{Sent, Store, StoreError, send_to_session};
 
 use worker::Command;
@@ -149,6 +149,25 @@ impl Server {
             });
         };
         send_to_session(&**store, session, message, self.mail_life).await
+    }
+
+    /// Tells all clients that are connected of server keys to trust from now on, each for a time, beside those that they pin: so that a key can be replaced that they were
+    /// shipped with. Add it by `ServerConfigBuilder::also_key` first. Returns how many were told; who is away is not, and no link is told more than 16 times in its
+    /// life, drains included.
+    ///
+    /// # Errors
+    /// No key, or more than 4 at once.
+    pub async fn announce_keys(&self, keys: &[(PublicKey, Duration)]) -> Result<usize, ConfigError> {
+        let keys: Arc<[_]> = keys.into();
+        let mut told = 0;
+        for answer in self.ask(|reply| Command::Announce {
+            keys: keys.clone(),
+            reply,
+        }) {
+            // An error means that the worker has ended: it has no clients.
+            told += answer.await.unwrap_or(Ok(0))?;
+        }
+        Ok(told)
     }
 
     /// Whether new connections should come here: false from the beginning of a drain or shutdown. For probes see [`probe::listen`].

@@ -25,7 +25,7 @@ use tokio::runtime::{self, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{spawn_local, yield_now};
 use tokio::time::Sleep;
-use unbroken::{Endpoint, LinkId, Output, SessionId};
+use unbroken::{ConfigError, Endpoint, LinkId, Output, PublicKey, SessionId};
 use unbroken_store::Store;
 
 use super::WorkerStats;
@@ -52,6 +52,10 @@ pub(crate) enum Command {
         reply: oneshot::Sender<bool>,
     },
     Stats(oneshot::Sender<WorkerStats>),
+    Announce {
+        keys: Arc<[(PublicKey, Duration)]>,
+        reply: oneshot::Sender<Result<usize, ConfigError>>,
+    },
     /// To be told when the store has heard of this worker.
     Leased(oneshot::Sender<()>),
     Leave(Leave),
@@ -452,6 +456,9 @@ impl Driver {
                 let _ = reply.send(found);
             }
             Command::Stats(reply) => drop(reply.send(worker.stats())),
+            Command::Announce { keys, reply } => {
+                let _ = reply.send(worker.state.borrow_mut().endpoint.announce_keys(&keys));
+            }
             Command::Leased(told) => self.unleased.push(told),
             Command::Leave(step) => {
                 let endpoint = &mut worker.state.borrow_mut().endpoint;

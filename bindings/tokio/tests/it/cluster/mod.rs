@@ -7,6 +7,7 @@ mod balancer;
 mod crashes;
 mod game;
 mod handlers;
+mod keys;
 mod leaving;
 mod line;
 mod mail;
