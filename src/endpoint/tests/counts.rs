@@ -229,3 +229,26 @@ fn a_session_that_is_taken_over_has_lost_no_link_here() {
         assert_eq!(numbers(&stand), (0, 1), "{durability:?}");
     }
 }
+
+#[test]
+fn of_those_that_left_the_fenced_are_counted_once_each() {
+    let mut stand = Stand::new(Durability::Durable);
+    let leaves = |stand: &mut Stand| {
+        let (i, id) = stand.session();
+        goes_away(stand, i);
+        id
+    };
+    let (went, taken) = (leaves(&mut stand), leaves(&mut stand));
+    stand.server.session(went).expect("it is here").swap_out();
+    stand.run_for(SECOND);
+    let anothers = Record::Live {
+        token: 50,
+        owner: Owner([0xee; 16]),
+        blob: Bytes::new(),
+    };
+    stand.shelf.records.insert(Stand::key_of(taken), anothers);
+    stand.server.session(taken).expect("it is here").commit();
+    stand.run_for(SECOND);
+    let counters = stand.server.counters();
+    assert_eq!((counters.swapped_out, counters.fenced), (2, 1));
+}

@@ -8,6 +8,8 @@ use super::leaving::goes_away;
 use super::requests::is_burial;
 use super::stand::Stand;
 use crate::config::{Durability, Limits};
+use crate::endpoint::burial::{End, Tried};
+use crate::endpoint::cluster::Purpose;
 use crate::error::CloseReason;
 use crate::event::SessionId;
 use crate::store::{Owner, Record, StoreKey, StoreOp, StoreReply};
@@ -227,4 +229,39 @@ fn an_end_that_the_store_has_not_taken_is_told_as_it_was_however_long_ago() {
             assert_eq!(stand.clients[i].closed(), kicked, "{durability:?}, silent: {silent}");
         }
     }
+}
+
+/// Whichever step its burial is at. Of several words about one session the latest counts.
+#[test]
+fn the_end_of_each_session_is_known_at_every_step_of_its_burial() {
+    let mut stand = Stand::new(Durability::SwapOut);
+    let cluster = stand.server.cluster.as_mut().expect("it has a store");
+    let end = |code| End {
+        status: LostStatus::Closed {
+            kind: CloseKind::Kicked,
+            code,
+            send_end: 0,
+        },
+        parked: None,
+    };
+    let [looked_for, written, waits, unknown] = [[1; 8], [2; 8], [3; 8], [4; 8]];
+    let looks = |code| Purpose::Orphan {
+        key: looked_for,
+        end: Some(end(code)),
+    };
+    let writes = Purpose::Bury {
+        key: written,
+        end: end(2),
+        tried: Tried::Looked,
+    };
+    cluster.unburied.insert(waits, end(3));
+    cluster.ask(StoreOp::Peek { key: looked_for }, looks(9));
+    cluster.ask(StoreOp::Peek { key: looked_for }, looks(1));
+    cluster.ask(StoreOp::Peek { key: written }, writes);
+    let code = |key| match cluster.unwritten_end(&key)?.status {
+        LostStatus::Closed { code, .. } => Some(code),
+        _ => None,
+    };
+    let codes = [looked_for, written, waits, unknown].map(code);
+    assert_eq!(codes, [Some(1), Some(2), Some(3), None]);
 }

@@ -227,6 +227,29 @@ fn a_snapshot_may_be_as_large_as_the_limit_and_no_larger() {
     assert_eq!(save(most), Ok(()));
 }
 
+/// So the session can go on elsewhere from its very beginning.
+#[test]
+fn a_first_state_that_fits_is_in_the_first_record() {
+    let state = Limits::default().snapshot as usize - 1000;
+    let mut stand = Stand::with(Durability::Durable, false);
+    stand.client();
+    stand.run_for(SECOND);
+    let (id, _) = stand.told.last().expect("it asks").clone();
+    let accept = Verdict::Accept { message: Bytes::new() };
+    let mut session = stand.server.session(id).expect("it is here");
+    assert!(session.authorise_with(accept, Some(Bytes::from(alloc::vec![7; state]))));
+    drop(session);
+    stand.exchange();
+    let first = stand.shelf.asked.iter().find_map(|op| match op {
+        StoreOp::Put {
+            record: Record::Live { blob, .. },
+            ..
+        } => Some(blob.len()),
+        _ => None,
+    });
+    assert!(first > Some(state), "{first:?}");
+}
+
 /// What is too large is left out, and asked for as soon as the session stands: there its size is told.
 #[test]
 fn a_first_state_over_the_limit_is_not_written_and_asked_for_at_once() {
