@@ -10,7 +10,7 @@ use crate::config::{Durability, ServerConfig};
 use crate::error::{CloseReason, SaveError};
 use crate::event::{Event, LinkId, SessionId};
 use crate::store::{Owner, Record, StoreOp, StoreReply};
-use crate::wire::flight::{MAC1_OFFSET, RefuseCode};
+use crate::wire::flight::{MAC1_OFFSET, RESUME_JUDGED, RefuseCode};
 
 const SECOND: Duration = Duration::from_secs(1);
 const AT_ONCE: Duration = Duration::ZERO;
@@ -132,6 +132,20 @@ fn who_does_not_count_as_alive_takes_nobody_over() {
             stand.brings(i, BROUGHT, &flight);
             assert_eq!(stand.server.counters().takeovers, 1, "{what:?}");
         }
+    }
+}
+
+/// Who has a store knows which sessions are here: a flight for one of these is judged by its beginning (U-12).
+#[test]
+fn mac1_is_judged_before_a_flight_is_whole_also_where_sessions_may_be_elsewhere() {
+    for durability in [Durability::Memory, Durability::SwapOut, Durability::Durable] {
+        let mut stand = Stand::new(durability);
+        let (i, _) = stand.session();
+        goes_away(&mut stand, i);
+        let flight = flipped(&stand.flight(i), MAC1_OFFSET);
+        stand.brings(i, BROUGHT, &flight[..RESUME_JUDGED]);
+        assert!(stand.clients[i].ended.contains(&BROUGHT), "{durability:?}");
+        assert_eq!(stand.server.counters().resumes_forged, 1, "{durability:?}");
     }
 }
 

@@ -163,6 +163,23 @@ fn what_is_unreliable_waits_until_a_client_has_proved_its_keys() {
     }
 }
 
+/// A server has nothing to prove, and nor has a client whose first record has left.
+#[test]
+fn what_is_unreliable_leaves_with_an_ack_in_one_record() {
+    for role in [Role::Server, Role::Client] {
+        let mut talk = sender(role);
+        if role == Role::Client {
+            talk.send_unreliable(&[7]).expect("there is room");
+            assert_eq!(lengths(&mut talk, FULL).len(), 1, "the first");
+        }
+        talk.acks.force();
+        talk.send_unreliable(&[7; 9000]).expect("there is room");
+        let records = lengths(&mut talk, 4 * FULL);
+        assert_eq!(records.len(), 1, "{records:?}");
+        assert!(records[0] > 9000);
+    }
+}
+
 /// An answer may have been stuck behind what the socket did not take. That a socket is still full, or was free all the time, says nothing.
 #[test]
 fn a_socket_that_takes_bytes_again_is_a_sign_of_life() {
