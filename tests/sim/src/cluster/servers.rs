@@ -430,12 +430,14 @@ impl World {
         self.after_client(i);
     }
 
-    /// The server's application ends it; whether the session was there.
+    /// The server's application ends it; whether it has the session that the client is connected to.
     pub fn close_from_server(&mut self, i: usize, code: u32) -> bool {
         let (Some(at), Some(id)) = (self.talks[i].holder, self.talks[i].id) else {
             return false;
         };
-        if !self.is_there(at) {
+        // After a store went back a copy may be left behind that looks whole and that no client is connected to.
+        let left_behind = self.talks[i].excuses.tampered && self.owner_of(id) != Some(at.process);
+        if !self.is_there(at) || left_behind {
             return false;
         }
         let Some(mut session) = self.processes[at.process].endpoint.session(id) else {
