@@ -94,14 +94,14 @@ namespace Unbroken
                 LinkedListNode<Receiver> place = receivers.AddLast(receiver);
                 if (cancellation.CanBeCanceled)
                 {
-                    receiver.Cancellation = cancellation.Register(() => Cancel(place));
+                    receiver.Cancellation = cancellation.Register(() => Cancel(place, cancellation));
                 }
                 return receiver.Done.Task;
             }
         }
 
         /// <summary>Under the gate, so that no message is taken for a receiver that is gone.</summary>
-        private void Cancel(LinkedListNode<Receiver> place)
+        private void Cancel(LinkedListNode<Receiver> place, CancellationToken by)
         {
             lock (gate)
             {
@@ -109,7 +109,7 @@ namespace Unbroken
                 {
                     receivers.Remove(place);
                 }
-                place.Value.Done.TrySetCanceled();
+                place.Value.Done.TrySetCanceled(by);
             }
         }
 

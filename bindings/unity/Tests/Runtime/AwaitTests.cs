@@ -91,6 +91,20 @@ namespace Unbroken.Tests
         }
 
         [Test]
+        public void A_cancelled_receive_says_by_which_token()
+        {
+            using (UnbrokenServer server = Ends.Listen())
+            using (UnbrokenClient client = Ends.Connect(server))
+            using (var soon = new CancellationTokenSource())
+            {
+                Task<UnbrokenMessage> task = client.ReceiveAsync(soon.Token);
+                soon.Cancel();
+                var cancelled = Assert.Throws<TaskCanceledException>(() => task.GetAwaiter().GetResult());
+                Assert.AreEqual(soon.Token, cancelled.CancellationToken);
+            }
+        }
+
+        [Test]
         public void A_token_that_was_cancelled_before_cancels_at_once()
         {
             using (UnbrokenServer server = Ends.Listen())
