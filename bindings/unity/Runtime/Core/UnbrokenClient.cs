@@ -274,6 +274,7 @@ namespace Unbroken
             lock (gate)
             {
                 session.Retry(Clock.Now);
+                WaitAnew();
                 loop.Changed();
             }
         }

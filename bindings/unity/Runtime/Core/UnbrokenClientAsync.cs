@@ -24,14 +24,15 @@ namespace Unbroken
 
         private const TaskCreationOptions Options = TaskCreationOptions.RunContinuationsAsynchronously;
 
-        private readonly TaskCompletionSource<SessionEvent> established = new TaskCompletionSource<SessionEvent>(Options);
+        /// <summary>Another one after each <see cref="Retry"/>.</summary>
+        private volatile TaskCompletionSource<SessionEvent> established = new TaskCompletionSource<SessionEvent>(Options);
         private readonly TaskCompletionSource<SessionEvent> closed = new TaskCompletionSource<SessionEvent>(Options);
         // Both under the gate.
         private readonly Queue<Sender> senders = new Queue<Sender>();
         private readonly LinkedList<Receiver> receivers = new LinkedList<Receiver>();
 
         /// <summary>Until the session stands; the result has the server's welcome. Fails with an <see cref="UnbrokenException"/> when it was
-        /// refused or given up.</summary>
+        /// refused or given up; after a <see cref="Retry"/> ask again.</summary>
         public Task<SessionEvent> EstablishedAsync()
         {
             return established.Task;
@@ -110,6 +111,15 @@ namespace Unbroken
                     receivers.Remove(place);
                 }
                 place.Value.Done.TrySetCanceled(by);
+            }
+        }
+
+        /// <summary>Under the gate: what failed was the try before.</summary>
+        private void WaitAnew()
+        {
+            if (established.Task.IsFaulted && !closed.Task.IsCompleted)
+            {
+                established = new TaskCompletionSource<SessionEvent>(Options);
             }
         }
 

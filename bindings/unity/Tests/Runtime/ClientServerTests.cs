@@ -210,7 +210,12 @@ namespace Unbroken.Tests
                 {
                     server.Authorise = (peer, credential) => Verdict.Accept();
                     client.Retry();
-                    Assert.IsTrue(Ends.Until(() => client.State == SessionState.Established, 10, server.Pump, client.Pump));
+                    // The old answer was about the old try.
+                    established = client.EstablishedAsync();
+                    Assert.IsFalse(established.IsCompleted);
+                    Assert.IsTrue(Ends.Until(() => established.IsCompleted, 10, server.Pump, client.Pump));
+                    Assert.AreEqual(TaskStatus.RanToCompletion, established.Status);
+                    Assert.AreEqual(SessionState.Established, client.State);
                 }
             }
         }
