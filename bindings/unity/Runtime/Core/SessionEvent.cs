@@ -5,12 +5,30 @@ namespace Unbroken
     /// <summary>Something that the application should know. What its kind does not mention is zero.</summary>
     public struct SessionEvent
     {
+        private static readonly byte[] Nothing = new byte[0];
+
         private Native.Event native;
 
         internal SessionEvent(ref Native.Event native, byte[] data)
         {
             this.native = native;
-            Data = data;
+            Data = data ?? (Carries(ref native) ? Nothing : null);
+        }
+
+        /// <summary>Data comes with it, be it of 0 bytes.</summary>
+        private static bool Carries(ref Native.Event native)
+        {
+            switch ((EventKind)native.Kind)
+            {
+                case EventKind.Established:
+                case EventKind.Authorise:
+                case EventKind.Refused:
+                    return true;
+                case EventKind.Restored:
+                    return native.HasApp != 0;
+                default:
+                    return false;
+            }
         }
 
         /// <summary>What happened.</summary>
@@ -68,11 +86,8 @@ namespace Unbroken
         public bool Truncated { get { return native.Truncated != 0; } }
 
         /// <summary><see cref="EventKind.Established"/>, <see cref="EventKind.Authorise"/>, <see cref="EventKind.Refused"/>, <see cref="EventKind.Restored"/>:
-        /// what came with it; otherwise null.</summary>
+        /// what came with it, which may be of 0 bytes; null otherwise, and if a restored session has no state.</summary>
         public byte[] Data { get; private set; }
-
-        /// <summary><see cref="EventKind.Restored"/>: the application's state, which may be of 0 bytes; null if it has none.</summary>
-        internal byte[] AppState { get { return native.HasApp == 0 ? null : Data ?? new byte[0]; } }
 
         private static TimeSpan Microseconds(ulong us)
         {

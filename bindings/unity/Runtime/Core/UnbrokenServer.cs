@@ -197,7 +197,7 @@ namespace Unbroken
             switch (happened.Kind)
             {
                 case EventKind.Authorise:
-                    Judge(peer, Authorise, happened.Data ?? new byte[0], Verdict.Refuse(0));
+                    Judge(peer, Authorise, happened.Data, Verdict.Refuse(0));
                     break;
                 case EventKind.ResumeRequest:
                     peer.AsksToResume = true;
@@ -220,7 +220,7 @@ namespace Unbroken
                     break;
                 case EventKind.Restored:
                     peer.Joined = true;
-                    Raise(Restored, peer, happened.AppState);
+                    Raise(Restored, peer, happened.Data);
                     break;
                 case EventKind.SwappedOut:
                     peers.Remove(peer.Id);

@@ -74,6 +74,30 @@ namespace Unbroken.Tests
         }
 
         [Test]
+        public void What_a_verdict_does_not_say_is_empty_and_not_null()
+        {
+            foreach (Verdict verdict in new[] { Verdict.Accept(), Verdict.Refuse(7) })
+            {
+                ClientSettings settings = Ends.Client();
+                settings.Credential = null;
+                using (UnbrokenServer server = Ends.Listen())
+                using (UnbrokenClient client = Ends.Connect(server, settings))
+                {
+                    var told = new List<byte[]>();
+                    server.Authorise = (peer, credential) =>
+                    {
+                        told.Add(credential);
+                        return verdict;
+                    };
+                    client.Established += happened => told.Add(happened.Data);
+                    client.Refused += happened => told.Add(happened.Data);
+                    Assert.IsTrue(Ends.Until(() => told.Count == 2, 10, server.Pump, client.Pump));
+                    CollectionAssert.AreEqual(new[] { new byte[0], new byte[0] }, told);
+                }
+            }
+        }
+
+        [Test]
         public void A_kicked_client_learns_the_code()
         {
             using (UnbrokenServer server = Ends.Listen())
