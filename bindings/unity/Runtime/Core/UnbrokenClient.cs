@@ -153,6 +153,11 @@ namespace Unbroken
                         over = happened;
                         Deliver(int.MaxValue);
                         over = null;
+                        if (loop.Disposed)
+                        {
+                            // By a handler of its last messages.
+                            return;
+                        }
                     }
                     Raise(ref happened);
                 }

@@ -231,7 +231,8 @@ namespace Unbroken
                     Deliver(peer, int.MaxValue);
                     over = null;
                     peers.Remove(peer.Id);
-                    if (peer.Joined)
+                    // The last messages' handler may have disposed the server.
+                    if (peer.Joined && !loop.Disposed)
                     {
                         Raise(Left, peer, happened);
                     }

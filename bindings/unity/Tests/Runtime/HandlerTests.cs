@@ -112,6 +112,57 @@ namespace Unbroken.Tests
         }
 
         [Test]
+        public void A_client_that_its_handler_disposed_at_the_last_messages_tells_no_more()
+        {
+            using (UnbrokenServer server = Ends.Listen())
+            using (UnbrokenClient client = Ends.Connect(server))
+            {
+                server.Joined += peer =>
+                {
+                    peer.TrySend(Ends.Bytes("1"));
+                    peer.TrySend(Ends.Bytes("2"));
+                    peer.Close(5);
+                };
+                string story = "";
+                client.MessageReceived += (message, number) =>
+                {
+                    story += Encoding.UTF8.GetString(message.ToArray());
+                    client.Dispose();
+                };
+                client.Closed += happened => story += " closed";
+                Assert.IsTrue(Ends.Until(() => client.State == SessionState.Closed, 10, server.Pump));
+                client.Pump();
+                client.Pump();
+                Assert.AreEqual("1", story);
+                Assert.IsTrue(client.ClosedAsync().IsCanceled);
+            }
+        }
+
+        [Test]
+        public void A_server_that_its_handler_disposed_at_the_last_messages_tells_no_more()
+        {
+            using (UnbrokenServer server = Ends.Listen())
+            using (UnbrokenClient client = Ends.Connect(server))
+            {
+                Assert.IsTrue(Ends.Until(() => client.State == SessionState.Established, 10, server.Pump, client.Pump));
+                string story = "";
+                server.MessageReceived += (peer, message, number) =>
+                {
+                    story += Encoding.UTF8.GetString(message.ToArray());
+                    server.Dispose();
+                };
+                server.Left += (peer, happened) => story += " left";
+                client.Send(Ends.Bytes("1"));
+                client.Send(Ends.Bytes("2"));
+                client.Disconnect(5);
+                Assert.IsTrue(Ends.Until(() => client.State == SessionState.Closed, 10, client.Pump));
+                server.Pump();
+                server.Pump();
+                Assert.AreEqual("1", story);
+            }
+        }
+
+        [Test]
         public void Who_is_judged_by_a_handler_that_throws_is_refused()
         {
             using (UnbrokenServer server = Ends.Listen())
