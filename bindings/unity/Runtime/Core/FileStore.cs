@@ -201,9 +201,16 @@ namespace Unbroken
         {
             foreach (FileStream file in files)
             {
-                if (file != null)
+                try
                 {
-                    file.Dispose();
+                    if (file != null)
+                    {
+                        file.Dispose();
+                    }
+                }
+                catch (IOException)
+                {
+                    // Mono tries once more to write what a full disk did not take, and closes it all the same. That was confirmed to nobody.
                 }
             }
         }

@@ -42,6 +42,16 @@ namespace Unbroken.Tests
                 disk.Flushes += flushToDisk ? 1 : 0;
             }
 
+            /// <summary>As Mono's own: it tries once more to write what it could not, and says that it could not, when it has closed the file.</summary>
+            protected override void Dispose(bool disposing)
+            {
+                base.Dispose(disposing);
+                if (disposing && disk.Full)
+                {
+                    throw new IOException("the disk is full");
+                }
+            }
+
             public override void SetLength(long value)
             {
                 // What was finished is emptied when the other one has everything for certain.
@@ -191,6 +201,20 @@ namespace Unbroken.Tests
                 Assert.AreEqual(me, found.FoundOwner);
                 Assert.IsFalse(found.OwnerAlive);
             }
+        }
+
+        [Test]
+        public void A_store_is_closed_and_so_are_others_though_the_disk_is_full()
+        {
+            var disk = new Disk();
+            // Whoever is older is disposed later.
+            Ends.Listen();
+            FileStore store = disk.Open(path);
+            disk.Full = true;
+            Ask(store, Put(1, null));
+            LiveObjects.DisposeAll();
+            Assert.AreEqual(0, LiveObjects.Count);
+            Assert.IsFalse(disk.Files.Any(file => file.CanWrite));
         }
 
         [Test]
