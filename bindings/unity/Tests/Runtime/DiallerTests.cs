@@ -1,4 +1,9 @@
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
 using System.Net;
+using System.Net.Sockets;
+using System.Threading;
 using NUnit.Framework;
 using Unbroken.Net;
 
@@ -30,6 +35,38 @@ namespace Unbroken.Tests
             string host;
             int port;
             Assert.IsFalse(Dialler.TrySplit(address, out host, out port));
+        }
+
+        [Test]
+        public void A_connection_may_take_however_long()
+        {
+            var fillers = new List<Socket>();
+            using (var full = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
+            {
+                full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+                full.Listen(1);
+                var at = (IPEndPoint)full.LocalEndPoint;
+                try
+                {
+                    // It takes no more connections, and does not say so.
+                    for (int i = 0; i < 4; i++)
+                    {
+                        fillers.Add(new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
+                        fillers[i].BeginConnect(at, null, null);
+                    }
+                    Thread.Sleep(100);
+                    foreach (TimeSpan limit in new[] { Timeout.InfiniteTimeSpan, TimeSpan.MaxValue })
+                    {
+                        var time = Stopwatch.StartNew();
+                        Assert.IsNull(new Dialler(limit, 0, () => time.ElapsedMilliseconds > 500).Connect("127.0.0.1", at.Port, null));
+                        Assert.Greater(time.ElapsedMilliseconds, 500);
+                    }
+                }
+                finally
+                {
+                    fillers.ForEach(filler => filler.Close());
+                }
+            }
         }
 
         [Test]

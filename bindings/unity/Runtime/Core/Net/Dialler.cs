@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Threading;
 
 namespace Unbroken.Net
 {
@@ -23,7 +24,7 @@ namespace Unbroken.Net
 
         public Dialler(TimeSpan limit, int sendBuffer, Func<bool> abandoned)
         {
-            this.limit = limit < Longest ? limit : Longest;
+            this.limit = limit < Longest && limit != Timeout.InfiniteTimeSpan ? limit : Longest;
             this.sendBuffer = sendBuffer;
             this.abandoned = abandoned;
         }
