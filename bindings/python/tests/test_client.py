@@ -351,6 +351,18 @@ class Tests(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(raised.exception.code, RefusalCode.TOO_LARGE)
         await client.disconnect()
 
+    async def test_what_is_larger_than_a_message_can_be_is_refused_and_ends_nothing(self):
+        client = await self.connected()
+        for size in ((16 << 20) + 1, 1 << 31):
+            # Not touched, and so never in memory.
+            for send in (client.send, client.send_unreliable):
+                with self.assertRaises(SendError) as raised:
+                    await asyncio.wait_for(send(bytes(size)), PATIENCE)
+                self.assertEqual(raised.exception.code, RefusalCode.TOO_LARGE)
+        await client.send(b"still here")
+        self.assertEqual(await asyncio.wait_for(client.recv(), PATIENCE), b"still here")
+        await client.disconnect()
+
     async def test_more_than_a_socket_takes_at_once_goes_through_whole(self):
         client = await self.connected(unacked_bytes=32 << 20, dead_after_ms=300_000)
         large = [bytes([number]) * (1 << 20) for number in range(24)]

@@ -2,9 +2,13 @@
 
 import asyncio
 
-from .core import Event, Input, LinkHealth, Message, NetworkHint, RefusalCode, Stats
+from .core import Event, Input, LinkHealth, Message, NetworkHint, Refusal, RefusalCode, Stats
 from .driver import Driver, Outgoing
 from .links import host_and_port
+
+
+#: No configuration has a larger limit, and no call into the library carries 2 GiB.
+LARGEST = 16 << 20
 
 
 class SendError(Exception):
@@ -145,6 +149,8 @@ class Client:
     async def _outgoing(self, make, message):
         self._raise_if_broken()
         done = asyncio.get_running_loop().create_future()
+        if len(message) > LARGEST:
+            return Refusal(input=0, code=RefusalCode.TOO_LARGE, text=f"larger than the limit of {LARGEST} bytes")
         outgoing = Outgoing(make, bytes(message), done)
         self._driver.wanted(outgoing)
         try:
