@@ -363,6 +363,16 @@ class Tests(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(await asyncio.wait_for(client.recv(), PATIENCE), b"still here")
         await client.disconnect()
 
+    async def test_what_is_no_bytes_is_no_message(self):
+        async with await self.connected() as client:
+            for nonsense in (5, "text", [1, 2], None):
+                for send in (client.send, client.send_unreliable):
+                    with self.assertRaises(TypeError):
+                        await send(nonsense)
+            for message in (b"bytes", bytearray(b"bytes"), memoryview(b"b.y.t.e.s")[::2]):
+                await client.send(message)
+                self.assertEqual(await client.recv(), b"bytes")
+
     async def test_more_than_a_socket_takes_at_once_goes_through_whole(self):
         client = await self.connected(unacked_bytes=32 << 20, dead_after_ms=300_000)
         large = [bytes([number]) * (1 << 20) for number in range(24)]
