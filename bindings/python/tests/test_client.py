@@ -272,6 +272,17 @@ class Tests(unittest.IsolatedAsyncioTestCase):
             with self.assertRaises(ValueError):
                 await connect(bad, config(self.name))
 
+    async def test_a_connection_may_take_however_long_but_not_no_time(self):
+        for limit in (None, float("inf"), 1e9, 5):
+            async with await connect(self.control.address, config(self.name), connect_timeout=limit) as client:
+                await client.send(b"here")
+                self.assertEqual(await client.recv(), b"here")
+        for bad, error in [(0, ValueError), (-1, ValueError), (float("nan"), ValueError), ("5", TypeError)]:
+            with self.assertRaises(error) as raised:
+                await connect(self.control.address, config(self.name, give_up_after_ms=1000), connect_timeout=bad)
+            self.assertIn("connect_timeout", str(raised.exception))
+            self.assertIn(repr(bad), str(raised.exception))
+
     async def test_an_address_that_swallows_connections_holds_nobody_up(self):
         port = int(self.control.address.rpartition(":")[2])
         with black_hole(port):

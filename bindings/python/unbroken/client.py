@@ -1,6 +1,7 @@
 """The client that an application holds."""
 
 import asyncio
+from numbers import Real
 
 from .core import Event, Input, LinkHealth, Message, NetworkHint, Refusal, RefusalCode, Stats
 from .driver import Driver, Outgoing
@@ -32,11 +33,16 @@ async def connect(address, config, *, networks=None, connect_timeout=5.0):
     """Connects to `host:port` and waits until the session stands. Cancelling it leaves nothing behind.
 
     `networks` maps the numbers used in NetworkHint to local addresses, for links that are to be bound to a network.
-    `connect_timeout` is for each connection, in seconds; how long is tried in all is `give_up_after_ms` of the configuration.
+    `connect_timeout` is for each connection, in seconds, or None; how long is tried in all is `give_up_after_ms` of the configuration.
 
-    Raises ConnectError; UnbrokenError.Config if the configuration cannot be used; ValueError if the address is no `host:port`.
+    Raises ConnectError; UnbrokenError.Config if the configuration cannot be used; ValueError if the address is no `host:port` or the timeout
+    no time.
     """
     host_and_port(address)
+    if connect_timeout is not None and not isinstance(connect_timeout, Real):
+        raise TypeError(f"connect_timeout is a number of seconds, or None for no limit, not {connect_timeout!r}")
+    if connect_timeout is not None and not connect_timeout > 0:
+        raise ValueError(f"connect_timeout: in {connect_timeout!r} s nothing can be connected; more than 0, or None for no limit")
     client = Client(Driver(address, config, dict(networks or {}), connect_timeout))
     try:
         await client._stands()
