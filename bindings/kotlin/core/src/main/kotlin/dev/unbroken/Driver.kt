@@ -16,6 +16,13 @@ internal class Outgoing(val input: Input, private val sender: CancellableContinu
     val isWithdrawn get() = sender.isCancelled
     val isReliable get() = input is Input.Send
 
+    /** What it counts for, as the session does. */
+    val cost = COST.toLong() + when (input) {
+        is Input.Send -> input.message.size
+        is Input.SendUnreliable -> input.message.size
+        else -> 0
+    }
+
     fun settle(refusal: Refusal?) = sender.resume(refusal)
 }
 
@@ -70,6 +77,7 @@ internal class Driver(
     fun tell(input: Input) = reactor.execute { happened(input) }
 
     fun send(message: Outgoing) {
+        if (message.cost > LARGEST + COST) return message.settle(TOO_LARGE)
         arrivals.add(message)
         if (lastStats == null) rouse() else refuseArrivals()
     }
@@ -161,7 +169,7 @@ internal class Driver(
 
     private fun step(): Step {
         outgoing.removeAll { it.isWithdrawn }
-        val sends = outgoing.filter { !blocked || !it.isReliable }
+        val sends = next()
         val all = inputs + sends.map { it.input }
         val first = inputs.size
         inputs.clear()
@@ -179,7 +187,16 @@ internal class Driver(
             }
         }
         outgoing.removeAll(settled)
+        if (outgoing.any(::mayLeave)) rouse()
         return step
+    }
+
+    private fun mayLeave(message: Outgoing) = !blocked || !message.isReliable
+
+    /** What the session is asked to take now, in order; no more than it may have room for, as a call cannot carry all that may wait. */
+    private fun next(): List<Outgoing> {
+        var size = 0L
+        return outgoing.filter(::mayLeave).takeWhile { message -> (size < BURST).also { size += message.cost } }
     }
 
     private fun note(event: Event) {
@@ -279,9 +296,19 @@ internal class Driver(
         /** Events that wait for the application; the oldest are dropped. */
         const val EVENTS = 256
 
+        /** What goes into the session in one step, in bytes, but for one message more. */
+        const val BURST = 1L shl 20
+
+        /** No configuration has a larger limit. */
+        const val LARGEST = 16 shl 20
+
         val CLOSED = Refusal(0u, RefusalCode.CLOSED, "the session is closed")
+        val TOO_LARGE = Refusal(0u, RefusalCode.TOO_LARGE, "larger than the limit of $LARGEST bytes")
 
         /** What a message counts for, as the session does. */
-        fun cost(message: Message) = message.payload.size + 64
+        fun cost(message: Message) = message.payload.size + COST
     }
 }
+
+/** What a message counts for beside its payload. */
+private const val COST = 64

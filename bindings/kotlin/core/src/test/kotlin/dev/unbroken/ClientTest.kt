@@ -32,6 +32,7 @@ import kotlinx.coroutines.flow.first
 import kotlinx.coroutines.flow.takeWhile
 import kotlinx.coroutines.flow.toList
 import kotlinx.coroutines.job
+import kotlinx.coroutines.joinAll
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import kotlinx.coroutines.withTimeout
@@ -398,6 +399,24 @@ class ClientTest {
         repeat(100) { assertEquals("$it", String(client.receive()!!.payload)) }
         sending.join()
         assertEquals(RefusalCode.TOO_LARGE, assertFailsWith<SendException> { client.send(ByteArray(2 shl 20)) }.code)
+        client.disconnect()
+    }
+
+    @Test
+    fun `more may wait to be sent than one call into the library can carry`() = run {
+        val client = connected()
+        control.ask("stall on")
+        val large = ByteArray(1 shl 20)
+        // 2 GiB and more, when there is room for the next.
+        val sending = List(2200) { launch { client.send(large) } }
+        until("the limit is reached") { client.stats().sentMessages == 1uL }
+        delay(500)
+        control.ask("stall off")
+        repeat(3) { assertEquals(large.size, client.receive()!!.payload.size) }
+        sending.forEach { it.cancel() }
+        sending.joinAll()
+        client.send("still here".toByteArray())
+        do { val echo = String(client.receive()!!.payload) } while (echo != "still here")
         client.disconnect()
     }
 
