@@ -253,6 +253,8 @@ internal class Driver(
     /** Leaves nothing behind but what had arrived and was not taken. May be called again. */
     private fun shut() {
         over = true
+        // The session itself may still be saying goodbye, or be lost.
+        state.value = State.CLOSED
         inHandover.value = false
         health.value = LinkHealth.Idle
         timer?.cancel()

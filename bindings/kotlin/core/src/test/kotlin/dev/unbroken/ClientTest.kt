@@ -163,6 +163,14 @@ class ClientTest {
     }
 
     @Test
+    fun `a client that was closed shows that it is`() = run {
+        val client = connected()
+        client.close()
+        until("the state says so") { client.state.value == State.CLOSED }
+        nothingIsLeft()
+    }
+
+    @Test
     fun `events end with the session, whether or not messages were fetched`() = run {
         val client = connected()
         val seen = ArrayList<Event>()
