@@ -27,7 +27,8 @@ struct Mailbox<Item: Sendable> {
             if head == items.count {
                 items.removeAll(keepingCapacity: true)
                 head = 0
-            } else if head > 1024, head > items.count / 2 {
+            } else if head >= items.count - head {
+                // No more that was taken is kept than is there, and each is moved once at most for each that was taken.
                 items.removeFirst(head)
                 head = 0
             }

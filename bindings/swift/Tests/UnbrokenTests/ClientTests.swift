@@ -327,6 +327,20 @@ final class ClientTests: XCTestCase {
         try await client.disconnect()
     }
 
+    func testAQueueForgetsWhatWasTaken() {
+        final class Item: Sendable {}
+        struct Memory { weak var item: Item? }
+        var queue = Mailbox<Item>()
+        var taken: [Memory] = []
+        queue.put(Item())
+        for _ in 0..<1000 {
+            // It is never empty.
+            queue.put(Item())
+            taken.append(Memory(item: queue.poll()))
+        }
+        XCTAssertLessThan(taken.filter { $0.item != nil }.count, 3)
+    }
+
     func testMoreThanASocketTakesAtOnceGoesThroughWhole() async throws {
         let control = try Control()
         let client = try await connected(control, config { ($0.unackedBytes, $0.deadAfterMs) = (32 << 20, 300_000) })
