@@ -8,8 +8,14 @@ import Foundation
 /// Received messages that wait for the application, in bytes; beyond it they wait in the session, then at the server.
 private let room = 256 << 10
 
+/// What goes into the session in one step, in bytes, but for one message more.
+private let burst = 1 << 20
+
+/// No configuration has a larger limit of a message.
+let largest = 16 << 20
+
 /// What a message counts for, as the session does.
-private func cost(_ message: Message) -> Int { message.payload.count + 64 }
+private func cost(_ payload: Data) -> Int { payload.count + 64 }
 
 /// A message on its way into the session, and who waits for that.
 struct Outgoing {
@@ -20,10 +26,18 @@ struct Outgoing {
     var isReliable: Bool {
         if case .send = input { true } else { false }
     }
+
+    var payload: Data {
+        switch input {
+        case .send(let message), .sendUnreliable(let message): message
+        default: Data()
+        }
+    }
 }
 
 extension Refusal {
     static let closed = Refusal(input: 0, code: .closed, text: "the session is closed")
+    static let tooLarge = Refusal(input: 0, code: .tooLarge, text: "larger than the limit of \(largest) bytes")
 }
 
 /// How far the session got.
@@ -63,7 +77,7 @@ extension UnbrokenClient {
 
     /// The application has taken a message.
     func took(_ message: Message) {
-        used -= cost(message)
+        used -= cost(message.payload)
         guard more, used < room / 2 else { return }
         // After the end nobody takes turns any more, but what had arrived is still in the session.
         if standing.isOver { _ = turn() } else { inbox.rouse() }
@@ -85,7 +99,7 @@ extension UnbrokenClient {
         if case .gone = standing { return false }
         if standing.isOver && !more { return false }
         let happened = inbox.takeAll()
-        let sends = outgoing.filter { !blocked || !$0.isReliable }
+        let sends = next()
         let now = nowUs()
         let step: Step
         do {
@@ -96,7 +110,7 @@ extension UnbrokenClient {
             shut()
             return false
         }
-        used += step.messages.reduce(0) { $0 + cost($1) }
+        used += step.messages.reduce(0) { $0 + cost($1.payload) }
         more = step.moreMessages
         step.messages.forEach { messages.put($0) }
         settle(sends, after: happened.count, step.refusals)
@@ -125,6 +139,18 @@ extension UnbrokenClient {
             }
         }
         outgoing.removeAll { settled.contains($0.id) }
+        if outgoing.contains(where: mayLeave) { inbox.rouse() }
+    }
+
+    private func mayLeave(_ message: Outgoing) -> Bool { !blocked || !message.isReliable }
+
+    /// What the session is asked to take now, in order; no more than it may have room for, as a call cannot carry all that may wait.
+    private func next() -> [Outgoing] {
+        var size = 0
+        return Array(outgoing.filter(mayLeave).prefix { message in
+            defer { size += cost(message.payload) }
+            return size < burst
+        })
     }
 
     private func note(_ event: Event) {

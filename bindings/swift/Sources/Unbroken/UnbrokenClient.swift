@@ -60,7 +60,7 @@ public actor UnbrokenClient {
     ///
     /// - Throws: `SendError`: too large, or the session is closed; `CancellationError`: it was not sent
     public func send(_ message: Data) async throws {
-        if let refusal = try await taken(.send(message: message)) {
+        if let refusal = try await taken(.send(message: message), message.count) {
             throw SendError(code: refusal.code, text: refusal.text)
         }
     }
@@ -70,7 +70,7 @@ public actor UnbrokenClient {
     /// - Throws: `SendError`: too large, or the session is closed
     @discardableResult
     public func sendUnreliable(_ message: Data) async throws -> Bool {
-        guard let refusal = try await taken(.sendUnreliable(message: message)) else { return true }
+        guard let refusal = try await taken(.sendUnreliable(message: message), message.count) else { return true }
         if refusal.code == .noLink || refusal.code == .full { return false }
         throw SendError(code: refusal.code, text: refusal.text)
     }
@@ -185,7 +185,8 @@ public actor UnbrokenClient {
         }
     }
 
-    private func taken(_ input: Input) async throws -> Refusal? {
+    private func taken(_ input: Input, _ size: Int) async throws -> Refusal? {
+        if size > largest { return Refusal.tooLarge }
         let id = nextWaiter()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { waiter in

@@ -341,6 +341,34 @@ final class ClientTests: XCTestCase {
         XCTAssertLessThan(taken.filter { $0.item != nil }.count, 3)
     }
 
+    func testMoreMayWaitToBeSentThanOneCallIntoTheLibraryCanCarry() async throws {
+        let control = try Control()
+        let client = try await connected(control)
+        do {
+            try await client.send(Data(count: 1 << 31))
+            XCTFail("it was sent")
+        } catch let error as SendError {
+            XCTAssertEqual(error.code, .tooLarge)
+        }
+        try await control.ask("stall on")
+        let large = Data(count: 1 << 20)
+        // 2 GiB and more, when there is room for the next.
+        let sending = (0..<2200).map { _ in Task { try await client.send(large) } }
+        try await until("the limit is reached") { try await client.stats().sentMessages == 1 }
+        try await pause(500)
+        try await control.ask("stall off")
+        for _ in 0..<3 {
+            let echo = try await client.receive()
+            XCTAssertEqual(echo?.payload.count, large.count)
+        }
+        for task in sending { task.cancel() }
+        for task in sending { _ = await task.result }
+        let last = Data("still here".utf8)
+        try await client.send(last)
+        while let echo = try await client.receive(), echo.payload != last {}
+        try await client.disconnect()
+    }
+
     func testMoreThanASocketTakesAtOnceGoesThroughWhole() async throws {
         let control = try Control()
         let client = try await connected(control, config { ($0.unackedBytes, $0.deadAfterMs) = (32 << 20, 300_000) })
