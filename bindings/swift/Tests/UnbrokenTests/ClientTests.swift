@@ -473,6 +473,42 @@ final class ClientTests: XCTestCase {
         XCTAssertEqual(told.last, false)
     }
 
+    func testAnAppThatLeftTheScreenWhileItConnectedIsSuspendedAndWokenWhenItIsBack() async throws {
+        let control = try Control()
+        try await control.ask("stall on")
+        let lifecycle = Screen()
+        let address = control.address, config = config()
+        let connecting = Task {
+            try await UnbrokenClient.connect(to: address, config: config, transport: PosixTransport(), following: lifecycle)
+        }
+        try await until("a connection") { try await control.ask("links") != "0" }
+        await lifecycle.tell(.suspend)
+        try await control.ask("stall off")
+        let client = try await connecting.value
+        // Without an end if it is not.
+        var health = await client.linkHealth.makeAsyncIterator()
+        while let now = await health.next(), now != .idle {}
+        await lifecycle.tell(.wake)
+        while let now = await health.next(), now != .sound(network: nil) {}
+        try await client.disconnect()
+    }
+
+    func testACancelledConnectWatchesTheScreenNoMore() async throws {
+        let control = try Control()
+        try await control.ask("stall on")
+        let lifecycle = Screen()
+        let address = control.address, config = config()
+        let connecting = Task {
+            try await UnbrokenClient.connect(to: address, config: config, transport: PosixTransport(), following: lifecycle)
+        }
+        try await until("it is watched") { await lifecycle.isWatched }
+        connecting.cancel()
+        if case .success = await connecting.result { XCTFail("it connected") }
+        let isWatched = await lifecycle.isWatched
+        XCTAssertFalse(isWatched)
+        try await nothingLingers()
+    }
+
     func testASilentLinkIsToldAsSuspectAndACutOneAsLost() async throws {
         let control = try Control()
         let client = try await connected(control, config { $0.deadAfterMs = 300_000 })
@@ -609,6 +645,16 @@ private func blocking(_ wait: @escaping @Sendable () -> Void) async {
             done.resume()
         }
     }
+}
+
+/// What stands for an app's lifecycle.
+private actor Screen: Lifecycle {
+    private var report: (@Sendable (NetworkHint) -> Void)?
+    var isWatched: Bool { report != nil }
+
+    func start(_ report: @escaping @Sendable (NetworkHint) -> Void) { self.report = report }
+    func cancel() { report = nil }
+    func tell(_ hint: NetworkHint) { report?(hint) }
 }
 
 private actor Counter {

@@ -13,19 +13,19 @@ extension UnbrokenClient {
     public static func connectOnDevice(
         to address: String, config: ClientConfig, sleepsInBackground: Bool = true
     ) async throws -> UnbrokenClient {
-        let client = try await connect(to: address, config: config, transport: NetworkTransport())
+        #if canImport(UIKit) && !os(watchOS)
+        let lifecycle: (any Lifecycle)? = sleepsInBackground ? await AppLifecycle() : nil
+        #else
+        let lifecycle: (any Lifecycle)? = nil
+        #endif
+        let client = try await connect(to: address, config: config, transport: NetworkTransport(), following: lifecycle)
         let paths = NetworkPaths { client.hint($0) }
         Task {
-            #if canImport(UIKit) && !os(watchOS)
-            let lifecycle = sleepsInBackground ? await AppLifecycle { client.hint($0) } : nil
-            #endif
             paths.start()
             // Ends with the session.
             for await health in await client.linkHealth { paths.health(health) }
             paths.cancel()
-            #if canImport(UIKit) && !os(watchOS)
             await lifecycle?.cancel()
-            #endif
         }
         return client
     }
@@ -34,10 +34,10 @@ extension UnbrokenClient {
 #if canImport(UIKit) && !os(watchOS)
 /// Suspends a session when the app enters the background, and wakes it when it comes back.
 @MainActor
-final class AppLifecycle {
+final class AppLifecycle: Lifecycle {
     private var observers: [any NSObjectProtocol] = []
 
-    init(_ report: @escaping @Sendable (NetworkHint) -> Void) {
+    func start(_ report: @escaping @Sendable (NetworkHint) -> Void) {
         let center = NotificationCenter.default
         observers = [
             center.addObserver(forName: UIApplication.didEnterBackgroundNotification, object: nil, queue: nil) { _ in report(.suspend) },
