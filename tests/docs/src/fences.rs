@@ -45,10 +45,14 @@ pub fn blocks(markdown: &str) -> Vec<Block> {
 }
 
 /// The folders that hold documents, below the repository's root.
-pub const FOLDERS: [&str; 7] = [
+pub const FOLDERS: [&str; 11] = [
     "",
     "docs",
     "bindings/tokio",
+    "bindings/store",
+    "bindings/c",
+    "bindings/unity",
+    "bindings/unity/Documentation~",
     "bindings/uniffi",
     "bindings/python",
     "bindings/kotlin",

@@ -26,9 +26,18 @@ fn all() -> Vec<(String, Block)> {
     found
 }
 
-/// Kotlin, Swift and Python are compiled and run by their parts of tests/run (tests/bindings/documents).
-const LANGUAGES: [&str; 11] = [
-    "rust", "csharp", "yaml", "sh", "json", "toml", "text", "kotlin", "swift", "python", "xml",
+const LANGUAGES: [&str; 12] = [
+    "rust", "csharp", "yaml", "sh", "json", "toml", "text", "kotlin", "swift", "python", "xml", "c",
+];
+
+/// What other parts of tests/run compile, or run, is looked for there and nowhere else: the document, and which blocks of it.
+const ELSEWHERE: [(&str, &str, usize); 4] = [
+    // tests/bindings/documents
+    ("kotlin", "docs/ANDROID.md", 1),
+    ("swift", "docs/IOS.md", 1),
+    ("python", "docs/PYTHON.md", 1),
+    // tests/c/run
+    ("c", "bindings/c/README.md", 2),
 ];
 
 #[test]
@@ -41,6 +50,28 @@ fn every_block_says_what_it_is() {
             "{place}: a block of `{}`; say one of {LANGUAGES:?}",
             block.language
         );
+    }
+}
+
+#[test]
+fn blocks_of_other_languages_are_where_their_parts_look_for_them() {
+    for (language, document, count) in ELSEWHERE {
+        let places: Vec<_> = all()
+            .into_iter()
+            .filter(|(_, block)| block.name() == language)
+            .collect();
+        assert_eq!(places.len(), count, "{language}: {places:?}");
+        for (place, _) in places {
+            assert!(
+                place.starts_with(document),
+                "{place}: nobody compiles `{language}` there"
+            );
+        }
+    }
+    // tests/unity/run example
+    for (place, block) in all().iter().filter(|(_, block)| block.name() == "csharp") {
+        let named = block.language.starts_with("csharp,file=") && place.starts_with("docs/UNITY.md");
+        assert!(named, "{place}: nobody compiles `{}` there", block.language);
     }
 }
 
@@ -176,7 +207,7 @@ impl Workspace {
         let (program, arguments) = (words[start], &words[start + 1..]);
         match program {
             "cargo" => self.check_cargo(arguments)?,
-            "git" | "cd" | "python3" | "pip" | "curl" | "openssl" | "rustup" | "gradle" => {}
+            "git" | "cc" | "cd" | "python3" | "pip" | "curl" | "openssl" | "rustup" | "gradle" => {}
             _ if program.contains('/') && !program.starts_with('/') => {
                 self.exists(program)?;
             }
