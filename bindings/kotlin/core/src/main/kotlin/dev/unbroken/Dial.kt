@@ -11,6 +11,14 @@ import kotlinx.coroutines.Job
 import kotlinx.coroutines.launch
 import kotlinx.coroutines.runInterruptible
 
+/** `[::1]:7000` has its brackets taken off; null if it is no `host:port`. An empty host would be this very machine. */
+internal fun hostAndPort(address: String): Pair<String, Int>? {
+    val host = address.substringBeforeLast(':', "").removeSurrounding("[", "]")
+    val digits = address.substringAfterLast(':')
+    val port = if (digits.all { it in '0'..'9' }) digits.toIntOrNull() else null
+    return if (host.isNotEmpty() && port != null && port in 1..65535) Pair(host, port) else null
+}
+
 /**
  * One connection in the making, tried at all addresses of a name (RFC 8305): an I/O thread resolves the name and makes a channel for each
  * address, tied to its network; the reactor's thread connects them without blocking, each a quarter of a second behind the one before, or at
@@ -56,8 +64,8 @@ internal class Dial(private val reactor: Reactor, private val done: (SocketChann
     fun cancel() = close(null)
 
     private fun make(address: String, network: ULong?, networks: NetworkBinding, made: MutableList<Candidate>) {
-        val host = address.substringBeforeLast(':').removeSurrounding("[", "]")
-        val port = address.substringAfterLast(':').toInt()
+        // A server may advise anything.
+        val (host, port) = hostAndPort(address) ?: return
         for (candidate in inTurns(networks.resolve(network, host)).take(MOST)) {
             val channel = SocketChannel.open()
             try {

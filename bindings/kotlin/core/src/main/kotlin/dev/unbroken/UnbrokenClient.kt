@@ -96,6 +96,7 @@ class UnbrokenClient private constructor(private val driver: Driver) : AutoClose
          * @param connectTimeout for one connection, resolution included, or [Duration.INFINITE]; how long is tried in all is [ClientConfig.giveUpAfterMs]
          * @throws ConnectFailure refused, or given up
          * @throws UnbrokenException.Config the configuration cannot be used
+         * @throws IllegalArgumentException the address is no `host:port`
          */
         suspend fun connect(
             address: String,
@@ -103,7 +104,7 @@ class UnbrokenClient private constructor(private val driver: Driver) : AutoClose
             networks: NetworkBinding = SystemRoutes,
             connectTimeout: Duration = 5.seconds,
         ): UnbrokenClient {
-            require(address.substringAfterLast(':', "").toIntOrNull() in 1..65535) { "`$address` is not `host:port`" }
+            require(hostAndPort(address) != null) { "`$address` is not `host:port`" }
             val session = Session(config, Reactor.now().toULong())
             val driver = Driver(session, address, networks, connectTimeout.inWholeMilliseconds.coerceIn(10, Int.MAX_VALUE.toLong()).toInt())
             val client = UnbrokenClient(driver)

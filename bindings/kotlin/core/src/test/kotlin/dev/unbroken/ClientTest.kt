@@ -238,6 +238,15 @@ class ClientTest {
     }
 
     @Test
+    fun `an address that is none is told at once`() = run {
+        val port = control.address.substringAfterLast(':')
+        for (bad in listOf("nowhere", "nowhere:", "nowhere:0", "nowhere:65536", ":$port", "[]:$port", "127.0.0.1:+$port")) {
+            val error = assertFailsWith<IllegalArgumentException>(bad) { UnbrokenClient.connect(bad, config()) }
+            assertTrue(bad in error.message!!, error.message)
+        }
+    }
+
+    @Test
     fun `a cancelled connect leaves nothing behind`() = run {
         nothingIsLeft()
         control.ask("stall on")
