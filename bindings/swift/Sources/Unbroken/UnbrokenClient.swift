@@ -236,7 +236,9 @@ public func defaultTransport() -> any Transport {
 
 /// `[::1]:7000` has its brackets taken off.
 func hostAndPort(_ address: String) -> (host: String, port: UInt16)? {
-    guard let colon = address.lastIndex(of: ":"), let port = UInt16(address[address.index(after: colon)...]), port > 0 else { return nil }
+    guard let colon = address.lastIndex(of: ":") else { return nil }
+    let digits = address[address.index(after: colon)...]
+    guard digits.allSatisfy({ ("0"..."9").contains($0) }), let port = UInt16(digits), port > 0 else { return nil }
     let host = address[..<colon].trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
     return host.isEmpty ? nil : (host, port)
 }

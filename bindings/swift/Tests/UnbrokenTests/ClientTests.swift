@@ -168,11 +168,14 @@ final class ClientTests: XCTestCase {
                 XCTAssertTrue(text.contains(field), text)
             }
         }
-        do {
-            _ = try await UnbrokenClient.connect(to: "nowhere", config: config())
-            XCTFail("it was taken")
-        } catch let error as AddressError {
-            XCTAssertEqual(error.address, "nowhere")
+        let port = control.address.split(separator: ":").last ?? ""
+        for bad in ["nowhere", "nowhere:", "nowhere:0", "nowhere:65536", ":\(port)", "[]:\(port)", "127.0.0.1:+\(port)"] {
+            do {
+                _ = try await UnbrokenClient.connect(to: bad, config: config())
+                XCTFail("\(bad) was taken")
+            } catch let error as AddressError {
+                XCTAssertEqual(error.address, bad)
+            }
         }
     }
 
