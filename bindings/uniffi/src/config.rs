@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use unbroken::{Backoff, Limits, PublicKey, Timing};
+use unbroken::{Backoff, ConfigError, Limits, PublicKey, Timing};
 
 use crate::error::UnbrokenError;
 
@@ -91,7 +91,8 @@ impl ClientConfig {
                 builder.also_pin(*pin)
             });
         let builder = builder.realm(self.realm).credential(self.credential);
-        Ok(builder.limits(limits).timing(timing).backoff(backoff).build()?)
+        let built = builder.limits(limits).timing(timing).backoff(backoff).build();
+        built.map_err(|error| refused(&error))
     }
 
     fn limits(&self) -> Limits {
@@ -125,6 +126,20 @@ impl ClientConfig {
         set(&mut backoff.give_up_after, self.give_up_after_ms);
         backoff
     }
+}
+
+/// The core's refusal, with the field as the record has it.
+fn refused(error: &ConfigError) -> UnbrokenError {
+    let field = match error.field {
+        "limits.handshake" => "handshake_ms",
+        "timing.idle_probe" => "idle_probe_ms",
+        "timing.dead_after" => "dead_after_ms",
+        "backoff.base" => "backoff_base_ms",
+        "backoff.cap" => "backoff_cap_ms",
+        "backoff.give_up_after" => "give_up_after_ms",
+        other => other.strip_prefix("limits.").unwrap_or(other),
+    };
+    UnbrokenError::config(format!("configuration field `{field}`: {}", error.problem))
 }
 
 fn set(field: &mut Duration, ms: Option<u32>) {

@@ -1,7 +1,5 @@
 //! What can go wrong in a call, with a number for programs and a text for people.
 
-use unbroken::ConfigError;
-
 /// Why a call failed. Numbers are never given a second meaning.
 #[derive(Clone, PartialEq, Eq, Debug, uniffi::Error)]
 pub enum UnbrokenError {
@@ -61,12 +59,6 @@ impl std::fmt::Display for UnbrokenError {
 }
 
 impl std::error::Error for UnbrokenError {}
-
-impl From<ConfigError> for UnbrokenError {
-    fn from(error: ConfigError) -> Self {
-        UnbrokenError::config(error)
-    }
-}
 
 /// Why a message was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, uniffi::Enum)]

@@ -349,23 +349,24 @@ fn a_bad_configuration_names_its_field() {
                 handshake_ms: Some(1),
                 ..config()
             },
-            "limits.handshake",
+            "`handshake_ms`",
         ),
         (
             ClientConfig {
                 dead_after_ms: Some(1),
                 ..config()
             },
-            "timing.dead_after",
+            "`dead_after_ms`",
         ),
         (
             ClientConfig {
                 backoff_cap_ms: Some(1),
                 ..config()
             },
-            "backoff.cap",
+            "`backoff_cap_ms`",
         ),
     ];
+    // As the record has it, where that is not how the core calls it.
     for (bad, field) in cases {
         let Err(UnbrokenError::Config { code, text }) = Session::new(bad, 0) else {
             panic!("{field} was taken");

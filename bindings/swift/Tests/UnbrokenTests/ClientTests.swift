@@ -157,7 +157,7 @@ final class ClientTests: XCTestCase {
     func testABadConfigurationIsToldWithCodeAndText() async throws {
         let control = try Control()
         let cases: [(String, ClientConfig)] = [
-            ("pins", config { $0.pins = [Data([1, 2])] }), ("pins", config { $0.pins = [] }), ("limits.message", config { $0.message = 1 }),
+            ("pins", config { $0.pins = [Data([1, 2])] }), ("pins", config { $0.pins = [] }), ("`message`", config { $0.message = 1 }),
         ]
         for (field, bad) in cases {
             do {

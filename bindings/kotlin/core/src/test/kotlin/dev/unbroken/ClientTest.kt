@@ -228,7 +228,7 @@ class ClientTest {
         val cases = listOf(
             "pins" to config().copy(pins = listOf(ByteArray(5))),
             "pins" to config().copy(pins = listOf()),
-            "limits.message" to config().copy(message = 1u),
+            "`message`" to config().copy(message = 1u),
         )
         for ((field, bad) in cases) {
             val error = assertFailsWith<UnbrokenException.Config> { connected(bad) }
