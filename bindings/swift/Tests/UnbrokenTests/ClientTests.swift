@@ -193,6 +193,7 @@ final class ClientTests: XCTestCase {
 
     func testADialThatIsGivenUpAtAnyMomentLeavesNothingBehind() async throws {
         let control = try Control()
+        try await nothingLingers()
         let hole = try BlackHole(port: control.port)
         let good = SocketAddress.all(of: "127.0.0.1", control.port, family: AF_INET)
         let before = sockets()
