@@ -1,6 +1,8 @@
 //! Connections to Redis: one server, the primary that Sentinel names, or a cluster.
 //!
-//! A [`Keeper`] has a connection that many requests share; it makes it anew when it is lost, and whoever needs it meanwhile waits.
+//! A [`Keeper`] has a connection that many requests share; it makes it anew when it is lost, and whoever needs it meanwhile waits. An attempt is nobody's own: it
+//! goes on when the one who waits for it gives up. Of many who come one behind the other and wait for the same time, each has only a moment left when the one in
+//! front of it has given up, and would never get through with an attempt of its own.
 //!
 //! **Nothing is sent twice** unless the server said that it has not done it. A write whose answer was lost may have been done; sent again it would
 //! find its own record and call it a conflict, and a message would be queued twice. The cluster client of the library would do so by itself, so
@@ -15,7 +17,8 @@ use redis::cluster_async::ClusterConnection;
 use redis::sentinel::SentinelClient;
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, ServerErrorKind, Value};
 use tokio::sync::Mutex as AsyncMutex;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Between two attempts to connect, or to have something done that was turned down.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -106,10 +109,18 @@ impl From<RedisError> for Trouble {
 pub(super) struct Keeper {
     connector: Arc<Connector>,
     timeout: Duration,
-    /// The connection and its number, if there is one.
-    link: AsyncMutex<(u64, Option<Link>)>,
+    shared: AsyncMutex<Shared>,
     /// What went wrong last.
     trouble: Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// How many connections there have been.
+    number: u64,
+    link: Option<Link>,
+    /// The attempt at the next one.
+    attempt: Option<JoinHandle<Result<Link, RedisError>>>,
 }
 
 impl Keeper {
@@ -117,7 +128,7 @@ impl Keeper {
         Keeper {
             connector,
             timeout,
-            link: AsyncMutex::new((0, None)),
+            shared: AsyncMutex::default(),
             trouble: Mutex::new(None),
         }
     }
@@ -166,8 +177,8 @@ impl Keeper {
 
     /// The number of the connection, the next one's if there is none. It only grows: what is sent from now on is sent by this one or a later one.
     pub(super) async fn number(&self) -> u64 {
-        let there = self.link.lock().await;
-        there.0 + u64::from(there.1.is_none())
+        let shared = self.shared.lock().await;
+        shared.number + u64::from(shared.link.is_none())
     }
 
     /// What went wrong last, if nothing went right since.
@@ -177,22 +188,37 @@ impl Keeper {
 
     /// The connection; made if there is none, for as long as it takes.
     async fn link(&self) -> (u64, Link) {
-        let mut there = self.link.lock().await;
+        let mut shared = self.shared.lock().await;
         loop {
-            if let (number, Some(link)) = &*there {
-                return (*number, link.clone());
+            if let Some(link) = &shared.link {
+                return (shared.number, link.clone());
             }
-            match self.connector.connect(self.timeout).await {
-                Ok(link) => {
+            let attempt = shared.attempt.get_or_insert_with(|| self.attempt());
+            let outcome = attempt.await;
+            shared.attempt = None;
+            match outcome {
+                Ok(Ok(link)) => {
                     self.note(None);
-                    *there = (there.0 + 1, Some(link));
+                    shared.number += 1;
+                    shared.link = Some(link);
                 }
-                Err(error) => {
+                Ok(Err(error)) => {
                     self.note(Some(&error));
                     sleep(AGAIN).await;
                 }
+                // The runtime that it was begun in has ended.
+                Err(_) => sleep(AGAIN).await,
             }
         }
+    }
+
+    fn attempt(&self) -> JoinHandle<Result<Link, RedisError>> {
+        let (connector, patience) = (self.connector.clone(), self.timeout);
+        tokio::spawn(async move {
+            // A cluster's connection has no bound of its own.
+            let made = timeout(patience, connector.connect(patience)).await;
+            made.unwrap_or_else(|_| Err(late()))
+        })
     }
 
     /// The connection of this number is of no use any more. A cluster's connection mends itself, as long as it answers.
@@ -201,8 +227,8 @@ impl Keeper {
         if matches!(*self.connector, Connector::Cluster(_)) && !error.is_timeout() {
             return;
         }
-        let mut there = self.link.lock().await;
-        if there.0 == number && there.1.take().is_some() {
+        let mut shared = self.shared.lock().await;
+        if shared.number == number && shared.link.take().is_some() {
             tracing::warn!(target: "unbroken::store", %error, "the connection to Redis is lost");
         }
     }

@@ -1,12 +1,14 @@
 //! The store in Redis, in front of one that is played. What needs a real one is in `tests/processes`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{interval, sleep, timeout};
 use unbroken_store::{Confirm, Expect, Record, RedisStore, Store, StoreOp, StoreReply};
 
 /// One command, as its words; `None` at the end.
@@ -79,4 +81,59 @@ async fn what_one_connection_wrote_is_not_confirmed_by_another() {
     assert_eq!(replies, [StoreReply::Failed, StoreReply::Failed]);
     // All that came after it was written by one connection, and is confirmed by it.
     assert_eq!(store.submit(vec![put(3), put(4)]).await, vec![StoreReply::Done; 2]);
+}
+
+/// Lets nobody in while it is away; when it is back it takes a while over each connection. Each write is done.
+async fn slow_to_greet(stream: TcpStream, is_away: Arc<AtomicBool>) {
+    let (from, mut to) = stream.into_split();
+    let mut from = BufReader::new(from);
+    let mut pause = Duration::from_millis(100);
+    while let Some(words) = command(&mut from).await {
+        let answer: &[u8] = match &words[0].to_ascii_uppercase()[..] {
+            // As a machine that is gone does it: not a word.
+            _ if is_away.load(Ordering::Relaxed) => std::future::pending().await,
+            b"INFO" => b"$21\r\nredis_version:7.4.0\r\n\r\n",
+            b"CONFIG" => b"*0\r\n",
+            b"EVALSHA" => b":1\r\n",
+            _ => b"+OK\r\n",
+        };
+        sleep(std::mem::take(&mut pause)).await;
+        if to.write_all(answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Each of those who wait for a connection has a moment only, from when the one in front of it has given up: less than a connection takes.
+#[tokio::test]
+async fn a_redis_that_comes_back_is_found_by_many_who_have_waited_long() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let is_away = Arc::new(AtomicBool::new(false));
+    let away = is_away.clone();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(slow_to_greet(stream, away.clone()));
+        }
+    });
+    let patience = Duration::from_millis(500);
+    let builder = RedisStore::builder([url]).timeout(patience);
+    let store = builder.connect().await.unwrap();
+    is_away.store(true, Ordering::Relaxed);
+    let (done, mut answers) = mpsc::unbounded_channel();
+    let asking = tokio::spawn(async move {
+        let mut tick = interval(Duration::from_millis(1));
+        for key in 0.. {
+            tick.tick().await;
+            let (answer, done) = (store.submit(vec![put(key)]), done.clone());
+            tokio::spawn(async move { done.send(answer.await) });
+        }
+    });
+    sleep(4 * patience).await;
+    is_away.store(false, Ordering::Relaxed);
+    let found = async { while answers.recv().await.unwrap() != [StoreReply::Done] {} };
+    let found = timeout(Duration::from_secs(20), found).await;
+    asking.abort();
+    assert!(found.is_ok(), "it is there, and nobody gets a connection to it");
 }
