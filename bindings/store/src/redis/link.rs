@@ -8,7 +8,7 @@
 //! find its own record and call it a conflict, and a message would be queued twice. The cluster client of the library would do so by itself, so
 //! its retries are off.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -109,18 +109,12 @@ impl From<RedisError> for Trouble {
 pub(super) struct Keeper {
     connector: Arc<Connector>,
     timeout: Duration,
-    shared: AsyncMutex<Shared>,
+    /// How many connections there have been, and the last one, unless it is lost. Never held for long, so that who has lost it need not wait to say so.
+    link: Mutex<(u64, Option<Link>)>,
+    /// The attempt at the next one.
+    attempt: AsyncMutex<Option<JoinHandle<Result<Link, RedisError>>>>,
     /// What went wrong last.
     trouble: Mutex<Option<String>>,
-}
-
-#[derive(Default)]
-struct Shared {
-    /// How many connections there have been.
-    number: u64,
-    link: Option<Link>,
-    /// The attempt at the next one.
-    attempt: Option<JoinHandle<Result<Link, RedisError>>>,
 }
 
 impl Keeper {
@@ -128,7 +122,8 @@ impl Keeper {
         Keeper {
             connector,
             timeout,
-            shared: AsyncMutex::default(),
+            link: Mutex::new((0, None)),
+            attempt: AsyncMutex::new(None),
             trouble: Mutex::new(None),
         }
     }
@@ -153,17 +148,17 @@ impl Keeper {
                 Ok(Err(error)) => error,
                 Err(_) => {
                     // A connection that has not answered all that time may be dead without a word.
-                    self.lost(number, &late()).await;
+                    self.lost(number, &late());
                     return Err(Trouble::Unknown(late()));
                 }
             };
             match Remedy::of(&error) {
                 Remedy::Again => {}
-                Remedy::Reconnect => self.lost(number, &error).await,
+                Remedy::Reconnect => self.lost(number, &error),
                 Remedy::Refused => return Err(Trouble::NotDone(error)),
                 Remedy::None => {
                     if error.is_unrecoverable_error() || error.is_io_error() {
-                        self.lost(number, &error).await;
+                        self.lost(number, &error);
                     }
                     return Err(Trouble::Unknown(error));
                 }
@@ -176,9 +171,9 @@ impl Keeper {
     }
 
     /// The number of the connection, the next one's if there is none. It only grows: what is sent from now on is sent by this one or a later one.
-    pub(super) async fn number(&self) -> u64 {
-        let shared = self.shared.lock().await;
-        shared.number + u64::from(shared.link.is_none())
+    pub(super) fn number(&self) -> u64 {
+        let there = self.lock();
+        there.0 + u64::from(there.1.is_none())
     }
 
     /// What went wrong last, if nothing went right since.
@@ -188,19 +183,22 @@ impl Keeper {
 
     /// The connection; made if there is none, for as long as it takes.
     async fn link(&self) -> (u64, Link) {
-        let mut shared = self.shared.lock().await;
+        if let Some(there) = self.there() {
+            return there;
+        }
+        let mut attempt = self.attempt.lock().await;
         loop {
-            if let Some(link) = &shared.link {
-                return (shared.number, link.clone());
+            // Whoever was in front may have made it.
+            if let Some(there) = self.there() {
+                return there;
             }
-            let attempt = shared.attempt.get_or_insert_with(|| self.attempt());
-            let outcome = attempt.await;
-            shared.attempt = None;
+            let outcome = attempt.get_or_insert_with(|| self.attempt()).await;
+            *attempt = None;
             match outcome {
                 Ok(Ok(link)) => {
                     self.note(None);
-                    shared.number += 1;
-                    shared.link = Some(link);
+                    let mut there = self.lock();
+                    *there = (there.0 + 1, Some(link));
                 }
                 Ok(Err(error)) => {
                     self.note(Some(&error));
@@ -210,6 +208,16 @@ impl Keeper {
                 Err(_) => sleep(AGAIN).await,
             }
         }
+    }
+
+    /// The connection and its number, if there is one.
+    fn there(&self) -> Option<(u64, Link)> {
+        let there = self.lock();
+        there.1.clone().map(|link| (there.0, link))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, Option<Link>)> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn attempt(&self) -> JoinHandle<Result<Link, RedisError>> {
@@ -222,13 +230,15 @@ impl Keeper {
     }
 
     /// The connection of this number is of no use any more. A cluster's connection mends itself, as long as it answers.
-    async fn lost(&self, number: u64, error: &RedisError) {
+    fn lost(&self, number: u64, error: &RedisError) {
         self.note(Some(error));
         if matches!(*self.connector, Connector::Cluster(_)) && !error.is_timeout() {
             return;
         }
-        let mut shared = self.shared.lock().await;
-        if shared.number == number && shared.link.take().is_some() {
+        let mut there = self.lock();
+        let lost = if there.0 == number { there.1.take() } else { None };
+        drop(there);
+        if lost.is_some() {
             tracing::warn!(target: "unbroken::store", %error, "the connection to Redis is lost");
         }
     }

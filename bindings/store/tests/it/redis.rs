@@ -8,7 +8,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::{interval, sleep, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep, timeout};
 use unbroken_store::{Confirm, Expect, Record, RedisStore, Store, StoreOp, StoreReply};
 
 /// One command, as its words; `None` at the end.
@@ -104,9 +105,8 @@ async fn slow_to_greet(stream: TcpStream, is_away: Arc<AtomicBool>) {
     }
 }
 
-/// Each of those who wait for a connection has a moment only, from when the one in front of it has given up: less than a connection takes.
-#[tokio::test]
-async fn a_redis_that_comes_back_is_found_by_many_who_have_waited_long() {
+/// Where such a one listens, and whether it is away.
+async fn slow_redis() -> (String, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("redis://{}", listener.local_addr().unwrap());
     let is_away = Arc::new(AtomicBool::new(false));
@@ -117,6 +117,13 @@ async fn a_redis_that_comes_back_is_found_by_many_who_have_waited_long() {
             tokio::spawn(slow_to_greet(stream, away.clone()));
         }
     });
+    (url, is_away)
+}
+
+/// Each of those who wait for a connection has a moment only, from when the one in front of it has given up: less than a connection takes.
+#[tokio::test]
+async fn a_redis_that_comes_back_is_found_by_many_who_have_waited_long() {
+    let (url, is_away) = slow_redis().await;
     let patience = Duration::from_millis(500);
     let builder = RedisStore::builder([url]).timeout(patience);
     let store = builder.connect().await.unwrap();
@@ -136,4 +143,29 @@ async fn a_redis_that_comes_back_is_found_by_many_who_have_waited_long() {
     let found = timeout(Duration::from_secs(20), found).await;
     asking.abort();
     assert!(found.is_ok(), "it is there, and nobody gets a connection to it");
+}
+
+/// Some of them are on their way by a connection that has died, others wait for the next one.
+#[tokio::test]
+async fn nobody_waits_for_a_silent_redis_longer_than_the_timeout() {
+    let (url, is_away) = slow_redis().await;
+    let patience = Duration::from_secs(2);
+    let builder = RedisStore::builder([url]).timeout(patience);
+    let store = builder.connect().await.unwrap();
+    assert_eq!(
+        store.submit((0..100).map(put).collect()).await,
+        vec![StoreReply::Done; 100]
+    );
+    is_away.store(true, Ordering::Relaxed);
+    let (mut tick, mut asked) = (interval(Duration::from_millis(10)), JoinSet::new());
+    for key in 0..300 {
+        tick.tick().await;
+        let (answer, begun) = (store.submit(vec![put(key)]), Instant::now());
+        asked.spawn(async move {
+            answer.await;
+            begun.elapsed()
+        });
+    }
+    let waited = asked.join_all().await.into_iter().max().unwrap();
+    assert!(waited < patience * 3 / 2, "{waited:?}");
 }
