@@ -63,7 +63,8 @@ impl Writer {
         mailboxes: Arc<Mailboxes>,
         trouble: Arc<Mutex<Option<String>>>,
     ) -> Result<Self, StoreError> {
-        let database = open(path, cache).map_err(|problem| StoreError::File {
+        let opened = catch_unwind(|| open(path, cache)).unwrap_or_else(|_| Err(PANICKED.into()));
+        let database = opened.map_err(|problem| StoreError::File {
             path: path.display().to_string(),
             problem,
         })?;

@@ -166,6 +166,33 @@ fn a_file_that_is_no_store_is_refused_and_left_as_it_is() {
     assert_eq!(std::fs::read_to_string(&path).expect("it is there"), text);
 }
 
+/// Also where redb panics at it: which pages those are is its own affair.
+#[tokio::test]
+async fn a_file_that_is_damaged_is_refused_with_the_remedy() {
+    const PAGE: usize = 4096;
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("sessions");
+    let store = EmbeddedStore::open(&path).expect("it opens");
+    fill(&store, *b"damaged!").await;
+    drop(store);
+    let whole = std::fs::read(&path).expect("it is there");
+    let mut refused = 0;
+    for start in (PAGE..whole.len()).step_by(PAGE) {
+        let mut damaged = whole.clone();
+        damaged[start..start + PAGE].fill(0);
+        std::fs::write(&path, &damaged).expect("it is written");
+        if let Err(error) = EmbeddedStore::open(&path) {
+            let error = error.to_string();
+            assert!(
+                error.contains("sessions") && error.contains("put back a copy"),
+                "{error}"
+            );
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "no page counts");
+}
+
 #[test]
 fn a_file_of_another_format_is_refused() {
     let place = tempfile::tempdir().expect("a directory");
