@@ -1,5 +1,6 @@
 //! The store process: it has the file, and lends it to the servers of this machine or its private network.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,8 +62,8 @@ async fn run(options: Options) -> Result<(), String> {
         .bind(&options.listen)
         .await
         .map_err(|error| error.to_string())?;
-    // On stdout, for whoever started it with port 0.
-    println!("listening at {}", server.address());
+    // On stdout, for whoever started it with port 0. Where that cannot be written, nobody reads it.
+    let _ = writeln!(std::io::stdout(), "listening at {}", server.address());
     server.serve_until(terminated()).await;
     Ok(())
 }

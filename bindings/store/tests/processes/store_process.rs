@@ -144,6 +144,27 @@ fn it_says_what_is_wrong_with_its_options() {
     }
 }
 
+/// Where it listens is told to whoever reads it; a full disk behind its output ends nobody.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn it_serves_though_its_output_cannot_be_written() {
+    let place = tempfile::tempdir().expect("a directory");
+    let socket = format!("unix:{}", place.path().join("socket").display());
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let child = Command::new(env!("CARGO_BIN_EXE_unbroken-store-server"))
+        .arg("--file")
+        .arg(place.path().join("sessions"))
+        .args(["--listen", &socket])
+        .stdout(full.expect("it is there"))
+        .spawn()
+        .expect("it starts");
+    let address = socket.clone();
+    let _process = Process { child, address };
+    let store = RemoteStore::connect(&socket).await.expect("it connects");
+    let done = one(&store, put([1; 8], Expect::Absent, live(1))).await;
+    assert_eq!(done, StoreReply::Done);
+}
+
 /// A disk that is full (here: a limit on the size of its files) fails what cannot be written and loses nothing; with room again it goes on by itself.
 #[cfg(target_os = "linux")]
 #[tokio::test]
