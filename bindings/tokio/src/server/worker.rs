@@ -137,7 +137,7 @@ pub(crate) fn spawn(job: Job) -> io::Result<JoinHandle<()>> {
         match runtime {
             Ok(runtime) => {
                 let _ = told.send(Ok(()));
-                work(&runtime, job);
+                work(runtime, job);
             }
             Err(error) => _ = told.send(Err(error)),
         }
@@ -147,7 +147,7 @@ pub(crate) fn spawn(job: Job) -> io::Result<JoinHandle<()>> {
     Ok(thread)
 }
 
-fn work(runtime: &runtime::LocalRuntime, job: Job) {
+fn work(runtime: runtime::LocalRuntime, job: Job) {
     let Job {
         endpoint,
         durable,
@@ -181,7 +181,10 @@ fn work(runtime: &runtime::LocalRuntime, job: Job) {
     });
     // A task like the others: then to wake it is to put it into the same queue.
     let driver = runtime.spawn_local(async { Driver::new(worker, orders, arrivals).run().await });
-    if let Err(error) = runtime.block_on(driver)
+    let outcome = runtime.block_on(driver);
+    // All tasks end here. What they have put onto other threads cannot be broken off, and is not waited for.
+    runtime.shutdown_background();
+    if let Err(error) = outcome
         && let Ok(panic) = error.try_into_panic()
     {
         std::panic::resume_unwind(panic);

@@ -346,3 +346,26 @@ async fn a_bad_address_is_named() {
     until(&mut events, |event| matches!(event, Event::Closed(_)).then_some(())).await;
     assert_eq!(events.next().await, None);
 }
+
+/// Such as a look-up of a name: it cannot be broken off, and goes on by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_does_not_wait_for_what_a_handler_does_on_other_threads() {
+    let (begun, mut running) = mpsc::unbounded_channel();
+    let handler = move |_| {
+        let begun = begun.clone();
+        async move {
+            let work = move || {
+                begun.send(()).unwrap();
+                std::thread::sleep(Duration::from_secs(60));
+            };
+            tokio::task::spawn_blocking(work).await.unwrap();
+        }
+    };
+    let server = open_server().workers(1).serve(LOCAL, handler).await.unwrap();
+    let client = Client::connect(server.local_addr(), eager()).await.unwrap();
+    soon(running.recv()).await.unwrap();
+    soon(tokio::spawn(server.shutdown(3, Duration::from_millis(100))))
+        .await
+        .unwrap();
+    soon(client.closed()).await;
+}
