@@ -83,7 +83,12 @@ impl Driver {
     }
 
     fn poll_link(&self, io: &mut Io, index: usize, cx: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Progress {
-        let Link { id, socket, pending } = &mut io.links[index];
+        let Link {
+            id,
+            socket,
+            network,
+            pending,
+        } = &mut io.links[index];
         let stream = match socket {
             Socket::Dialing(dialing) => match dialing.as_mut().poll(cx) {
                 Poll::Pending => return Progress::None,
@@ -96,6 +101,7 @@ impl Driver {
                     debug!(target: "unbroken::client", link = id.0, "link up");
                     io.tally.dialled(true);
                     self.networks.settle();
+                    *network = self.networks.of(&stream);
                     self.shared.lock().session.handle_link_up(*id, now);
                     *socket = Socket::Up(stream);
                     return Progress::Some;
@@ -131,7 +137,10 @@ impl Driver {
             return false;
         }
         for index in (0..io.links.len()).rev() {
-            if matches!(&io.links[index].socket, Socket::Up(stream) if self.networks.is_lost(stream)) {
+            if io.links[index]
+                .network
+                .is_some_and(|network| self.networks.is_lost(network))
+            {
                 io.drop_link(&self.shared, index);
             }
         }
@@ -139,14 +148,7 @@ impl Driver {
     }
 
     fn networks_in_use(&self, io: &Io) -> Vec<NetworkId> {
-        if self.networks.is_empty() {
-            return Vec::new();
-        }
-        let up = io.links.iter().filter_map(|link| match &link.socket {
-            Socket::Up(stream) => self.networks.of(stream),
-            Socket::Dialing(_) => None,
-        });
-        up.collect()
+        io.links.iter().filter_map(|link| link.network).collect()
     }
 
     fn events(&self, io: &mut Io, now: Instant) -> bool {
@@ -190,6 +192,7 @@ impl Driver {
                 io.links.push(Link {
                     id: link,
                     socket: Socket::Dialing(dialing),
+                    network: None,
                     pending: Pending::default(),
                 });
             }

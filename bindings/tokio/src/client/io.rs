@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use tokio::net::TcpStream;
 use tracing::debug;
-use unbroken::{Instant, LinkId, Output};
+use unbroken::{Instant, LinkId, NetworkId, Output};
 
 use super::shared::Shared;
 use crate::clock;
@@ -47,6 +47,8 @@ pub(crate) struct Io {
 pub(crate) struct Link {
     pub(crate) id: LinkId,
     pub(crate) socket: Socket,
+    /// The registered network that it was made over, once it is up.
+    pub(crate) network: Option<NetworkId>,
     pub(crate) pending: Pending,
 }
 

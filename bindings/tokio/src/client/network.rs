@@ -120,10 +120,9 @@ impl Networks {
         self.loss.swap(false, Ordering::Relaxed)
     }
 
-    /// Whether this connection goes over a network that was reported lost.
-    pub(crate) fn is_lost(&self, stream: &TcpStream) -> bool {
-        self.of(stream)
-            .is_some_and(|network| self.hints().lost.contains(&network))
+    /// Whether a registered network was reported lost.
+    pub(crate) fn is_lost(&self, network: NetworkId) -> bool {
+        self.hints().lost.contains(&network)
     }
 
     /// A link is up: the last hint was followed.
@@ -131,7 +130,7 @@ impl Networks {
         self.hints().fresh = None;
     }
 
-    /// The registered network that a connection was made over.
+    /// The registered network that a connection was made over, just now: of later ones so many may come to nothing that this one is forgotten.
     pub(crate) fn of(&self, stream: &TcpStream) -> Option<NetworkId> {
         let local = stream.local_addr().ok()?;
         let hints = self.hints();
@@ -314,6 +313,6 @@ mod tests {
         assert_eq!(stream.local_addr().unwrap().ip(), Ipv4Addr::new(127, 0, 0, 2));
         assert_eq!(networks.of(&stream), Some(CELLULAR));
         networks.hint(NetworkEvent::Lost(CELLULAR));
-        assert!(networks.is_lost(&stream));
+        assert!(networks.is_lost(CELLULAR) && !networks.is_lost(WIFI));
     }
 }

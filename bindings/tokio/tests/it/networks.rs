@@ -1,6 +1,7 @@
 //! Links and the networks that they go out on. Two proxies are two networks; real ones are in tests/netns.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 use unbroken_fault_proxy::Proxy;
@@ -67,6 +68,27 @@ async fn a_lost_network_takes_its_links_along() {
     })
     .await;
     ping(&client, 3).await;
+}
+
+/// Also when many connections were made since over another network, and came to nothing.
+#[tokio::test]
+async fn a_lost_network_takes_along_a_link_that_is_old() {
+    let (_server, client, [_wifi, cellular]) = two_networks().await;
+    cellular.refuse(true);
+    for tried in 1..=20 {
+        client.network(NetworkEvent::Changed(CELLULAR));
+        soon(async {
+            while cellular.counts().links + cellular.counts().refused < tried {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+    ping(&client, 2).await;
+    cellular.refuse(false);
+    let mut events = client.events();
+    client.network(NetworkEvent::Lost(WIFI));
+    until(&mut events, handover_end).await;
 }
 
 /// What cannot be bound is passed over.
