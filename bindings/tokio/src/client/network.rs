@@ -104,7 +104,9 @@ impl Networks {
                 false
             }
             NetworkEvent::Lost(network) => {
-                if !hints.lost.contains(&network) {
+                // Of others there may be ever new ones, and no link is known to be on them.
+                let is_known = self.known.iter().any(|(known, _)| *known == network);
+                if is_known && !hints.lost.contains(&network) {
                     hints.lost.push(network);
                 }
                 hints.fresh = hints.fresh.filter(|fresh| *fresh != network);
@@ -292,6 +294,17 @@ mod tests {
     #[test]
     fn an_unknown_network_leaves_the_choice_to_the_system() {
         assert_eq!(order(&two(), Some(NetworkId(9)), &[]), [None, Some(1), Some(2)]);
+    }
+
+    /// As platforms number networks that come and go: each time anew.
+    #[test]
+    fn networks_that_nobody_registered_leave_nothing_behind() {
+        let networks = two();
+        for number in 100..200 {
+            networks.hint(NetworkEvent::Available(NetworkId(number)));
+            networks.hint(NetworkEvent::Lost(NetworkId(number)));
+        }
+        assert_eq!(networks.hints().lost, []);
     }
 
     #[cfg(target_os = "linux")]
