@@ -2,6 +2,8 @@
 //!
 //! A future that is dropped leaves its waker behind. So when there are many, all are woken, in vain, and those that still wait come again; but not more than once in a while, or
 //! many that do wait would wake each other for ever. In between there is room for more.
+//!
+//! A waker may be anything, also one that comes back at once. Where that finds a lock held, wakers are taken along (`woken`) and woken behind it.
 
 use std::task::Waker;
 use std::time::Duration;
@@ -24,10 +26,14 @@ pub(crate) struct Wakers {
 
 impl Wakers {
     pub(crate) fn register(&mut self, waker: &Waker) {
-        self.register_at(waker, clock::now);
+        self.register_into(waker, &mut Now);
     }
 
-    fn register_at(&mut self, waker: &Waker, now: impl FnOnce() -> Instant) {
+    pub(crate) fn register_into(&mut self, waker: &Waker, woken: &mut impl Extend<Waker>) {
+        self.register_at(waker, woken, clock::now);
+    }
+
+    fn register_at(&mut self, waker: &Waker, woken: &mut impl Extend<Waker>, now: impl FnOnce() -> Instant) {
         if self.waiting.iter().any(|known| known.will_wake(waker)) {
             return;
         }
@@ -36,7 +42,7 @@ impl Wakers {
             let now = now();
             if now >= self.asked + WHILE {
                 self.asked = now;
-                self.wake();
+                self.wake_into(woken);
                 self.waiting.shrink_to(FEW);
             }
         }
@@ -44,7 +50,20 @@ impl Wakers {
     }
 
     pub(crate) fn wake(&mut self) {
-        self.waiting.drain(..).for_each(Waker::wake);
+        self.wake_into(&mut Now);
+    }
+
+    pub(crate) fn wake_into(&mut self, woken: &mut impl Extend<Waker>) {
+        woken.extend(self.waiting.drain(..));
+    }
+}
+
+/// Wakes on the spot.
+struct Now;
+
+impl Extend<Waker> for Now {
+    fn extend<I: IntoIterator<Item = Waker>>(&mut self, woken: I) {
+        woken.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -83,7 +102,7 @@ mod tests {
             let mut rounds = 0;
             while !ready.is_empty() {
                 for task in &ready {
-                    wakers.register_at(&Waker::from(task.clone()), || now);
+                    wakers.register_at(&Waker::from(task.clone()), &mut Now, || now);
                 }
                 ready = woken(&tasks);
                 now += WHILE / 1000;
@@ -101,7 +120,7 @@ mod tests {
         let mut wakers = Wakers::default();
         let mut now = Instant::ZERO;
         for _ in 0..10_000 {
-            wakers.register_at(&Waker::from(Arc::new(Task::default())), || now);
+            wakers.register_at(&Waker::from(Arc::new(Task::default())), &mut Now, || now);
             now += WHILE / 100;
             assert!(wakers.waiting.len() <= 2 * FEW);
         }

@@ -125,7 +125,7 @@ impl Driver {
                 io.tally.received += n as u64;
                 let mut core = self.shared.lock();
                 core.session.handle_input(*id, &buffer[..n], now);
-                core.readers.wake();
+                core.wake_readers();
                 Progress::Some
             }
         }

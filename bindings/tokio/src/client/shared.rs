@@ -2,8 +2,13 @@
 //!
 //! Waking the driver costs more than a send, so it happens only when something became due *before* the moment that the driver is
 //! armed for; the first of a burst of sends wakes it, and until it runs the others do not even look.
+//!
+//! Tasks of the application are woken when the session is free again ([`Held`]): their wakers may ask it at once.
 
+use std::array;
+use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -36,7 +41,19 @@ pub(crate) struct Core {
     pub(crate) writers: Wakers,
     pub(crate) watchers: Wakers,
     pub(crate) enders: Wakers,
+    /// To be woken when the lock is given back.
+    woken: VecDeque<Waker>,
 }
+
+/// The session, locked. When it is given back, those are woken whom that concerned.
+pub(crate) struct Held<'a> {
+    shared: &'a Shared,
+    /// Until it is given back.
+    core: Option<MutexGuard<'a, Core>>,
+}
+
+/// Tasks woken at once, mostly all there are.
+const AT_ONCE: usize = 4;
 
 /// What the driver is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,6 +86,7 @@ impl Shared {
             writers: Wakers::default(),
             watchers: Wakers::default(),
             enders: Wakers::default(),
+            woken: VecDeque::new(),
         };
         Shared {
             core: Mutex::new(core),
@@ -99,7 +117,12 @@ impl Shared {
     }
 
     /// For the driver: no waking of itself.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+    pub(crate) fn lock(&self) -> Held<'_> {
+        let core = Some(self.lock_core());
+        Held { shared: self, core }
+    }
+
+    fn lock_core(&self) -> MutexGuard<'_, Core> {
         // A panic inside the core took the driver with it, which closed the session: what is left can still be read.
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -120,7 +143,7 @@ impl Shared {
                     .open()
                     .map_or(Err(Refusal::Closed), |session| session.send_slice(message));
                 if result == Err(Refusal::WouldBlock) {
-                    core.writers.register(cx.waker());
+                    core.writers.register_into(cx.waker(), &mut core.woken);
                 }
                 result
             });
@@ -140,7 +163,7 @@ impl Shared {
                 Some(message) => Poll::Ready(Some(message)),
                 None if core.is_closed() => Poll::Ready(None),
                 None => {
-                    core.readers.register(cx.waker());
+                    core.readers.register_into(cx.waker(), &mut core.woken);
                     Poll::Pending
                 }
             });
@@ -162,7 +185,7 @@ impl Shared {
                 let closed = (0, Some(Refusal::Closed));
                 let result = core.open().map_or(closed, |session| session.send_many(messages));
                 if let (0, Some(Refusal::WouldBlock)) = result {
-                    core.writers.register(cx.waker());
+                    core.writers.register_into(cx.waker(), &mut core.woken);
                 }
                 result
             });
@@ -187,7 +210,7 @@ impl Shared {
                 } else if core.is_closed() {
                     Poll::Ready(false)
                 } else {
-                    core.readers.register(cx.waker());
+                    core.readers.register_into(cx.waker(), &mut core.woken);
                     Poll::Pending
                 }
             });
@@ -202,12 +225,12 @@ impl Shared {
     }
 
     pub(crate) fn poll_event(&self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        let mut core = self.lock();
+        let core = &mut *self.lock();
         match core.ring.pop() {
             Some(event) => Poll::Ready(Some(event)),
             None if core.is_closed() => Poll::Ready(None),
             None => {
-                core.watchers.register(cx.waker());
+                core.watchers.register_into(cx.waker(), &mut core.woken);
                 Poll::Pending
             }
         }
@@ -215,13 +238,13 @@ impl Shared {
 
     pub(crate) async fn established(&self) -> Result<(), ConnectError> {
         poll_fn(|cx| {
-            let mut core = self.lock();
+            let core = &mut *self.lock();
             match core.standing {
                 _ if core.stood => Poll::Ready(Ok(())),
                 Standing::GaveUp => Poll::Ready(Err(ConnectError::GaveUp)),
                 Standing::Closed(reason) => Poll::Ready(Err(ConnectError::Closed(reason))),
                 Standing::Trying | Standing::Established => {
-                    core.enders.register(cx.waker());
+                    core.enders.register_into(cx.waker(), &mut core.woken);
                     Poll::Pending
                 }
             }
@@ -231,14 +254,44 @@ impl Shared {
 
     pub(crate) async fn closed(&self) -> CloseReason {
         poll_fn(|cx| {
-            let mut core = self.lock();
+            let core = &mut *self.lock();
             if let Standing::Closed(reason) = core.standing {
                 return Poll::Ready(reason);
             }
-            core.enders.register(cx.waker());
+            core.enders.register_into(cx.waker(), &mut core.woken);
             Poll::Pending
         })
         .await
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        self.core.as_ref().expect("it is given back at the end")
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Core {
+        self.core.as_mut().expect("it is given back at the end")
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let mut held = self.core.take();
+        while let Some(mut core) = held {
+            if core.woken.is_empty() {
+                return;
+            }
+            let some: [Option<Waker>; AT_ONCE] = array::from_fn(|_| core.woken.pop_front());
+            let more = !core.woken.is_empty();
+            drop(core);
+            some.into_iter().flatten().for_each(Waker::wake);
+            held = more.then(|| self.shared.lock_core());
+        }
     }
 }
 
@@ -256,11 +309,11 @@ impl Core {
     pub(crate) fn dispatch(&mut self, event: Event) {
         match &event {
             Event::Writable => {
-                self.writers.wake();
+                self.writers.wake_into(&mut self.woken);
                 return;
             }
             Event::Readable => {
-                self.readers.wake();
+                self.wake_readers();
                 return;
             }
             Event::Established { .. } => {
@@ -273,14 +326,14 @@ impl Core {
             Event::Closed(reason) => {
                 self.close(*reason);
                 // All wait in vain now, and learn it.
-                self.readers.wake();
-                self.writers.wake();
+                self.wake_readers();
+                self.writers.wake_into(&mut self.woken);
             }
             _ => {}
         }
-        self.enders.wake();
+        self.enders.wake_into(&mut self.woken);
         self.ring.push(event);
-        self.watchers.wake();
+        self.watchers.wake_into(&mut self.woken);
     }
 
     /// The end, also when no event says so: the driver is gone.
@@ -288,6 +341,10 @@ impl Core {
         if !self.is_closed() {
             self.standing = Standing::Closed(reason);
         }
+    }
+
+    pub(crate) fn wake_readers(&mut self) {
+        self.readers.wake_into(&mut self.woken);
     }
 
     pub(crate) fn wake_driver(&self) {

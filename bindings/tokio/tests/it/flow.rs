@@ -1,5 +1,8 @@
 //! Messages both ways, large and small, reliable and not, waited for and not.
 
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -137,4 +140,53 @@ async fn a_handle_sends_from_any_thread() {
     })
     .await;
     assert!(matches!(handle.send("late").await, Err(SendError::Closed(_))));
+}
+
+/// Asks its client as soon as it is woken, and tells what it heard.
+struct Curious {
+    client: Client,
+    told: mpsc::UnboundedSender<Option<Bytes>>,
+}
+
+impl Wake for Curious {
+    fn wake(self: Arc<Self>) {
+        let message = self.client.try_recv();
+        let _ = self.told.send(message.map(|message| message.payload));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_waker_may_ask_its_client_at_once() {
+    let server = open_server().serve(LOCAL, echo).await.unwrap();
+    let client = Client::connect(server.local_addr(), eager()).await.unwrap();
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let curious = || {
+        let (client, told) = (client.clone(), told.clone());
+        Waker::from(Arc::new(Curious { client, told }))
+    };
+    // More than are left alone, so that they are woken when one more comes, too.
+    for _ in 0..200 {
+        assert!(
+            pin!(client.recv())
+                .poll(&mut Context::from_waker(&curious()))
+                .is_pending()
+        );
+    }
+    let mut next = async |wanted: Option<Bytes>| while soon(heard.recv()).await.unwrap() != wanted {};
+    client.send("hello").await.unwrap();
+    next(Some("hello".into())).await;
+    // For the end, too; and one of those who wait for it has the client's last handle.
+    assert!(
+        pin!(client.closed())
+            .poll(&mut Context::from_waker(&curious()))
+            .is_pending()
+    );
+    let mut events = client.events();
+    while let Poll::Ready(event) = pin!(events.next()).poll(&mut Context::from_waker(&curious())) {
+        assert!(event.is_some());
+    }
+    drop(client);
+    server.shutdown(0, Duration::from_secs(20)).await;
+    next(None).await;
+    soon(async { while events.next().await.is_some() {} }).await;
 }
