@@ -18,7 +18,14 @@ pub(super) async fn listen(address: impl ToSocketAddrs) -> io::Result<std::net::
     for address in lookup_host(address).await? {
         match open(address) {
             Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
+            Err(error) => {
+                last = io::Error::new(
+                    error.kind(),
+                    format!(
+                        "cannot listen at {address}: {error}; choose one of this machine that is free, and that this user may have"
+                    ),
+                )
+            }
         }
     }
     Err(last)

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::sync::Semaphore;
 
+use super::listen;
 use super::readiness::Readiness;
 
 /// Probes answered at once.
@@ -29,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// # Errors
 /// The address cannot be bound.
 pub async fn listen(address: impl ToSocketAddrs, readiness: Readiness) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await?;
+    let listener = TcpListener::from_std(listen::listen(address).await?)?;
     let bound = listener.local_addr()?;
     tokio::spawn(accept(listener, readiness));
     Ok(bound)

@@ -1,11 +1,12 @@
 //! How sessions end: by either side, by force, by refusal, by a panic, with the server.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
-use unbroken_tokio::server::HANDLER_PANICKED;
+use unbroken_tokio::server::{HANDLER_PANICKED, probe};
 use unbroken_tokio::{
     Bytes, Client, ClientConfig, CloseReason, ConnectError, Dial, Dialing, Event, Refusal, SendError, Server,
     ServerConfig, ServerSession, State, Verdict,
@@ -345,6 +346,21 @@ async fn a_bad_address_is_named() {
     let mut events = client.events();
     until(&mut events, |event| matches!(event, Event::Closed(_)).then_some(())).await;
     assert_eq!(events.next().await, None);
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_listened_at_is_named() {
+    let taken = std::net::TcpListener::bind(LOCAL).unwrap();
+    let address = taken.local_addr().unwrap();
+    let server = open_server().serve(LOCAL, echo).await.unwrap();
+    let errors = [
+        open_server().serve(address, echo).await.map(drop),
+        probe::listen(address, server.readiness()).await.map(drop),
+    ];
+    for error in errors.map(Result::unwrap_err) {
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+    }
 }
 
 /// Such as a look-up of a name: it cannot be broken off, and goes on by itself.
