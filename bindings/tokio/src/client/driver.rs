@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 use tracing::{debug, info, warn};
-use unbroken::{CloseReason, Event, Instant, NetworkId, Output, Target};
+use unbroken::{CloseReason, Event, Instant, NetworkId, Output, SessionId, Target};
 
 use super::io::{self, Io, Link, Socket, TURNS, Wrote};
 use super::network::Networks;
@@ -159,8 +159,14 @@ impl Driver {
         let mut any = false;
         while let Some(event) = core.session.poll_event() {
             any = true;
-            io.tally.event(&event);
-            log(&core.session, &event);
+            if !matches!(event, Event::Readable | Event::Writable) {
+                // Whoever takes logs or metrics may ask the session at once.
+                let id = core.session.id();
+                drop(core);
+                io.tally.event(&event);
+                log(id, &event);
+                core = self.shared.lock();
+            }
             core.dispatch(event);
         }
         any
@@ -305,8 +311,8 @@ fn close(link: Link) {
     }
 }
 
-fn log(session: &unbroken::Session, event: &Event) {
-    let id = session.id().map(tracing::field::display);
+fn log(session: Option<SessionId>, event: &Event) {
+    let id = session.map(tracing::field::display);
     match event {
         Event::Established { .. } => info!(target: "unbroken::client", session = id, "established"),
         Event::HandoverBegin { cause } => info!(target: "unbroken::client", session = id, ?cause, "handover begins"),
