@@ -56,11 +56,13 @@ impl Address {
             Address::Tcp(address) => Ok(Listener::Tcp(TcpListener::bind(address).await?)),
             #[cfg(unix)]
             Address::Unix(path) => {
-                use std::os::unix::fs::PermissionsExt;
-                // A socket that a killed process left is in the way, and nobody is behind it.
-                if UnixStream::connect(path)
-                    .await
-                    .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+                use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+                // A socket that a killed process left is in the way, and nobody is behind it. Nobody is behind another file, either, and that is no socket.
+                let is_socket = std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket());
+                if is_socket
+                    && UnixStream::connect(path)
+                        .await
+                        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
                 {
                     std::fs::remove_file(path)?;
                 }

@@ -242,6 +242,23 @@ async fn an_address_that_is_none_is_refused() {
     }
 }
 
+/// Such as the store's own, named twice by mistake.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_in_the_place_of_the_socket_is_left_as_it_is() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("sessions");
+    std::fs::write(&path, "sessions").expect("it is written");
+    let address = format!("unix:{}", path.display());
+    let error = StoreServer::builder(MemoryStore::new())
+        .bind(&address)
+        .await
+        .expect_err("it is taken")
+        .to_string();
+    assert!(error.contains(&address) && error.contains("that is free"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).expect("it is there"), "sessions");
+}
+
 /// The check goes through to the store that is lent.
 #[tokio::test]
 async fn a_check_is_the_lent_stores() {
