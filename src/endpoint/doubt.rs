@@ -68,7 +68,7 @@ impl Endpoint {
     }
 
     pub(super) fn checked(&mut self, locator: Locator, doubted: u64, reply: StoreReply) {
-        let owner = self.owner();
+        let (owner, now) = (self.owner(), self.now);
         let Some(served) = self.sessions.get_mut(&locator) else {
             return;
         };
@@ -89,6 +89,7 @@ impl Endpoint {
                 if kept.stage == Stage::Creating {
                     // How much of it is covered does not matter: with `Durable` the next commit follows at once.
                     kept.writing = false;
+                    kept.was_written(now);
                     self.confirmed_by_store(locator, Mark::default());
                 } else {
                     self.try_later(again);

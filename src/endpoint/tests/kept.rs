@@ -68,6 +68,35 @@ fn a_record_that_is_being_written_is_not_written_beside_that_however_long_it_tak
     assert_eq!(stand.shelf.count(is_live), before + 1);
 }
 
+/// Its answer was lost, or came so late that it was looked for: it is there all the same, and counts as long as any other.
+#[test]
+fn the_record_of_a_creation_that_was_looked_for_is_written_anew_in_time() {
+    for durability in BOTH {
+        for lost in [false, true] {
+            let mut stand = Stand::new(durability);
+            stand.run_for(SECOND);
+            stand.shelf.silent_to = Some(is_live);
+            stand.client();
+            stand.run_for(Duration::from_millis(if lost { 10 } else { 600 }));
+            if lost {
+                stand.shelf.afterwards = Some(|op| is_live(op).then_some(StoreReply::Failed));
+            }
+            stand.speak();
+            stand.shelf.afterwards = None;
+            stand.run_for(15 * SECOND);
+            let what = (durability, lost);
+            assert_eq!(
+                (stand.server.sessions(), stand.shelf.count(is_peek)),
+                (1, 1),
+                "{what:?}"
+            );
+            let before = stand.shelf.count(is_live);
+            stand.skip(20 * MINUTE);
+            assert!(stand.shelf.count(is_live) > before, "{what:?}");
+        }
+    }
+}
+
 // ---- what comes of a write ----
 
 /// A process may have slept since it asked, longer than others wait for it: then the session may live elsewhere, and must not begin here.
