@@ -34,8 +34,10 @@ use crate::wire::frame::AUTH_RESULT_MAX;
 
 /// Swap-outs under way at once: each holds a snapshot in memory.
 pub const PARKING_MAX: usize = 1024;
-/// How long a live record counts without being written; it is written again long before.
-pub const LIVE: Duration = Duration::from_secs(3600);
+/// How long a live record counts without being written, at least.
+const LIVE: Duration = Duration::from_secs(3600);
+/// It is written again long before.
+const REFRESH: Duration = Duration::from_secs(LIVE.as_secs() / 3);
 
 /// What a snapshot covers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -118,7 +120,7 @@ impl Kept {
             stage: Stage::Live,
             token,
             highest: token,
-            refresh: now + LIVE / 3,
+            refresh: now + REFRESH,
             unannounced: true,
             ..Kept::new()
         }
@@ -141,7 +143,7 @@ impl Kept {
 
     /// Its live record counts anew from now on.
     pub fn was_written(&mut self, now: Instant) {
-        self.refresh = now + LIVE / 3;
+        self.refresh = now + REFRESH;
     }
 
     /// When this wants to be looked at.
@@ -336,13 +338,19 @@ impl Endpoint {
         let Some(kept) = self.sessions.get_mut(&locator).and_then(|served| served.kept.as_mut()) else {
             return;
         };
-        kept.refresh = now + LIVE / 3;
+        kept.refresh = now + REFRESH;
         if durable {
             // Nothing is committed twice by it: the application's state is asked for as for any other.
             kept.user_version = kept.user_version.wrapping_add(1);
         } else {
             self.put_live(locator, None);
         }
+    }
+
+    /// Writes that a session is here. Its client has as long to come for it after this process has died as it would have had here, though that dies just before the next write.
+    pub(super) fn put_here(&mut self, key: Locator, expect: Expect, record: Record, purpose: Purpose) {
+        let life = LIVE.max(REFRESH + self.config.limits.detached);
+        self.put(key, expect, record, life, purpose);
     }
 
     pub(super) fn put(&mut self, key: Locator, expect: Expect, record: Record, life: Duration, purpose: Purpose) {
@@ -397,7 +405,7 @@ impl Endpoint {
             mark,
             asked: self.now,
         };
-        self.put(locator, expect, record, LIVE, purpose);
+        self.put_here(locator, expect, record, purpose);
     }
 
     /// The outcome of [`Endpoint::put_live`].

@@ -418,7 +418,7 @@ impl Endpoint {
         if let Some(cluster) = &mut self.cluster {
             cluster.claiming.insert(key);
         }
-        self.put(key, expect, record, super::keep::LIVE, Purpose::Claim { claim, again });
+        self.put_here(key, expect, record, Purpose::Claim { claim, again });
     }
 
     pub(super) fn claimed(&mut self, claim: Box<Claim>, again: bool, reply: &StoreReply) {

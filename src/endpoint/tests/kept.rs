@@ -24,7 +24,7 @@ fn commits(stand: &mut Stand, id: SessionId) {
 
 // ---- in time ----
 
-/// A record counts an hour; nothing else wakes the session meanwhile, which has no client.
+/// A record counts an hour or more; nothing else wakes the session meanwhile, which has no client.
 #[test]
 fn a_record_is_written_anew_after_twenty_minutes_and_not_before() {
     let long: fn(ServerConfig) -> ServerConfig = |mut config| {
@@ -93,6 +93,42 @@ fn the_record_of_a_creation_that_was_looked_for_is_written_anew_in_time() {
             let before = stand.shelf.count(is_live);
             stand.skip(20 * MINUTE);
             assert!(stand.shelf.count(is_live) > before, "{what:?}");
+        }
+    }
+}
+
+/// Its process may die just before it would have written the record anew.
+#[test]
+fn a_record_outlives_its_owner_as_long_as_a_session_may_be_without_a_link() {
+    for minutes in [10, 24 * 60] {
+        let change: fn(ServerConfig) -> ServerConfig = match minutes {
+            10 => |mut config| {
+                config.limits.detached = 10 * MINUTE;
+                config
+            },
+            _ => |mut config| {
+                config.limits.detached = 24 * 60 * MINUTE;
+                config
+            },
+        };
+        for durability in BOTH {
+            let mut stand = Stand::changed(durability, true, change);
+            let (i, id) = stand.session();
+            stand.skip(20 * MINUTE);
+            goes_away(&mut stand, i);
+            stand.server.session(id).expect("it is here").swap_out();
+            stand.run_for(SECOND);
+            stand.clients[i].away = false;
+            stand.run_for(15 * SECOND);
+            let counters = stand.server.counters();
+            assert_eq!((counters.takeovers, stand.server.sessions()), (1, 1), "{durability:?}");
+            let lives = stand.shelf.asked.iter().filter_map(|op| match op {
+                StoreOp::Put { life, .. } if is_live(op) => Some(*life),
+                _ => None,
+            });
+            let least = (20 + minutes) * MINUTE;
+            let shortest = lives.min().expect("it was written");
+            assert!(shortest >= least, "{durability:?}, {minutes} minutes: {shortest:?}");
         }
     }
 }
