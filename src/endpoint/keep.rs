@@ -83,6 +83,8 @@ pub struct Kept {
     refresh: Instant,
     /// (being created, parking) The application's bytes, should the store fail.
     pub app: Option<Bytes>,
+    /// It is to be swapped out as soon as the store has it.
+    pub leaves_then: bool,
     /// Who waits for it to be swapped out.
     pub asked_by: Vec<Owner>,
     pub mail: Mail,
@@ -106,6 +108,7 @@ impl Kept {
             listed: false,
             refresh: Instant::FAR_FUTURE,
             app: None,
+            leaves_then: false,
             asked_by: Vec::new(),
             mail: Mail::default(),
             user: None,

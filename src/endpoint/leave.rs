@@ -55,16 +55,20 @@ impl Endpoint {
         let mut locators: Vec<Locator> = self.sessions.keys().copied().collect();
         locators.sort_unstable();
         for locator in locators {
-            let kept = self.sessions.get(&locator).and_then(|served| served.kept.as_ref());
-            if kept.is_some_and(|kept| kept.stage == Stage::Leaving) {
+            let kept = self.sessions.get_mut(&locator).and_then(|served| served.kept.as_mut());
+            let Some(kept) = kept else { continue };
+            kept.leaves_then = false;
+            if kept.stage == Stage::Leaving {
                 self.stay_here(locator);
             }
         }
     }
 
-    /// One that comes to stand here while all others leave.
+    /// One that comes to stand here while all others leave, or that was to leave before it stood.
     pub(super) fn leave_too(&mut self, locator: Locator) {
-        if self.cluster.as_ref().is_some_and(|cluster| cluster.leaving) {
+        let all = self.cluster.as_ref().is_some_and(|cluster| cluster.leaving);
+        let kept = self.sessions.get_mut(&locator).and_then(|served| served.kept.as_mut());
+        if kept.is_some_and(|kept| core::mem::take(&mut kept.leaves_then)) || all {
             self.leave(locator, None);
         }
     }
@@ -82,6 +86,7 @@ impl Endpoint {
         {
             kept.asked_by.push(owner);
         }
+        kept.leaves_then = matches!(kept.stage, Stage::Unstored | Stage::Creating);
         if kept.stage == Stage::Live && !closing {
             kept.stage = Stage::Leaving;
             served.talk.frozen = true;

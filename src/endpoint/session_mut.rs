@@ -159,7 +159,8 @@ impl<'a> SessionMut<'a> {
         self.with_endpoint(|endpoint, locator| endpoint.bind(locator, user))
     }
 
-    /// (with a store) Wants this session swapped out, as if its client had come to another server: see [`Endpoint::poll_snapshot`].
+    /// (with a store) Wants this session swapped out, as if its client had come to another server: see [`Endpoint::poll_snapshot`]. One that the store
+    /// does not have yet leaves as soon as it has it.
     pub fn swap_out(&mut self) {
         self.with_endpoint(|endpoint, locator| endpoint.leave(locator, None));
     }

@@ -2,13 +2,17 @@
 
 use alloc::format;
 use alloc::vec;
+use bytes::Bytes;
 use core::time::Duration;
 
+use super::requests::is_live;
 use super::stand::Stand;
 use crate::config::Durability;
+use crate::endpoint::notes;
 use crate::error::CloseReason;
 use crate::event::{Event, SessionId};
-use crate::store::{Record, StoreOp, StoreReply};
+use crate::session::Verdict;
+use crate::store::{Owner, Record, StoreOp, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
@@ -212,6 +216,39 @@ fn an_end_that_the_store_does_not_take_at_once_is_not_forgotten() {
                     assert!(!stand.server.owes_store(), "{what}");
                 }
             }
+        }
+    }
+}
+
+/// Its application wants it, or another server that its client has come to.
+#[test]
+fn a_session_that_is_to_leave_before_the_store_has_it_leaves_then() {
+    const OTHER: Owner = Owner([0xee; 16]);
+    for durability in BOTH {
+        for asked in [false, true] {
+            let mut stand = Stand::with(durability, false);
+            stand.run_for(SECOND);
+            stand.shelf.silent_to = Some(is_live);
+            stand.client();
+            stand.run_for(SECOND);
+            let id = stand.told.last().expect("it asks").0;
+            let key = Stand::key_of(id);
+            let mut session = stand.server.session(id).expect("it is here");
+            let message = Bytes::new();
+            session.authorise(Verdict::Accept { message });
+            if !asked {
+                session.swap_out();
+            }
+            drop(session);
+            if asked {
+                stand.server.leave(key, Some(OTHER));
+            }
+            stand.exchange();
+            stand.speak();
+            assert_eq!(stand.shelf.count(is_park), 1, "{durability:?}, asked: {asked}");
+            assert!(stand.told.contains(&(id, Event::SwappedOut)));
+            let told = |op: &StoreOp| matches!(op, StoreOp::Send { to: OTHER, note } if *note == notes::handed(&key));
+            assert_eq!(stand.shelf.count(told), usize::from(asked));
         }
     }
 }

@@ -109,6 +109,27 @@ fn a_session_that_the_store_gives_to_a_server_that_leaves_leaves_as_well() {
     }
 }
 
+#[test]
+fn a_session_that_the_store_gives_to_a_server_that_stays_after_all_stays_as_well() {
+    for durability in BOTH {
+        let mut stand = Stand::new(durability);
+        stand.run_for(SECOND);
+        stand.shelf.silent_to = Some(is_live);
+        stand.client();
+        stand.run_for(SECOND);
+        stand.server.retire();
+        stand.server.stay();
+        stand.speak();
+        stand.run_for(SECOND);
+        assert_eq!(
+            (stand.server.sessions(), stand.shelf.count(is_park)),
+            (1, 0),
+            "{durability:?}"
+        );
+        assert!(!stand.told.iter().any(|(_, event)| *event == Event::SwapOutFailed));
+    }
+}
+
 /// Each is remembered until the session has gone, so there must be an end to them.
 #[test]
 fn of_those_who_ask_for_a_session_16_are_told_when_it_can_be_taken() {
