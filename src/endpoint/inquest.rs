@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::cluster::Purpose;
 use super::ratchet::Ratchet;
-use super::served::Held;
+use super::served::{Held, Served};
 use super::takeover::{Arrival, RETRY_LATER};
 use super::{Endpoint, Locator};
 use crate::error::CloseReason;
@@ -21,6 +21,8 @@ use crate::wire::prelude::Prelude;
 /// A flight that says what cannot be, if this process is still the owner.
 pub struct Doubt {
     locator: Locator,
+    /// The token that began the session's stay here.
+    stay: u64,
     prelude: Prelude,
     held: Held,
 }
@@ -88,30 +90,38 @@ impl Endpoint {
         if !self.hold(held.link, prelude, ahead) {
             return;
         }
-        self.ask(
-            StoreOp::Peek { key: locator },
-            Purpose::Doubt(Box::new(Doubt { locator, prelude, held })),
-        );
+        let Some(stay) = self.sessions.get(&locator).map(|served| served.token) else {
+            return;
+        };
+        let doubt = Doubt {
+            locator,
+            stay,
+            prelude,
+            held,
+        };
+        self.ask(StoreOp::Peek { key: locator }, Purpose::Doubt(Box::new(doubt)));
     }
 
     pub(super) fn doubt_settled(&mut self, doubt: Doubt, reply: &StoreReply) {
-        let Doubt { locator, prelude, held } = doubt;
-        let StoreReply::Peeked(found) = reply else {
-            return self.refuse(
-                held.link,
-                prelude.version,
-                prelude.key_id,
-                RefuseCode::Later,
-                RETRY_LATER,
-            );
-        };
-        if self.is_fenced(&locator, found.as_ref()) {
-            self.fence(locator);
-        } else if let Some(served) = self.sessions.get_mut(&locator) {
-            self.counters.rollbacks += 1;
-            served.talk.finish(CloseReason::RolledBack);
-            self.touch(locator);
-            return self.farewell_lost(held.link, prelude, held.responder, LostStatus::RolledBack);
+        let Doubt {
+            locator,
+            stay,
+            prelude,
+            held,
+        } = doubt;
+        // It may have ended meanwhile, or gone and come back: then this is about what is over.
+        let stands = |served: &Served| served.token == stay && served.ended.is_none();
+        if let StoreReply::Peeked(found) = reply
+            && self.sessions.get(&locator).is_some_and(stands)
+        {
+            if self.is_fenced(&locator, found.as_ref()) {
+                self.fence(locator);
+            } else if let Some(served) = self.sessions.get_mut(&locator) {
+                self.counters.rollbacks += 1;
+                served.talk.finish(CloseReason::RolledBack);
+                self.touch(locator);
+                return self.farewell_lost(held.link, prelude, held.responder, LostStatus::RolledBack);
+            }
         }
         self.refuse(
             held.link,

@@ -163,3 +163,43 @@ fn what_has_come_can_be_read_though_the_session_has_ended_while_it_was_asked_who
     let read = stand.server.recv(id, |message| message.payload.to_vec());
     assert_eq!(read.as_deref(), Some(&b"unread"[..]));
 }
+
+/// What is here by then is what the client knows, so it has lost nothing.
+#[test]
+fn an_answer_about_a_copy_that_was_given_up_since_does_not_end_the_session_that_came_back() {
+    let mut twice = restored_too_old();
+    twice.stand.shelf.silent_to = Some(is_peek);
+    twice.comes_again();
+    let Twice {
+        mut stand,
+        i,
+        id,
+        newest,
+        ..
+    } = twice;
+    stand.shelf.silent_to = None;
+    stand.shelf.records.insert(Stand::key_of(id), newest);
+    let waiting = stand.clients[i].newest;
+    stand.cut(i, waiting);
+    stand.run_for(5 * SECOND);
+    let counters = stand.server.counters();
+    assert_eq!((counters.fenced, counters.takeovers), (1, 2));
+    stand.speak();
+    stand.run_for(SECOND);
+    assert_eq!((stand.server.sessions(), stand.server.counters().rollbacks), (1, 0));
+    assert_eq!(stand.clients[i].closed(), None);
+}
+
+#[test]
+fn who_was_put_out_while_it_was_asked_whose_his_session_is_hears_that_and_of_no_loss() {
+    let mut twice = restored_too_old_with("unread");
+    twice.stand.shelf.silent_to = Some(is_peek);
+    twice.comes_again();
+    let Twice { mut stand, i, id, .. } = twice;
+    stand.server.session(id).expect("it is here").kick(7);
+    stand.exchange();
+    stand.speak();
+    stand.run_for(5 * SECOND);
+    assert_eq!(stand.clients[i].closed(), Some(CloseReason::Kicked { code: 7 }));
+    assert_eq!(stand.server.counters().rollbacks, 0);
+}
