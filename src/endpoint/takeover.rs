@@ -154,7 +154,7 @@ impl Endpoint {
         if self.is_alive(&arrival.locator) {
             if self.is_fenced(&arrival.locator, found.as_ref()) {
                 self.fence(arrival.locator);
-            } else if !self.may_have_left(&arrival) {
+            } else if !self.may_have_left(&arrival, found.as_ref()) {
                 // It is here after all, or has come meanwhile by another connection.
                 return self.judge_again(*arrival);
             }
@@ -221,13 +221,16 @@ impl Endpoint {
             }
     }
 
-    /// Whether a QUERY finds its session on its way out: then the record knows more of it than this process.
-    fn may_have_left(&self, arrival: &Arrival) -> bool {
+    /// Whether a QUERY finds its session on its way out: then the record knows more of it than this process, unless it says that the session is here.
+    fn may_have_left(&self, arrival: &Arrival, found: Option<&Peeked>) -> bool {
+        let me = self.owner();
+        let says_here = found.is_some_and(|found| matches!(found.record, Record::Live { owner, .. } if owner == me));
         let served = self
             .sessions
             .get(&arrival.locator)
             .and_then(|served| served.kept.as_ref());
-        arrival.prelude.kind == FlightKind::Query && served.is_some_and(|kept| kept.stage == Stage::Parking)
+        let parking = served.is_some_and(|kept| kept.stage == Stage::Parking);
+        arrival.prelude.kind == FlightKind::Query && parking && !says_here
     }
 
     /// Looks again in a moment, but not for ever.

@@ -8,7 +8,9 @@ use super::leaving::{goes_away, is_park};
 use super::requests::{is_live as is_claim, is_peek};
 use super::stand::{Stand, name};
 use crate::config::Durability;
+use crate::crypto::Resumption;
 use crate::endpoint::notes;
+use crate::error::CloseReason;
 use crate::event::{LinkId, SessionId};
 use crate::store::{Owner, Record, StoreOp, StoreReply};
 use crate::wire::flight::RefuseCode;
@@ -308,4 +310,29 @@ fn who_asks_for_a_session_on_its_way_out_neither_takes_it_nor_hears_that_it_is_l
     assert_eq!((counters.fenced, counters.takeovers), (0, 0));
     assert_eq!(stand.clients[i].closed(), None);
     assert!(stand.server.session(id).is_some());
+}
+
+/// Of two that have the same secrets one has gone on with the session. The other asks just when nothing is known of the swap-out, and the record still says that this process has it.
+#[test]
+fn who_asks_with_secrets_that_are_over_while_the_session_is_leaving_hears_that_somebody_else_has_it() {
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        let mut stand = Stand::new(durability);
+        let (i, id) = stand.session();
+        let served = stand.server.sessions.get_mut(&Stand::key_of(id)).expect("it is here");
+        served.ratchet.accept(0, 5, Resumption::from_bytes([1; 32]));
+        served.ratchet.confirm(5);
+        stand.shelf.instead = Some(|op| is_park(op).then_some(StoreReply::Failed));
+        stand.shelf.silent_to = Some(is_claim);
+        stand.server.session(id).expect("it is here").swap_out();
+        stand.exchange();
+        let newest = stand.clients[i].newest;
+        stand.cut(i, newest);
+        stand.run_for(5 * SECOND);
+        assert!(stand.server.session(id).expect("it is here still").is_leaving());
+        assert_eq!(
+            stand.clients[i].closed(),
+            Some(CloseReason::Superseded),
+            "{durability:?}"
+        );
+    }
 }
