@@ -326,13 +326,17 @@ impl Endpoint {
 
     fn renewed(&mut self, asked: Instant, reply: &StoreReply) {
         let Some(cluster) = &mut self.cluster else { return };
+        let until = asked + self.config.timing.lease;
         if *reply != StoreReply::Done {
-            cluster.standing = Standing::Failing;
+            // Not if a later one was taken meanwhile.
+            if until > cluster.leased {
+                cluster.standing = Standing::Failing;
+            }
             return;
         }
         // The one before may have been over when this one was taken: nobody could leave a note in between.
         cluster.deaf |= self.now >= cluster.leased;
-        cluster.leased = cluster.leased.max(asked + self.config.timing.lease);
+        cluster.leased = cluster.leased.max(until);
         let before = core::mem::replace(&mut cluster.standing, Standing::Alive);
         if (before == Standing::Failing) | core::mem::replace(&mut cluster.deaf, false) {
             self.read_all_mail();

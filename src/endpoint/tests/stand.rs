@@ -161,6 +161,11 @@ impl Shelf {
         writes.next().expect("it waits")
     }
 
+    /// How many requests wait.
+    pub fn waits_for(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// How often something like this was asked.
     pub fn count(&self, like: impl Fn(&StoreOp) -> bool) -> usize {
         self.asked.iter().filter(|op| like(op)).count()

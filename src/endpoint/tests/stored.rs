@@ -105,6 +105,34 @@ fn nobody_is_let_in_before_the_store_has_heard_of_this_server() {
     }
 }
 
+/// The store hung once, and has taken the next in time.
+#[test]
+fn a_sign_of_life_that_comes_to_nothing_after_a_later_one_was_taken_keeps_nobody_out() {
+    for late in [StoreReply::Failed, StoreReply::Unavailable] {
+        let mut stand = Stand::new(Durability::SwapOut);
+        stand.run_for(SECOND);
+        stand.shelf.silent_to = Some(is_lease);
+        while stand.shelf.waits_for() == 0 {
+            stand.run_for(SECOND / 10);
+        }
+        stand.shelf.silent_to = None;
+        let taken = stand.shelf.count(is_lease);
+        while stand.shelf.count(is_lease) == taken {
+            stand.run_for(SECOND / 10);
+        }
+        assert!(stand.server.store_is_up());
+        stand.speak_as(&late, is_lease);
+        assert!(stand.server.store_is_up(), "{late:?}");
+        stand.shelf.instead = Some(|op| is_lease(op).then_some(StoreReply::Failed));
+        stand.run_for(3 * SECOND);
+        assert!(!stand.server.store_is_up(), "the last one counts");
+    }
+}
+
+fn is_lease(op: &StoreOp) -> bool {
+    matches!(op, StoreOp::Lease { .. })
+}
+
 /// Its application has not said yet whether it is let in: nothing is lost if it goes elsewhere, and a server that leaves need not wait for the word.
 #[test]
 fn who_waits_to_be_let_in_holds_up_nobody_who_leaves() {
