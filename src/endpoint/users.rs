@@ -181,8 +181,8 @@ impl Endpoint {
     /// Puts a session out that is elsewhere, and looks again until it has ended: a note may be lost, and the session may move meanwhile.
     pub(super) fn unseat(&mut self, key: StoreKey, code: u32, tries: u8, reply: StoreReply) {
         let found = match reply {
-            StoreReply::Peeked(Some(found)) => found,
-            StoreReply::Peeked(None) => return,
+            StoreReply::Peeked(Some(found)) if !found.expired => found,
+            StoreReply::Peeked(_) => return,
             _ => return self.unseat_later(key, code, tries),
         };
         let (expect, token) = match found.record {

@@ -275,3 +275,21 @@ fn a_former_session_that_is_here_is_looked_for_once() {
         assert!(!stand.server.owes_store());
     }
 }
+
+/// Nobody can take it up any more, and no end can be written over it.
+#[test]
+fn a_former_session_whose_life_is_over_in_the_store_is_looked_for_once() {
+    for durability in BOTH {
+        let mut pair = Pair::parked(durability);
+        pair.stand.shelf.expired = true;
+        pair.stand.shelf.instead = Some(|op| is_burial(op).then_some(StoreReply::Conflict));
+        let looked = pair.looks();
+        pair.bind();
+        assert!(
+            !pair.stand.server.owes_store(),
+            "{durability:?}: it holds up nobody who leaves"
+        );
+        pair.stand.run_for(5 * SECOND);
+        assert_eq!(pair.looks(), looked + 1, "{durability:?}");
+    }
+}
