@@ -139,6 +139,15 @@ impl Kept {
         matches!(self.stage, Stage::Creating | Stage::Live | Stage::Leaving)
     }
 
+    /// What its next write is to replace.
+    pub fn expect(&self, owner: Owner) -> Expect {
+        if self.absent || self.stage == Stage::Creating {
+            Expect::Absent
+        } else {
+            Expect::Live(self.token, owner)
+        }
+    }
+
     /// The application's place in its queue that the store has.
     pub fn committed_mail(&self) -> u64 {
         self.committed.mail
@@ -379,9 +388,9 @@ impl Endpoint {
         let Some(kept) = &mut served.kept else { return };
         kept.writing = true;
         kept.highest += 1;
-        let (token, before) = (kept.highest, kept.token);
+        let token = kept.highest;
+        let expect = kept.expect(cluster.owner);
         let creating = kept.stage == Stage::Creating;
-        let absent = creating || kept.absent;
         let first = kept.app.clone().filter(|_| creating);
         let blob = if cluster.durable {
             let mut snapshot = served.snapshot(&self.config.limits, app.or(first.as_deref()));
@@ -395,11 +404,6 @@ impl Endpoint {
             Vec::new()
         };
         let owner = cluster.owner;
-        let expect = if absent {
-            Expect::Absent
-        } else {
-            Expect::Live(before, owner)
-        };
         let blob = blob.into();
         let record = Record::Live { token, owner, blob };
         let purpose = Purpose::Save {

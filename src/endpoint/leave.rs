@@ -14,7 +14,7 @@ use super::keep::Stage;
 use super::served::Served;
 use super::{Endpoint, Locator, notes, tombstones};
 use crate::event::{Event, Output};
-use crate::store::{Expect, Owner, Record, StoreOp, StoreReply};
+use crate::store::{Owner, Record, StoreOp, StoreReply};
 
 impl Endpoint {
     /// Swaps all sessions out, to leave: from now on nobody is let in here, and [`Endpoint::poll_snapshot`] names session after session. It is done
@@ -107,19 +107,13 @@ impl Endpoint {
         kept.app = app.map(Bytes::copy_from_slice);
         kept.highest += 1;
         kept.parked = kept.highest;
-        let (token, before, owner) = (kept.highest, kept.token, cluster.owner);
+        let (token, expect) = (kept.highest, kept.expect(cluster.owner));
         let snapshot = served.snapshot(&self.config.limits, app);
         let life = snapshot.life.max(Duration::from_secs(1));
         let blob = cluster.vault.seal(&snapshot, &locator, token, &mut self.rng).into();
         cluster.parking += 1;
         let record = Record::Parked { token, blob };
-        self.put(
-            locator,
-            Expect::Live(before, owner),
-            record,
-            life,
-            Purpose::Park { locator, token },
-        );
+        self.put(locator, expect, record, life, Purpose::Park { locator, token });
     }
 
     pub(super) fn parked(&mut self, locator: Locator, token: u64, reply: &StoreReply) {

@@ -85,6 +85,31 @@ fn a_record_that_the_store_has_lost_is_written_anew() {
     }
 }
 
+#[test]
+fn a_session_whose_record_the_store_has_lost_leaves_all_the_same() {
+    for durability in BOTH {
+        let mut stand = Stand::new(durability);
+        let (i, id) = stand.session();
+        let key = Stand::key_of(id);
+        stand.shelf.records.remove(&key);
+        stand.skip(REFRESH);
+        goes_away(&mut stand, i);
+        stand.server.session(id).expect("it is here").commit();
+        stand.exchange();
+        assert!(
+            !stand.shelf.records.contains_key(&key),
+            "it is known, and not written anew yet"
+        );
+        stand.server.session(id).expect("it is here").swap_out();
+        stand.run_for(SECOND);
+        assert!(!stand.told.contains(&(id, Event::SwapOutFailed)), "{durability:?}");
+        assert!(
+            matches!(stand.shelf.records.get(&key), Some(Record::Parked { .. })),
+            "{durability:?}"
+        );
+    }
+}
+
 /// Its copy here is worth nothing, and nothing is written over the record.
 #[test]
 fn a_session_that_is_anothers_by_now_is_given_up_with_the_first_write() {
