@@ -8,6 +8,8 @@
 //!   Peek ──┬─ this process's, or parked by it ─► Tomb over that ───┬─ Done
 //!          │                                                       └─ else ─────────────────► Peek with the next sign of life
 //!          ├─ another's ─► it is asked to put it out, if it can have it only because it was on its way out
+//!          ├─ no record, and it may be made yet ─► Tomb ────────────┬─ Done
+//!          │                                                       └─ else ─────────────────► Peek with the next sign of life
 //!          ├─ no record, Tomb, expired ─► nothing is left to do
 //!          └─ no answer ───────────────────────────────────────────────────────────────────► Peek with the next sign of life
 //! ```
@@ -18,7 +20,7 @@
 use super::cluster::Purpose;
 use super::keep::Stage;
 use super::{Endpoint, Locator};
-use crate::store::{Expect, Peeked, Record, StoreOp, StoreReply};
+use crate::store::{Expect, Record, StoreOp, StoreReply};
 use crate::wire::flight::LostStatus;
 use crate::wire::frame::CloseKind;
 
@@ -31,6 +33,8 @@ pub struct End {
     pub status: LostStatus,
     /// It was on its way out, and this is the token under which it may have been parked.
     pub parked: Option<u64>,
+    /// Its record may be made yet, under this token or a lower one.
+    pub made: Option<u64>,
 }
 
 /// Whether the record was looked at before an end was written into it.
@@ -61,6 +65,7 @@ impl Endpoint {
         let Some(kept) = self.sessions.get_mut(&key).and_then(|served| served.kept.as_mut()) else {
             return;
         };
+        let made = kept.making.then_some(kept.highest);
         match kept.stage {
             Stage::Unstored => {}
             Stage::Parking => {
@@ -68,12 +73,13 @@ impl Endpoint {
                 // Whatever is still to come of the swap-out does not concern it any more.
                 kept.stage = Stage::Live;
                 self.unpark();
-                self.find_and_bury(key, End { status, parked });
+                self.find_and_bury(key, End { status, parked, made });
             }
             Stage::Creating | Stage::Live | Stage::Leaving => {
                 // A write that is under way is carried out first.
                 let token = if kept.writing { kept.highest } else { kept.token };
-                let end = End { status, parked: None };
+                let parked = None;
+                let end = End { status, parked, made };
                 self.put_tomb(key, Expect::Live(token, owner), end, Tried::Blindly);
             }
         }
@@ -111,11 +117,19 @@ impl Endpoint {
             // Who only asked, asks again.
             _ => return,
         };
-        let Some(Peeked {
-            record, expired: false, ..
-        }) = found
-        else {
-            return;
+        let record = match found {
+            Some(found) if found.expired => return,
+            Some(found) => &found.record,
+            // Whatever is made later finds the end there.
+            None => {
+                if let Some(end) = end.filter(|end| end.made.is_some())
+                    && !self.is_alive(&key)
+                    && !self.is_claiming(&key)
+                {
+                    self.put_tomb(key, Expect::Absent, end, Tried::Looked);
+                }
+                return;
+            }
         };
         match *record {
             Record::Tomb { .. } => {}
@@ -127,7 +141,7 @@ impl Endpoint {
                     self.put_tomb(key, expect, end, Tried::Looked);
                 } else {
                     let status = self.known_end(&key).unwrap_or(LostStatus::RolledBack);
-                    self.put_status(key, expect, status, Purpose::Nothing);
+                    self.put_status(key, expect, token, status, Purpose::Nothing);
                 }
             }
             Record::Live { .. } => {
@@ -151,13 +165,14 @@ impl Endpoint {
     }
 
     fn put_tomb(&mut self, key: Locator, expect: Expect, end: End, tried: Tried) {
-        self.put_status(key, expect, end.status, Purpose::Bury { key, end, tried });
+        let token = match expect {
+            Expect::Live(token, _) | Expect::Parked(token) => token,
+            Expect::Absent => end.made.unwrap_or_default(),
+        };
+        self.put_status(key, expect, token, end.status, Purpose::Bury { key, end, tried });
     }
 
-    fn put_status(&mut self, key: Locator, expect: Expect, status: LostStatus, purpose: Purpose) {
-        let (Expect::Live(token, _) | Expect::Parked(token)) = expect else {
-            return;
-        };
+    fn put_status(&mut self, key: Locator, expect: Expect, token: u64, status: LostStatus, purpose: Purpose) {
         let blob = status.to_bytes().into();
         let life = self.config.limits.tombstone;
         self.put(key, expect, Record::Tomb { token, blob }, life, purpose);

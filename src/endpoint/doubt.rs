@@ -84,8 +84,7 @@ impl Endpoint {
         let again = Later::Write(locator, doubted);
         match found.map(|found| found.record) {
             Some(Record::Live { token, owner: by, .. }) if by == owner => {
-                kept.token = token;
-                kept.absent = false;
+                kept.stands(token);
                 if kept.stage == Stage::Creating {
                     // How much of it is covered does not matter: with `Durable` the next commit follows at once.
                     kept.writing = false;

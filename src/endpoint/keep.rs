@@ -74,6 +74,8 @@ pub struct Kept {
     committed: Mark,
     /// The store has no record of it (any more).
     pub absent: bool,
+    /// One was to be made where there is none, and that may be done later than it was asked for.
+    pub making: bool,
     pub writing: bool,
     /// Its application does not know yet that it was restored, and has no state to give.
     pub unannounced: bool,
@@ -103,6 +105,7 @@ impl Kept {
             parked: 0,
             committed: Mark::default(),
             absent: false,
+            making: false,
             writing: false,
             unannounced: false,
             listed: false,
@@ -139,13 +142,20 @@ impl Kept {
         matches!(self.stage, Stage::Creating | Stage::Live | Stage::Leaving)
     }
 
-    /// What its next write is to replace.
-    pub fn expect(&self, owner: Owner) -> Expect {
+    /// What a write that is about to be asked for replaces.
+    pub fn replaces(&mut self, owner: Owner) -> Expect {
         if self.absent || self.stage == Stage::Creating {
+            self.making = true;
             Expect::Absent
         } else {
             Expect::Live(self.token, owner)
         }
+    }
+
+    /// The store has this record, and it is this session's.
+    pub fn stands(&mut self, token: u64) {
+        self.token = token;
+        (self.absent, self.making) = (false, false);
     }
 
     /// The application's place in its queue that the store has.
@@ -389,7 +399,7 @@ impl Endpoint {
         kept.writing = true;
         kept.highest += 1;
         let token = kept.highest;
-        let expect = kept.expect(cluster.owner);
+        let expect = kept.replaces(cluster.owner);
         let creating = kept.stage == Stage::Creating;
         let first = kept.app.clone().filter(|_| creating);
         let blob = if cluster.durable {
@@ -433,8 +443,7 @@ impl Endpoint {
             StoreReply::Done if kept.stage == Stage::Creating && now >= asked + PATIENCE => self.check(locator),
             StoreReply::Done => {
                 kept.writing = false;
-                kept.token = token;
-                kept.absent = false;
+                kept.stands(token);
                 kept.was_written(now);
                 self.confirmed_by_store(locator, mark);
             }

@@ -107,7 +107,7 @@ impl Endpoint {
         kept.app = app.map(Bytes::copy_from_slice);
         kept.highest += 1;
         kept.parked = kept.highest;
-        let (token, expect) = (kept.highest, kept.expect(cluster.owner));
+        let (token, expect) = (kept.highest, kept.replaces(cluster.owner));
         let snapshot = served.snapshot(&self.config.limits, app);
         let life = snapshot.life.max(Duration::from_secs(1));
         let blob = cluster.vault.seal(&snapshot, &locator, token, &mut self.rng).into();
@@ -190,7 +190,8 @@ impl Endpoint {
                 && parking
             {
                 let parked = Some(kept.parked);
-                self.find_and_bury(locator, End { status, parked });
+                let made = kept.making.then_some(kept.highest);
+                self.find_and_bury(locator, End { status, parked, made });
             }
             self.counters.sessions_closed += 1;
             self.events.push_back((served.id, Event::Closed(reason)));

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use core::time::Duration;
 
 use super::leaving::{comes_elsewhere, goes_away, is_buried, is_park, leaving, places_taken};
-use super::requests::is_burial;
+use super::requests::{is_burial, is_live};
 use super::stand::Stand;
 use crate::config::{Durability, ServerConfig};
 use crate::endpoint::notes;
 use crate::error::CloseReason;
 use crate::event::SessionId;
-use crate::store::{Owner, Record, StoreOp, StoreReply};
+use crate::store::{Expect, Owner, Record, StoreOp, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
@@ -388,4 +388,52 @@ fn as_many_ends_wait_for_the_store_as_are_remembered() {
         let buried = ids.iter().filter(|id| is_buried(&stand, **id)).count();
         assert_eq!(buried, tombstones);
     }
+}
+
+/// Its record was to be made, and nothing is known of that. It was not when the end was to be written over it, but it is later.
+#[test]
+fn a_session_that_ended_before_the_store_had_it_is_not_brought_to_life_by_its_creation() {
+    for durability in BOTH {
+        for lost in [false, true] {
+            let mut stand = Stand::new(durability);
+            stand.run_for(SECOND);
+            let i = stand.client();
+            if lost {
+                // It had one, which the store has lost, and it is being made anew.
+                stand.run_for(SECOND);
+                stand.shelf.records.clear();
+            }
+            stand.shelf.silent_to = Some(is_made);
+            stand.run_for(SECOND);
+            let key = *stand.server.sessions.keys().next().expect("it is here");
+            let id = stand.server.sessions[&key].id;
+            if lost {
+                stand.skip(Duration::from_secs(20 * 60));
+                stand.run_for(SECOND);
+            }
+            goes_away(&mut stand, i);
+            let late = stand.shelf.waiting(is_made);
+            stand.speak_as(&StoreReply::Failed, is_made);
+            stand.server.session(id).expect("it is here").kick(7);
+            stand.exchange();
+            stand.run_for(10 * SECOND);
+            stand.shelf.records.entry(key).or_insert(late);
+            let what = format!("{durability:?}, lost: {lost}");
+            assert!(!stand.server.owes_store(), "{what}");
+            comes_elsewhere(&mut stand, i);
+            assert_eq!(stand.server.counters().takeovers, 0, "{what}");
+            assert!(is_buried(&stand, id), "{what}");
+        }
+    }
+}
+
+fn is_made(op: &StoreOp) -> bool {
+    is_live(op)
+        && matches!(
+            op,
+            StoreOp::Put {
+                expect: Expect::Absent,
+                ..
+            }
+        )
 }

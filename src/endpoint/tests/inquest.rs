@@ -243,6 +243,7 @@ fn the_end_of_each_session_is_known_at_every_step_of_its_burial() {
             send_end: 0,
         },
         parked: None,
+        made: None,
     };
     let [looked_for, written, waits, unknown] = [[1; 8], [2; 8], [3; 8], [4; 8]];
     let looks = |code| Purpose::Orphan {
