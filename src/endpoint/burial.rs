@@ -19,6 +19,7 @@
 
 use super::cluster::Purpose;
 use super::keep::Stage;
+use super::users::Unseating;
 use super::{Endpoint, Locator};
 use crate::store::{Expect, Record, StoreOp, StoreReply};
 use crate::wire::flight::LostStatus;
@@ -160,7 +161,12 @@ impl Endpoint {
     /// The session goes on, here or elsewhere, though it was to end.
     fn put_out(&mut self, key: Locator, end: Option<End>) {
         if let Some(code) = end.and_then(|end| end.code()) {
-            self.look_whom_to_unseat(key, code, TRIES);
+            self.look_whom_to_unseat(Unseating {
+                key,
+                code,
+                user: None,
+                tries: TRIES,
+            });
         }
     }
 

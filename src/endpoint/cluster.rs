@@ -13,6 +13,7 @@ use super::burial::{End, Tried};
 use super::inquest::Doubt;
 use super::keep::Mark;
 use super::takeover::{Arrival, Claim};
+use super::users::{Unseating, UserDigest};
 use super::{Endpoint, Locator};
 use crate::config::{Durability, ServerConfig};
 use crate::crypto::Rng;
@@ -103,18 +104,14 @@ pub enum Purpose {
         key: Locator,
         after: Cursor,
     },
-    /// And the token that began the session's stay here.
-    Bind(Locator, u64),
-    Unseat {
-        key: StoreKey,
-        code: u32,
-        tries: u8,
+    Bind {
+        locator: Locator,
+        /// The token that began the session's stay here.
+        stay: u64,
+        user: UserDigest,
     },
-    Unseated {
-        key: StoreKey,
-        code: u32,
-        tries: u8,
-    },
+    Unseat(Unseating),
+    Unseated(Unseating),
     Nothing,
 }
 
@@ -127,11 +124,7 @@ pub enum Later {
     Check(Locator, u64),
     Mail(Locator),
     Bind(Locator, u64),
-    Unseat {
-        key: StoreKey,
-        code: u32,
-        tries: u8,
-    },
+    Unseat(Unseating),
 }
 
 impl Cluster {
@@ -247,9 +240,9 @@ impl Endpoint {
             Purpose::Doubt(doubt) => self.doubt_settled(*doubt, &reply),
             Purpose::Orphan { key, end } => self.orphaned(key, end, &reply),
             Purpose::Mail { key, after } => self.mail_came(key, after, reply),
-            Purpose::Bind(locator, stay) => self.bound(locator, stay, &reply),
-            Purpose::Unseat { key, code, tries } => self.unseat(key, code, tries, reply),
-            Purpose::Unseated { key, code, tries } => self.unseated(key, code, tries, &reply),
+            Purpose::Bind { locator, stay, user } => self.bound(locator, stay, user, &reply),
+            Purpose::Unseat(whom) => self.unseat(whom, reply),
+            Purpose::Unseated(whom) => self.unseated(whom, &reply),
             Purpose::Nothing => {}
         }
     }
@@ -264,7 +257,7 @@ impl Endpoint {
         self.cluster.as_ref().is_some_and(|cluster| {
             let idle = |purpose: &Purpose| matches!(purpose, Purpose::Lease(_) | Purpose::Receive);
             // Who is put out may be elsewhere, and a claim may hold the only copy; what else is tried again is of sessions that are here.
-            let owed = |(_, later): &(Instant, Later)| matches!(later, Later::Unseat { .. } | Later::Claim(_));
+            let owed = |(_, later): &(Instant, Later)| matches!(later, Later::Unseat(_) | Later::Claim(_));
             !cluster.purposes.values().all(idle) || !cluster.unburied.is_empty() || cluster.later.iter().any(owed)
         })
     }
@@ -318,7 +311,7 @@ impl Endpoint {
                 Some((_, Later::Check(locator, token))) => self.check_again(locator, token),
                 Some((_, Later::Mail(locator))) => self.read_mail_again(locator),
                 Some((_, Later::Bind(locator, stay))) => self.bind_again(locator, stay),
-                Some((_, Later::Unseat { key, code, tries })) => self.look_whom_to_unseat(key, code, tries),
+                Some((_, Later::Unseat(whom))) => self.look_whom_to_unseat(whom),
                 None => {}
             }
         }

@@ -4,7 +4,7 @@
 //!   1 Ask      from 16 │ key 8 │ the first 80 bytes of the client's RESUME      let go of this session: its client is here
 //!   2 Handed   key 8                                                            look again, it is yours to take
 //!   3 Mail     key 8                                                            a message waits in its queue
-//!   4 Unseat   key 8 │ code 4                                                   its user is somewhere else now
+//!   4 Unseat   key 8 │ code 4 │ nothing, or the digest of a user 32             that user is somewhere else now: if it is his, it ends
 //! ```
 //!
 //! A note is a hint that saves waiting. What follows from it is proved otherwise: by the client's mac1, by a compare-and-set, by reading the queue.
@@ -13,6 +13,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::cluster::Purpose;
+use super::users::UserDigest;
 use super::{Endpoint, Locator};
 use crate::store::{Owner, StoreKey, StoreOp};
 use crate::wire::flight::{MAC1_LEN, MAC1_OFFSET, RESUME_JUDGED, ResumeHeader};
@@ -42,9 +43,10 @@ pub fn handed(key: &Locator) -> Bytes {
     about(HANDED, key)
 }
 
-pub fn unseat(key: &Locator, code: u32) -> Bytes {
+pub fn unseat(key: &Locator, code: u32, user: Option<&UserDigest>) -> Bytes {
     let mut note = Vec::from(&about(UNSEAT, key)[..]);
     note.extend_from_slice(&code.to_be_bytes());
+    note.extend(user.into_iter().flatten());
     note.into()
 }
 
@@ -78,7 +80,8 @@ impl Endpoint {
             MAIL => self.read_mail(key),
             UNSEAT => {
                 if let Some(code) = reader.u32() {
-                    self.unseat_here(key, code);
+                    let user = reader.array();
+                    self.unseat_here(key, code, user.as_ref());
                 }
             }
             _ => {}

@@ -150,7 +150,8 @@ impl<'a> SessionMut<'a> {
 
     /// Says whose session this is, by the application's own key for its users, at most 1024 bytes. The session that the user had before, here or elsewhere, ends with
     /// [`CloseReason::Kicked`] and the code [`USER_MOVED`](crate::USER_MOVED). A longer key counts as a whole, but [`Event::Restored`](crate::Event::Restored) brings its
-    /// first 992 bytes and then its SHA-256. Between servers whose first cluster keys are not the same the former session is not found: see
+    /// first 992 bytes and then its SHA-256. It may be bound to another user later, and is his alone then; bound once more to the first, who has come with another session meanwhile, it is
+    /// itself the one that ends. Between servers whose first cluster keys are not the same the former session is not found: see
     /// [`also_cluster`](crate::config::ServerConfigBuilder::also_cluster).
     ///
     /// # Errors

@@ -8,6 +8,8 @@
 //! A session may be bound before the store has its record, and then whoever looks for it finds nothing: so it is told again as soon as the record stands.
 //! And when a lease was lost and is back all are told again: whoever counts as dead is put out without being asked.
 //! While it lasts, a binding is renewed long before the store forgets it.
+//!
+//! A session may change hands: then the store still has it among those of its former user. So whoever is put out is put out as this user's, and one that is another's by then goes on.
 
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -26,12 +28,28 @@ use crate::wire::frame::CloseKind;
 /// The code with which a session is kicked when its user is bound to another.
 pub const USER_MOVED: u32 = u32::MAX - 1;
 
+const LABEL: &[u8] = b"unbroken/1 user";
+
 /// How often it is looked whether a session that was put out is over.
 const TRIES: u8 = 12;
 /// How long a binding is remembered without a word.
 const BOUND: Duration = Duration::from_secs(7 * 86_400);
 /// How often it is renewed.
 const RENEW: Duration = Duration::from_secs(86_400);
+
+/// A user as the store knows him.
+pub type UserDigest = [u8; 32];
+
+/// A session that is to be put out, wherever it is.
+#[derive(Clone, Copy)]
+pub struct Unseating {
+    pub key: StoreKey,
+    pub code: u32,
+    /// Only if it is this user's still.
+    pub user: Option<UserDigest>,
+    /// How often it is looked for yet.
+    pub tries: u8,
+}
 
 /// Bytes of a user's key that a snapshot has.
 const USER_MAX: usize = 1024;
@@ -116,8 +134,17 @@ impl Endpoint {
     }
 
     /// A user's key is the application's, perhaps an address of mail: the store sees a digest that only the cluster can make.
-    fn digest(&self, user: &[u8]) -> [u8; 32] {
-        self.config.clusters[0].digest(b"unbroken/1 user", user)
+    pub(super) fn digest(&self, user: &[u8]) -> UserDigest {
+        self.config.clusters[0].digest(LABEL, user)
+    }
+
+    /// Whether a user is known to be another than this one, whoever made the digest.
+    fn is_another(&self, known: Option<&[u8]>, user: Option<&UserDigest>) -> bool {
+        let (Some(known), Some(user)) = (known, user) else {
+            return false;
+        };
+        let mut clusters = self.config.clusters.iter();
+        !clusters.any(|cluster| cluster.digest(LABEL, known) == *user)
     }
 
     /// Asks for its user, if it is still the same stay here that `stay` began.
@@ -126,16 +153,25 @@ impl Endpoint {
         let kept = served.and_then(|served| served.kept.as_ref());
         if let Some(user) = kept.and_then(|kept| kept.user.clone()) {
             let user = self.digest(&user);
-            self.ask(StoreOp::Bind { user, key, life: BOUND }, Purpose::Bind(key, stay));
+            let locator = key;
+            self.ask(
+                StoreOp::Bind { user, key, life: BOUND },
+                Purpose::Bind { locator, stay, user },
+            );
         }
     }
 
-    pub(super) fn bound(&mut self, key: Locator, stay: u64, reply: &StoreReply) {
+    pub(super) fn bound(&mut self, key: Locator, stay: u64, user: UserDigest, reply: &StoreReply) {
         let renew = self.now + RENEW;
         if let StoreReply::Bound(Some(former)) = *reply
             && former != key
         {
-            self.look_whom_to_unseat(former, USER_MOVED, TRIES);
+            self.look_whom_to_unseat(Unseating {
+                key: former,
+                code: USER_MOVED,
+                user: Some(user),
+                tries: TRIES,
+            });
         }
         // It may have left meanwhile, and come back: then this is about the user of its former life here.
         let served = self.sessions.get_mut(&key).filter(|served| served.token == stay);
@@ -151,7 +187,7 @@ impl Endpoint {
             }
             (StoreReply::Conflict, _) => {
                 kept.binding = Binding::None;
-                self.unseat_here(key, USER_MOVED);
+                self.unseat_here(key, USER_MOVED, Some(&user));
             }
             _ => {
                 kept.binding = Binding::Stands(renew);
@@ -161,16 +197,21 @@ impl Endpoint {
     }
 
     /// Puts a session out with this code, here and wherever the store says that it is: what is here may be the copy of a process that slept.
-    pub(super) fn look_whom_to_unseat(&mut self, key: StoreKey, code: u32, tries: u8) {
-        self.unseat_here(key, code);
+    pub(super) fn look_whom_to_unseat(&mut self, whom: Unseating) {
+        let Unseating { key, tries, .. } = whom;
+        self.unseat_here(key, whom.code, whom.user.as_ref());
         if tries > 0 {
             let tries = tries - 1;
-            self.ask(StoreOp::Peek { key }, Purpose::Unseat { key, code, tries });
+            self.ask(StoreOp::Peek { key }, Purpose::Unseat(Unseating { tries, ..whom }));
         }
     }
 
     /// Puts a session out that is here, or not any more.
-    pub(super) fn unseat_here(&mut self, key: Locator, code: u32) {
+    pub(super) fn unseat_here(&mut self, key: Locator, code: u32, user: Option<&UserDigest>) {
+        let kept = self.sessions.get(&key).and_then(|served| served.kept.as_ref());
+        if self.is_another(kept.and_then(|kept| kept.user.as_deref()), user) {
+            return;
+        }
         if let Some(served) = self.sessions.get_mut(&key) {
             let kind = CloseKind::Kicked;
             served.talk.close(kind, code, CloseReason::Kicked { code });
@@ -179,26 +220,31 @@ impl Endpoint {
     }
 
     /// Puts a session out that is elsewhere, and looks again until it has ended: a note may be lost, and the session may move meanwhile.
-    pub(super) fn unseat(&mut self, key: StoreKey, code: u32, tries: u8, reply: StoreReply) {
+    pub(super) fn unseat(&mut self, whom: Unseating, reply: StoreReply) {
+        let Unseating { key, code, .. } = whom;
+        let user = whom.user.as_ref();
         let found = match reply {
             StoreReply::Peeked(Some(found)) if !found.expired => found,
             StoreReply::Peeked(_) => return,
-            _ => return self.unseat_later(key, code, tries),
+            _ => return self.unseat_later(whom),
         };
-        let (expect, token) = match found.record {
+        let (expect, token, blob) = match found.record {
             Record::Tomb { .. } => return,
             // It is here after all, or has come meanwhile.
             Record::Live { owner, .. } if owner == self.owner() && self.is_alive(&key) => {
-                return self.unseat_here(key, code);
+                return self.unseat_here(key, code, user);
             }
             Record::Live { owner, .. } if found.owner_alive => {
-                let note = notes::unseat(&key, code);
+                let note = notes::unseat(&key, code, user);
                 self.ask(StoreOp::Send { to: owner, note }, Purpose::Nothing);
-                return self.try_later(Later::Unseat { key, code, tries });
+                return self.try_later(Later::Unseat(whom));
             }
-            Record::Live { token, owner, .. } => (Expect::Live(token, owner), token),
-            Record::Parked { token, .. } => (Expect::Parked(token), token),
+            Record::Live { token, owner, blob } => (Expect::Live(token, owner), token, blob),
+            Record::Parked { token, blob } => (Expect::Parked(token), token, blob),
         };
+        if self.lies_as_anothers(&key, token, &blob, user) {
+            return;
+        }
         let status = LostStatus::Closed {
             kind: CloseKind::Kicked,
             code,
@@ -207,23 +253,36 @@ impl Endpoint {
         let blob = status.to_bytes().into();
         let record = Record::Tomb { token, blob };
         let life = self.config.limits.tombstone;
-        self.put(key, expect, record, life, Purpose::Unseated { key, code, tries });
+        self.put(key, expect, record, life, Purpose::Unseated(whom));
+    }
+
+    /// Whether a snapshot says of its session that it is another user's.
+    fn lies_as_anothers(&self, key: &StoreKey, token: u64, blob: &[u8], user: Option<&UserDigest>) -> bool {
+        let opened = self
+            .cluster
+            .as_ref()
+            .map(|cluster| cluster.vault.open(blob, key, token));
+        let Some(Ok(opened)) = opened else {
+            return false;
+        };
+        let snapshot = opened.snapshot();
+        snapshot.is_ok_and(|snapshot| self.is_another(snapshot.user, user))
     }
 
     /// The outcome of an end that was written over a session that is elsewhere.
-    pub(super) fn unseated(&mut self, key: StoreKey, code: u32, tries: u8, reply: &StoreReply) {
+    pub(super) fn unseated(&mut self, whom: Unseating, reply: &StoreReply) {
         match reply {
             StoreReply::Done => {}
-            StoreReply::Failed | StoreReply::Unavailable => self.unseat_later(key, code, tries),
+            StoreReply::Failed | StoreReply::Unavailable => self.unseat_later(whom),
             // It has moved meanwhile.
-            _ => self.try_later(Later::Unseat { key, code, tries }),
+            _ => self.try_later(Later::Unseat(whom)),
         }
     }
 
     /// The store is down. That uses up no tries: else the user would have two sessions as soon as it is down for a while.
-    fn unseat_later(&mut self, key: StoreKey, code: u32, tries: u8) {
-        let tries = tries.saturating_add(1);
-        self.try_later(Later::Unseat { key, code, tries });
+    fn unseat_later(&mut self, whom: Unseating) {
+        let tries = whom.tries.saturating_add(1);
+        self.try_later(Later::Unseat(Unseating { tries, ..whom }));
     }
 }
 

@@ -295,7 +295,7 @@ fn is_put_out_elsewhere(elsewhere: Elsewhere, reply: &StoreReply, in_doubt: bool
     stand.server = second;
     match elsewhere {
         Elsewhere::Alive => {
-            assert_eq!(notes, [notes::unseat(&key, 7)], "{what}");
+            assert_eq!(notes, [notes::unseat(&key, 7, None)], "{what}");
             stand.server.take_note(&notes[0]);
             stand.exchange();
         }

@@ -122,7 +122,8 @@ fn a_former_session_whose_process_does_not_hear_is_put_out_when_its_lease_is_ove
         let (mut pair, owner) = Pair::elsewhere(durability);
         pair.bind();
         pair.stand.run_for(SECOND);
-        let words = notes::unseat(&Stand::key_of(pair.former), USER_MOVED);
+        let anna = pair.stand.server.digest(b"anna");
+        let words = notes::unseat(&Stand::key_of(pair.former), USER_MOVED, Some(&anna));
         let told = |op: &StoreOp| matches!(op, StoreOp::Send { to, note } if *to == owner && *note == words);
         let times = pair.stand.shelf.count(told);
         assert!((2..=5).contains(&times), "{durability:?}: {times} times in a second");
@@ -251,7 +252,8 @@ fn a_former_session_is_put_out_where_it_is_though_a_copy_is_here() {
         let (_, newer) = stand.session();
         bind(&mut stand, newer);
         stand.run_for(SECOND);
-        let words = notes::unseat(&Stand::key_of(former), USER_MOVED);
+        let anna = stand.server.digest(b"anna");
+        let words = notes::unseat(&Stand::key_of(former), USER_MOVED, Some(&anna));
         let told = |op: &StoreOp| matches!(op, StoreOp::Send { to, note } if *to == owner && *note == words);
         assert!(stand.shelf.count(told) > 0, "away: {away}");
         stand.shelf.dead.push(owner);
@@ -291,5 +293,84 @@ fn a_former_session_whose_life_is_over_in_the_store_is_looked_for_once() {
         );
         pair.stand.run_for(5 * SECOND);
         assert_eq!(pair.looks(), looked + 1, "{durability:?}");
+    }
+}
+
+// ---- it is another user's by now ----
+
+/// Anna has left her device to Berta, who goes on with the same session, and comes with another.
+fn left_to_berta(durability: Durability, goes: fn(&mut Stand, SessionId)) -> (Stand, SessionId) {
+    let mut stand = Stand::new(durability);
+    let (i, bertas) = stand.session();
+    bind(&mut stand, bertas);
+    let mut session = stand.server.session(bertas).expect("it is here");
+    session.bind_user(b"berta").expect("there is a store");
+    drop(session);
+    stand.run_for(SECOND);
+    stand.clients[i].away = true;
+    goes(&mut stand, bertas);
+    let (_, annas) = stand.session();
+    bind(&mut stand, annas);
+    stand.run_for(SECOND);
+    (stand, bertas)
+}
+
+#[test]
+fn a_session_that_is_another_users_by_now_is_not_put_out_wherever_it_is() {
+    let here: fn(&mut Stand, SessionId) = |_, _| {};
+    let parked: fn(&mut Stand, SessionId) = |stand, id| {
+        let newest = stand.clients[0].newest;
+        stand.cut(0, newest);
+        stand.server.session(id).expect("it is here").swap_out();
+        stand.exchange();
+    };
+    let with_a_dead_process: fn(&mut Stand, SessionId) = |stand, _| {
+        let newest = stand.clients[0].newest;
+        stand.cut(0, newest);
+        let first = stand.replace_server();
+        stand.shelf.dead.push(first.owner());
+    };
+    for (durability, goes, what) in [
+        (Durability::SwapOut, here, "here"),
+        (Durability::SwapOut, parked, "parked"),
+        (Durability::Durable, parked, "parked"),
+        (Durability::Durable, with_a_dead_process, "with a dead process"),
+    ] {
+        let (mut stand, bertas) = left_to_berta(durability, goes);
+        let record = &stand.shelf.records[&Stand::key_of(bertas)];
+        assert!(
+            !matches!(record, Record::Tomb { .. }),
+            "{durability:?}, {what}: {record:?}"
+        );
+        stand.clients[0].away = false;
+        stand.run_for(15 * SECOND);
+        assert_eq!(stand.clients[0].closed(), None, "{durability:?}, {what}");
+        assert_eq!((stand.server.sessions(), stand.server.owes_store()), (2, false));
+    }
+}
+
+#[test]
+fn a_process_puts_out_whom_it_is_told_to_if_the_session_is_still_his() {
+    for still in [false, true] {
+        let mut stand = Stand::new(Durability::SwapOut);
+        let (i, former) = stand.session();
+        bind(&mut stand, former);
+        let first = stand.replace_server();
+        let (_, newer) = stand.session();
+        bind(&mut stand, newer);
+        let to = first.owner();
+        let mut sent = stand.shelf.asked.iter().filter_map(|op| match op {
+            StoreOp::Send { to: owner, note } if *owner == to => Some(note.clone()),
+            _ => None,
+        });
+        let note = sent.next().expect("it is told");
+        stand.server = first;
+        if !still {
+            let mut session = stand.server.session(former).expect("it is here");
+            session.bind_user(b"berta").expect("there is a store");
+        }
+        stand.server.take_note(&note);
+        stand.run_for(SECOND);
+        assert_eq!(stand.clients[i].closed(), still.then_some(MOVED));
     }
 }
