@@ -227,7 +227,7 @@ pub enum Event {
     Restored {
         /// The application's state, as it was given with the last snapshot; `None` if none was.
         app: Option<Bytes>,
-        /// The user that it is bound to.
+        /// The user that it is bound to. Of a key over 1024 bytes the first 992, and then its SHA-256: see [`bind_user`](crate::SessionMut::bind_user).
         user: Option<Bytes>,
     },
     /// (server, with a store) The session has left this process: the store has it, or another process. The last event of it here;

@@ -138,7 +138,8 @@ impl SessionRef<'_> {
         self.0.credential()
     }
 
-    /// The user whose session it is, by [`SessionRef::bind_user`], here or where it came from.
+    /// The user whose session it is, by [`SessionRef::bind_user`], here or where it came from. A key over 1024 bytes comes back otherwise from elsewhere: as its first 992 bytes
+    /// and its SHA-256, so compare such keys in that form.
     pub fn user(&self) -> Option<Bytes> {
         self.0.slot().seat.borrow().user.clone()
     }
