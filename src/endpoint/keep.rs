@@ -145,7 +145,9 @@ impl Kept {
     /// What a write that is about to be asked for replaces.
     pub fn replaces(&mut self, owner: Owner) -> Expect {
         if self.absent || self.stage == Stage::Creating {
-            self.making = true;
+            if !core::mem::replace(&mut self.making, true) {
+                self.mail.begin_anew();
+            }
             Expect::Absent
         } else {
             Expect::Live(self.token, owner)
@@ -394,7 +396,6 @@ impl Endpoint {
         let (Some(cluster), Some(served)) = (&mut self.cluster, self.sessions.get_mut(&locator)) else {
             return;
         };
-        let mut mark = served.mark();
         let Some(kept) = &mut served.kept else { return };
         kept.writing = true;
         kept.highest += 1;
@@ -402,6 +403,7 @@ impl Endpoint {
         let expect = kept.replaces(cluster.owner);
         let creating = kept.stage == Stage::Creating;
         let first = kept.app.clone().filter(|_| creating);
+        let mut mark = served.mark();
         let blob = if cluster.durable {
             let mut snapshot = served.snapshot(&self.config.limits, app.or(first.as_deref()));
             if first.is_some() && OVERHEAD + snapshot.size_hint() > self.config.limits.snapshot as usize {

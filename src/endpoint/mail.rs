@@ -52,6 +52,14 @@ impl Mail {
         }
     }
 
+    /// The store has lost the record, and with it the queue: its messages are numbered anew. What was read of the former ones stands in front of all that come.
+    pub fn begin_anew(&mut self) {
+        (self.read, self.taken, self.trimmed) = (0, 0, 0);
+        for (cursor, _) in &mut self.waiting {
+            *cursor = 0;
+        }
+    }
+
     /// All up to here was taken by the application.
     pub fn taken(&self) -> Cursor {
         self.taken

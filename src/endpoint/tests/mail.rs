@@ -258,3 +258,41 @@ fn who_could_not_take_a_message_as_his_session_was_to_leave_is_told_again_when_i
         assert_eq!(take(&mut stand, id), [1], "{durability:?}");
     }
 }
+
+/// With the record it has lost how many messages there were: those that come now are numbered anew.
+#[test]
+fn messages_that_come_after_the_store_has_lost_the_record_are_handed_out_all_the_same() {
+    for durability in BOTH {
+        for dies in [false, true] {
+            let mut stand = Stand::new(durability);
+            let (i, id) = stand.session();
+            let key = Stand::key_of(id);
+            append(&mut stand, id, 1..=70);
+            note(&mut stand, id);
+            assert_eq!(take(&mut stand, id).len() + take(&mut stand, id).len(), 70);
+            append(&mut stand, id, 71..=72);
+            note(&mut stand, id);
+            stand.shelf.records.remove(&key);
+            stand.shelf.queues.remove(&key);
+            stand.skip(Duration::from_secs(20 * 60));
+            stand.run_for(SECOND);
+            assert!(
+                stand.shelf.records.contains_key(&key),
+                "{durability:?}: it is written anew"
+            );
+            // Of what was not taken then the store has nothing.
+            let dies = dies && durability == Durability::Durable;
+            if dies {
+                goes_away(&mut stand, i);
+                comes_elsewhere(&mut stand, i);
+            }
+            append(&mut stand, id, 1..=3);
+            note(&mut stand, id);
+            let expected: &[u64] = if dies { &[1, 2, 3] } else { &[71, 72, 1, 2, 3] };
+            let taken = [take(&mut stand, id), take(&mut stand, id)].concat();
+            assert_eq!(taken, expected, "{durability:?}, dies: {dies}");
+            let queue = &stand.shelf.queues[&key];
+            assert!(queue.is_empty(), "{durability:?}: and then it may forget them");
+        }
+    }
+}
