@@ -54,6 +54,8 @@ pub struct Link {
     pub confirmed: bool,
     /// It was quiet until its probe: once that is answered and nothing else is outstanding, what a quiet link does not need is given back.
     pub probed: bool,
+    /// Its last record of messages was one of unreliable ones.
+    pub unreliable_last: bool,
     /// The host's socket is full.
     pub blocked: bool,
     /// Its ACCEPT waits until the store has the keys it stands for.
@@ -85,6 +87,7 @@ impl Link {
             cursor: Cursor::default(),
             confirmed: false,
             probed: false,
+            unreliable_last: false,
             blocked: false,
             uncommitted: false,
             life: Life::Open,

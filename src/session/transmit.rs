@@ -4,7 +4,8 @@
 //! asked for can still go on a better link. In front of the messages rides whatever else is due: ACK, PING, PONG.
 //!
 //! Rare frames and unreliable messages get a record of their own, built aside ("staged") and copied out, because they need not
-//! be fast and may be larger than the host's buffer.
+//! be fast and may be larger than the host's buffer. Unreliable messages go first, as they are worth least when late, and then take turns
+//! with the others, a record each.
 
 use super::conversation::{Conversation, Role};
 use super::link::{Life, Link};
@@ -139,7 +140,13 @@ impl Conversation {
 
     /// Whether unreliable messages go into the next record of this link.
     fn takes_unreliable(&self, index: usize) -> bool {
-        self.has_unreliable() && self.is_carrier(index) && !self.proves_keys(index)
+        self.has_unreliable() && self.is_carrier(index) && !self.proves_keys(index) && !self.owes_a_turn(index)
+    }
+
+    /// Whether it is the reliable messages' turn, of which some wait: on a line that takes less than the application says, unreliable ones are there all the time.
+    fn owes_a_turn(&self, index: usize) -> bool {
+        let link = &self.links[index];
+        link.unreliable_last && self.outbox.has_more(&link.cursor, &self.allowance())
     }
 
     /// Whether a client's next record on this link is the first, and has something short to say. Then it goes by itself: the server relies on the new link only when it
@@ -167,6 +174,7 @@ impl Conversation {
         } else {
             None
         };
+        link.unreliable_last &= piece.is_none();
         match piece {
             None => {
                 link.liveness.sent(used, self.now);
@@ -279,6 +287,7 @@ impl Conversation {
         out.extend_from_slice(&head[..used]);
         out.append(&mut link.control);
         if unreliable {
+            link.unreliable_last = true;
             while let Some(message) = self.unreliable.front() {
                 let size = out.len() - LENGTH_LEN + frame::unreliable_header_len(message.len()) + message.len();
                 if size > PLAINTEXT_MAX {

@@ -163,6 +163,23 @@ fn what_is_unreliable_waits_until_a_client_has_proved_its_keys() {
     }
 }
 
+/// On a line that takes less than there is to say the queue of what is unreliable is never empty.
+#[test]
+fn what_is_unreliable_and_what_is_not_take_turns() {
+    for role in [Role::Server, Role::Client] {
+        let mut talk = sender(role);
+        talk.send(&[7; 3 * PLAINTEXT_MAX]).expect("there is room");
+        let mut outputs = 0;
+        while !talk.outbox.all_carried(&talk.links[0].cursor) {
+            while talk.send_unreliable(&[7; 9000]).is_ok() {}
+            assert_eq!(lengths(&mut talk, FULL).len(), 1);
+            outputs += 1;
+            assert!(outputs <= 8, "four records of it, and as many of the others");
+        }
+        assert!(outputs >= 7, "{outputs}: they have their turn, too");
+    }
+}
+
 /// A server has nothing to prove, and nor has a client whose first record has left.
 #[test]
 fn what_is_unreliable_leaves_with_an_ack_in_one_record() {
