@@ -349,6 +349,12 @@ impl Liveness {
         }
     }
 
+    /// When the last question left.
+    #[cfg(test)]
+    pub fn asked_last(&self) -> Instant {
+        self.last.left
+    }
+
     /// Bytes of memory, used or not.
     #[cfg(test)]
     pub fn memory(&self) -> usize {

@@ -94,13 +94,18 @@ impl Conversation {
         if link.is_held() {
             return false;
         }
-        if link.has_staged() || !link.control.is_empty() || link.pong_due.is_some() || link.liveness.ping_due() {
+        if link.has_staged() || !link.control.is_empty() || link.pong_due.is_some() || self.asks(link) {
             return true;
         }
         self.is_carrier(index)
             && (self.acks.due(self.now)
                 || self.has_unreliable()
                 || (self.closing.allows_more() && self.outbox.has_more(&link.cursor, &self.allowance())))
+    }
+
+    /// Whether a PING must leave. While the process sleeps nobody would look at the answer.
+    fn asks(&self, link: &Link) -> bool {
+        link.liveness.ping_due() && !self.suspended
     }
 
     /// As many records as fit, from a link that wants to send. A further one only if there is room for a full one: else a large record
@@ -245,15 +250,16 @@ impl Conversation {
     /// Writes what is due beside messages: on the carrier an ACK, on any link PONG and PING.
     fn small_frames(&mut self, index: usize, carrier: bool, head: &mut [u8; HEAD], with_data: bool) -> usize {
         let now = self.now;
+        let awake = !self.suspended;
         let link = &mut self.links[index];
-        if link.life == Life::Open {
+        if link.life == Life::Open && awake {
             link.liveness.rides(now, with_data);
         }
         let mut used = 0;
         if let Some(token) = link.pong_due.take() {
             used += frame::pong(&mut head[used..], token);
         }
-        if link.liveness.ping_due() {
+        if link.liveness.ping_due() && awake {
             let token = link.liveness.ping(now);
             used += frame::ping(&mut head[used..], token);
         }

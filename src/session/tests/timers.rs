@@ -66,6 +66,24 @@ fn whoever_sleeps_waits_for_no_answer_and_judges_nobody() {
     assert!(!talk.has_output(), "nor does it ask");
 }
 
+/// Nobody would look at the answer; and it would come when the radio could rest. Neither with what leaves anyway nor, if one was due before, by itself.
+#[test]
+fn whoever_sleeps_asks_nothing_beside_what_it_says() {
+    for awake in [true, false] {
+        let mut talk = asking();
+        let asked = talk.links[0].liveness.asked_last();
+        talk.tick(START + SECOND);
+        talk.suspended = !awake;
+        talk.send(b"while it sleeps").expect("there is room");
+        assert!(talk.poll_output(&mut [0; 1000]).is_some());
+        assert_eq!(talk.links[0].liveness.asked_last() > asked, awake, "rides");
+        let mut talk = asking();
+        talk.links[0].liveness.woken(START);
+        talk.suspended = !awake;
+        assert_eq!(talk.poll_output(&mut [0; 1000]).is_some(), awake, "is due");
+    }
+}
+
 /// Late, then suspect, which is counted, then dead.
 #[test]
 fn whoever_is_awake_waits_and_judges() {
