@@ -305,16 +305,14 @@ impl Dialler {
 
     /// Connections made ahead, if there are any, are needed now.
     pub fn commit_warm(&mut self, now: Instant) {
-        let mut any = false;
+        let mut needed = None;
         for attempt in &mut self.tries {
             if attempt.warm.take().is_some() {
                 attempt.since = now;
-                any = true;
+                needed = Some(Hedge::behind(attempt.target != Target::Configured, now));
             }
         }
-        if any && self.hedge.is_none() {
-            self.hedge = Some(Hedge::behind(false, now));
-        }
+        self.hedge = self.hedge.or(needed);
     }
 
     pub fn index(&self, id: LinkId) -> Option<usize> {

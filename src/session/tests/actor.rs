@@ -101,16 +101,26 @@ impl Play {
 
     /// A client whose session stands.
     pub fn begun() -> Self {
+        Play::begun_at("")
+    }
+
+    /// The same with a server that has an address of its own.
+    pub fn begun_at(address: &str) -> Self {
         let mut play = Play::new();
         let flight = play.flight();
-        play.says(flight, &Accept::Ok(NEW));
+        play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
         assert_eq!(play.session.talk.links.len(), 1);
         play
     }
 
     /// A client that the application has let in, over a line that takes 50 ms both ways; nothing is open.
     pub fn established() -> Self {
-        let mut play = Play::begun();
+        Play::established_at("")
+    }
+
+    /// The same with a server that has an address of its own.
+    pub fn established_at(address: &str) -> Self {
+        let mut play = Play::begun_at(address);
         let asked = play.now;
         play.now += Duration::from_millis(50);
         let mut verdict = Vec::new();

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::actor::{NEW, Play};
 use super::ping;
-use crate::event::{Event, HandoverCause, LinkId, NetworkEvent, NetworkId};
+use crate::event::{Event, HandoverCause, LinkId, NetworkEvent, NetworkId, Target};
 use crate::session::dial::Stage;
 use crate::time::Instant;
 use crate::wire::flight::Accept;
@@ -117,6 +117,40 @@ fn a_spare_is_resumed_on_when_an_answer_is_late_again_or_the_link_is_lost() {
         assert_eq!(play.flights(), [spare]);
         let begun = |event: &Event| matches!(event, Event::HandoverBegin { .. });
         assert!(play.events().iter().any(begun));
+    }
+}
+
+/// U-22: as with any connection. Once it is needed the configured address follows as soon as it does behind one that was made for the need; and at once if it fails.
+#[test]
+fn a_spare_leads_to_the_servers_own_address_and_the_configured_one_is_behind_it() {
+    let own = Target::Advised("own.example:4".into());
+    for fails in [true, false] {
+        let mut play = Play::established_at("own.example:4");
+        play.stands = false;
+        play.becomes_late();
+        play.perform();
+        assert_eq!((play.opened, &play.target), (2, &own));
+        while play.session.stats().suspicions == 0 {
+            assert!(play.pass_to_next());
+            play.perform();
+        }
+        let needed = play.now;
+        assert_eq!((play.opened, play.session.dialler.has_warm()), (2, false));
+        if fails {
+            play.session.handle_link_down(play.link, play.now);
+            play.perform();
+        } else {
+            while play.opened == 2 {
+                assert!(play.pass_to_next());
+                play.perform();
+            }
+        }
+        let waited = play.now.since(needed);
+        let head_start = Duration::from_millis(if fails { 0 } else { 250 });
+        assert_eq!(
+            (play.opened, &play.target, waited),
+            (3, &Target::Configured, head_start)
+        );
     }
 }
 
