@@ -306,6 +306,7 @@ impl Session {
             return;
         }
         self.dialler.stopped = false;
+        self.version_mismatch = false;
         self.dialler.failing_since = Some(now);
         self.dialler.backoff.reset();
         self.talk.begin_handover(HandoverCause::LinkLost, Some(now));

@@ -296,6 +296,24 @@ fn a_refused_version_is_followed_by_the_highest_in_common() {
     }
 }
 
+/// What a server said once is no reason when the application has tried again and no server was reached.
+#[test]
+fn a_version_that_was_refused_before_is_no_reason_after_another_try() {
+    let mut play = Play::new();
+    play.flight();
+    play.refuses(&Refuse {
+        code: RefuseCode::Version,
+        retry_ms: 0,
+        min_version: 6,
+        max_version: 9,
+    });
+    play.stands = false;
+    for expected in [FailReason::VersionMismatch, FailReason::GaveUp] {
+        assert_eq!(play.gives_up().0, expected);
+        play.session.retry(play.now);
+    }
+}
+
 // ---- what the server takes ----
 
 /// What was taken from the application before the server said what it takes would end each link anew.
