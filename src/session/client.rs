@@ -287,7 +287,7 @@ impl Session {
         self.talk.recv_batch(batch)
     }
 
-    /// Ends the session for good: what was sent goes out first, then CLOSE. It never reconnects (G8); without a link it ends at
+    /// Ends the session for good: what was sent goes out first, also what was sent unreliably, then CLOSE. It never reconnects (G8); without a link it ends at
     /// once, and the server notices when the detached life is over.
     pub fn disconnect(&mut self, code: u32) {
         if self.talk.state == State::Closed {

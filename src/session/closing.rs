@@ -136,7 +136,8 @@ impl Conversation {
         let link = &mut self.links[index];
         let id = link.id;
         let half_over = since.is_some_and(|since| self.now >= since + LINGER / 2);
-        if !self.outbox.all_carried(&link.cursor) && !half_over {
+        let carried = self.outbox.all_carried(&link.cursor) && self.unreliable.is_empty();
+        if !carried && !half_over {
             return;
         }
         let close = Close {

@@ -69,6 +69,31 @@ fn close_waits_for_what_is_to_be_carried_but_not_beyond_half_of_the_time() {
     assert_eq!(frames, [Ok(Frame::Close(expected))]);
 }
 
+/// It may be lost, but not for certain.
+#[test]
+fn close_waits_for_what_is_unreliable_too() {
+    let mut talk = linked(Role::Client, Limits::default());
+    talk.send_unreliable(b"goodbye").expect("there is room");
+    talk.close(CloseKind::Application, 5, LOCAL);
+    talk.tick(START);
+    talk.check_closing();
+    assert!(talk.links[0].control.is_empty(), "it is still waiting");
+    let mut buffer = [0; 1000];
+    assert!(talk.poll_output(&mut buffer).is_some());
+    assert!(talk.unreliable.is_empty(), "it has left");
+    let frames: alloc::vec::Vec<_> = Frames::new(&talk.links[0].control).collect();
+    assert!(matches!(frames[..], [Ok(Frame::Close(_))]), "{frames:?}");
+    // Where it cannot leave it is not waited for beyond half of the time.
+    let mut talk = linked(Role::Client, Limits::default());
+    talk.send_unreliable(b"goodbye").expect("there is room");
+    talk.links[0].blocked = true;
+    talk.close(CloseKind::Application, 5, LOCAL);
+    talk.tick(START);
+    talk.tick(START + LINGER / 2);
+    talk.check_closing();
+    assert!(!talk.links[0].control.is_empty());
+}
+
 /// G2: what the peer says of the end reaches the application; and what only a server can say is not believed of a client.
 #[test]
 fn each_end_is_told_by_the_name_that_the_peer_gave_it() {
