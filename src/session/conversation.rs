@@ -71,6 +71,8 @@ pub struct Conversation {
     pub stats: Tally,
     /// The largest message the peer takes.
     pub peer_max_message: u32,
+    /// A link's socket takes bytes again; the next call that tells the time says since when.
+    pub unblocked: bool,
     /// A `send` was turned away, so `Writable` is owed.
     writable_owed: bool,
     /// (server) `Readable` was told and `recv` has not run dry since.
@@ -125,6 +127,7 @@ impl Conversation {
             closing: Closing::default(),
             stats: Tally::default(),
             peer_max_message: limits.message,
+            unblocked: false,
             writable_owed: false,
             readable_told: false,
             suspended: false,

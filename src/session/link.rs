@@ -58,6 +58,8 @@ pub struct Link {
     pub unreliable_last: bool,
     /// The host's socket is full.
     pub blocked: bool,
+    /// Its socket takes bytes again, since a moment that the host has not told yet.
+    pub unblocked: bool,
     /// Its ACCEPT waits until the store has the keys it stands for.
     pub uncommitted: bool,
     pub life: Life,
@@ -89,6 +91,7 @@ impl Link {
             probed: false,
             unreliable_last: false,
             blocked: false,
+            unblocked: false,
             uncommitted: false,
             life: Life::Open,
             liveness,

@@ -23,6 +23,7 @@ pub struct Aftermath {
 impl Conversation {
     /// Looks after links and closing. Returns the links that must end, with the cause, and whether one became suspect.
     pub fn check_links(&mut self) -> Aftermath {
+        self.note_unblocked();
         let mut aftermath = Aftermath::default();
         let now = self.now;
         let mut index = 0;

@@ -30,6 +30,7 @@ impl Conversation {
 
     /// Fills `buf` with what one link has to send, or says which link to close.
     pub fn poll_output(&mut self, buf: &mut [u8]) -> Option<Output> {
+        self.note_unblocked();
         loop {
             if let Some(link) = self.to_close.pop() {
                 return Some(Output::CloseLink { link });
@@ -62,8 +63,22 @@ impl Conversation {
             let link = &mut self.links[index];
             if link.blocked && !blocked {
                 link.liveness.moved(self.now);
+                link.unblocked = true;
+                self.unblocked = true;
             }
             link.blocked = blocked;
+        }
+    }
+
+    /// That a socket takes bytes again came without a time: it was now.
+    #[inline]
+    pub fn note_unblocked(&mut self) {
+        if core::mem::take(&mut self.unblocked) {
+            for link in &mut self.links {
+                if core::mem::take(&mut link.unblocked) {
+                    link.liveness.moved(self.now);
+                }
+            }
         }
     }
 

@@ -214,3 +214,26 @@ fn a_socket_that_takes_bytes_again_is_a_sign_of_life() {
         assert_eq!(more, expected, "was full: {was}, is full: {is}");
     }
 }
+
+/// The host says so without the time; the next call tells it.
+#[test]
+fn a_socket_that_takes_bytes_again_does_so_now_and_not_when_the_host_was_last_heard() {
+    let calls: [fn(&mut Conversation); 2] = [
+        |talk| _ = talk.poll_output(&mut [0; 1000]),
+        |talk| _ = talk.check_links(),
+    ];
+    for call in calls {
+        let mut talk = sender(Role::Server);
+        let timing = Timing::default();
+        talk.links[0].liveness.ping(START);
+        talk.set_blocked(LinkId(1), true);
+        let before = talk.links[0].liveness.deadline(&timing);
+        talk.set_blocked(LinkId(1), false);
+        let later = Duration::from_millis(100);
+        for time in [later, later * 2] {
+            talk.tick(START + time);
+            call(&mut talk);
+            assert_eq!(talk.links[0].liveness.deadline(&timing), before + later, "once");
+        }
+    }
+}
