@@ -236,7 +236,10 @@ impl Session {
                 self.take_advice(&refuse, target);
                 self.after_failed_try();
             }
-            Some(Answer::Accepted(_)) | None => self.after_failed_try(),
+            Some(Answer::Accepted(_)) | None => {
+                self.dialler.networks.failed();
+                self.after_failed_try();
+            }
         }
     }
 

@@ -191,6 +191,33 @@ fn a_link_that_carries_forgives_its_network_what_was_before() {
     }
 }
 
+/// Whether it is no answer at all or one that only looks like one: what fails there is not insisted on.
+#[test]
+fn another_network_has_its_turn_after_an_answer_that_cannot_be() {
+    for looks_like_one in [true, false] {
+        let mut play = Play::begun();
+        for network in [CELL, WIFI] {
+            play.hint(NetworkEvent::Available(network));
+            play.moves_to(network);
+        }
+        play.cut();
+        let flight = play.flight();
+        assert_eq!(play.network, Some(WIFI));
+        let (mut words, _) = Play::answer(flight, &Accept::Ok(NEW));
+        *words.last_mut().expect("a tag") ^= 1;
+        if !looks_like_one {
+            words[0] ^= 1;
+        }
+        play.session.handle_input(play.link, &words, play.now);
+        let opened = play.opened;
+        while play.opened == opened {
+            assert!(play.pass_to_next());
+            play.perform();
+        }
+        assert_eq!(play.network, Some(CELL), "{looks_like_one}");
+    }
+}
+
 #[test]
 fn a_client_that_sleeps_says_nothing_of_its_link() {
     let mut play = Play::begun();
