@@ -144,7 +144,8 @@ impl Session {
     /// A hint from the system about its networks.
     pub fn handle_network(&mut self, event: NetworkEvent, now: Instant) {
         self.talk.tick(now);
-        if self.talk.closing.has_begun() {
+        let over = self.talk.state == State::Closed;
+        if self.talk.closing.has_begun() && (over || !matches!(event, NetworkEvent::Lost(_))) {
             return;
         }
         match event {

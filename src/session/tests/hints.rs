@@ -218,6 +218,30 @@ fn another_network_has_its_turn_after_an_answer_that_cannot_be() {
     }
 }
 
+/// U-60: what goes with its network breaks, and the goodbye goes on the link before it.
+#[test]
+fn a_goodbye_does_not_wait_on_a_network_that_is_gone() {
+    let mut play = Play::begun();
+    play.hint(NetworkEvent::Available(CELL));
+    play.moves_to(CELL);
+    play.pass(Duration::from_secs(2));
+    let on_cell = play.link;
+    play.hint(NetworkEvent::Available(WIFI));
+    play.moves_to(WIFI);
+    let on_wifi = play.link;
+    play.session.disconnect(5);
+    play.hint(NetworkEvent::Lost(WIFI));
+    play.link = on_cell;
+    assert!(!play.perform().is_empty(), "the CLOSE");
+    assert!(play.closed.contains(&on_wifi) && !play.closed.contains(&on_cell));
+    assert_eq!(play.session.talk.closing.reason(), None, "it waits for the answer");
+    play.hint(NetworkEvent::Lost(CELL));
+    assert!(
+        play.session.talk.closing.reason().is_some(),
+        "there is nobody to tell any more"
+    );
+}
+
 #[test]
 fn a_client_that_sleeps_says_nothing_of_its_link() {
     let mut play = Play::begun();
