@@ -21,8 +21,10 @@ use crate::wire::frame::{self, CloseKind};
 
 /// How long an older link is read after a newer one took over.
 const DRAIN: Duration = Duration::from_secs(2);
-/// The most a server's advice can hold a client back (U-23).
+/// The most a server's advice can hold a client back (U-23) ...
 const ADVICE_MAX: Duration = Duration::from_secs(30);
+/// ... and the part of what its session lives without a link: with jitter that is half of it. Who makes up a REFUSE must not have the session expire.
+const ADVICE_SHARE: u32 = 3;
 
 impl Session {
     pub(super) fn start_handshake(&mut self, index: usize) {
@@ -149,6 +151,7 @@ impl Session {
             token,
             position,
             window,
+            detached_ms,
             address,
             ..
         } = accepted;
@@ -159,6 +162,7 @@ impl Session {
             resumption: split.resumption,
             generation,
             token,
+            detached: Duration::from_millis(detached_ms.into()),
             address,
         });
         self.talk.id = Some(session);
@@ -257,7 +261,11 @@ impl Session {
             RefuseCode::NotHere => self.query = self.ticket.is_some(),
             RefuseCode::Busy | RefuseCode::Later | RefuseCode::Draining => {}
         }
-        let wait = Duration::from_millis(refuse.retry_ms.into()).min(ADVICE_MAX);
+        let most = self
+            .ticket
+            .as_ref()
+            .map_or(ADVICE_MAX, |ticket| ADVICE_MAX.min(ticket.detached / ADVICE_SHARE));
+        let wait = Duration::from_millis(refuse.retry_ms.into()).min(most);
         self.dialler
             .hold_off(self.talk.now, wait, target, &mut self.rng, &mut self.outputs);
     }

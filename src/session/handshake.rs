@@ -11,6 +11,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::conversation::Conversation;
 use super::outbox::Piece;
@@ -31,6 +32,8 @@ pub struct Ticket {
     /// The attempt whose ACCEPT it came with (U-14).
     pub generation: u32,
     pub token: u64,
+    /// How long the server keeps the session without a link.
+    pub detached: Duration,
     /// The server's own address; empty if it named none.
     pub address: String,
 }
@@ -73,6 +76,7 @@ pub struct Accepted {
     pub send_base: u64,
     pub send_end: u64,
     pub window: Window,
+    pub detached_ms: u32,
     pub address: String,
 }
 
@@ -221,6 +225,7 @@ impl Handshake {
                 send_base: ok.send_base,
                 send_end: ok.send_end,
                 window: ok.window,
+                detached_ms: ok.detached_ms,
                 address: ok.address.into(),
             })),
             Accept::Lost(flight::LostStatus::Alive) if self.kind == FlightKind::Query => Answer::Alive,

@@ -143,3 +143,25 @@ fn advice_to_wait_is_over_with_the_network_with_sleep_or_when_the_application_in
     play.perform();
     assert_eq!(play.opened, opened + 1);
 }
+
+/// U-23: whoever makes it up must not make the session expire, so it takes at most half of what that lives without a link. Without a session there is nothing to lose.
+#[test]
+fn advice_to_wait_leaves_a_session_half_of_its_life_without_a_link() {
+    const SECOND: Duration = Duration::from_secs(1);
+    for (stands, least, most) in [(true, 10, 15), (false, 30, 45)] {
+        for retry_ms in [30_000, u32::MAX] {
+            let mut play = if stands { Play::established() } else { Play::new() };
+            if stands {
+                play.cut();
+            }
+            play.flight();
+            play.refuses(&busy(retry_ms));
+            let opened = play.opened;
+            let waited = until_opened(&mut play, opened);
+            assert!(
+                waited >= SECOND * least && waited <= SECOND * most,
+                "{stands}: {waited:?}"
+            );
+        }
+    }
+}
