@@ -15,7 +15,7 @@ use super::phase::Input;
 use super::rtt::Rtt;
 use crate::crypto::{Opener, Sealer};
 use crate::error::CloseReason;
-use crate::event::{HandoverCause, Output, Target};
+use crate::event::{HandoverCause, NetworkId, Output, Target};
 use crate::wire::flight::{EARLY_MAX, Refuse, RefuseCode, Versions};
 use crate::wire::frame::{self, CloseKind};
 
@@ -95,7 +95,7 @@ impl Session {
         let outcome = handshake.finish(answer, self.talk.inbox.next());
         let Ok(Answer::Accepted(accepted)) = outcome else {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
-            return self.turned_away(outcome.ok(), &attempt.target);
+            return self.turned_away(outcome.ok(), (&attempt.target, attempt.network));
         };
         self.version = version;
         let mut rtt = Rtt::default();
@@ -220,7 +220,7 @@ impl Session {
     }
 
     /// Any answer, from there, but an ACCEPT that lets the session in.
-    pub(super) fn turned_away(&mut self, answer: Option<Answer>, target: &Target) {
+    pub(super) fn turned_away(&mut self, answer: Option<Answer>, there: (&Target, Option<NetworkId>)) {
         match answer {
             // Who answered does not have the session, but a link that answers says that somebody does.
             Some(Answer::Lost(CloseReason::UnknownSession)) if self.carrier_is_sound() => {
@@ -237,7 +237,7 @@ impl Session {
                 self.after_failed_try();
             }
             Some(Answer::Refused(refuse)) => {
-                self.take_advice(&refuse, target);
+                self.take_advice(&refuse, there);
                 self.after_failed_try();
             }
             Some(Answer::Accepted(_)) | None => {
@@ -248,7 +248,7 @@ impl Session {
     }
 
     /// A REFUSE is in the clear: it changes what is tried next, nothing else (U-23, U-24, F-19).
-    pub(super) fn take_advice(&mut self, refuse: &Refuse, target: &Target) {
+    pub(super) fn take_advice(&mut self, refuse: &Refuse, there: (&Target, Option<NetworkId>)) {
         match refuse.code {
             RefuseCode::Version => {
                 let best = refuse.max_version.min(*self.config.versions.end());
@@ -267,7 +267,7 @@ impl Session {
             .map_or(ADVICE_MAX, |ticket| ADVICE_MAX.min(ticket.detached / ADVICE_SHARE));
         let wait = Duration::from_millis(refuse.retry_ms.into()).min(most);
         self.dialler
-            .hold_off(self.talk.now, wait, target, &mut self.rng, &mut self.outputs);
+            .hold_off(self.talk.now, wait, there, &mut self.rng, &mut self.outputs);
     }
 
     /// What a verdict leads to, if it has come (U-42). After a bad one there is nothing to dial for: CLOSE follows on the link that carries, and without such a link the

@@ -138,12 +138,12 @@ impl Dialler {
     }
 
     /// The server there advises to wait at least so long. What it is spared must not come all at once then, so it is up to a half more (L-27, U-23); and what else is
-    /// under way to the same address would ask it now.
+    /// under way to the same address would ask it now. Over another network it may be another server, and who made this up is not there.
     pub fn hold_off(
         &mut self,
         now: Instant,
         at_least: Duration,
-        target: &Target,
+        (target, network): (&Target, Option<NetworkId>),
         rng: &mut Rng,
         outputs: &mut VecDeque<Output>,
     ) {
@@ -151,7 +151,8 @@ impl Dialler {
             let until = now + at_least + jitter(at_least / 2, rng);
             self.not_before = self.not_before.max(until);
             self.plan = self.plan.map(|plan| plan.max(self.not_before));
-            self.close_where(|attempt| attempt.target == *target, outputs);
+            let there = |attempt: &Try| attempt.target == *target && attempt.network == network;
+            self.close_where(there, outputs);
         }
     }
 

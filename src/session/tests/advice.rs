@@ -165,3 +165,33 @@ fn advice_to_wait_leaves_a_session_half_of_its_life_without_a_link() {
         }
     }
 }
+
+/// U-23: on another way another server may answer, and whoever makes it up on this one is not there.
+#[test]
+fn advice_to_wait_takes_back_nothing_that_is_under_way_on_another_network() {
+    let (wifi, cell) = (NetworkId(1), NetworkId(2));
+    for (networks, stays) in [(&[cell, wifi][..], true), (&[wifi], false)] {
+        let mut play = Play::begun();
+        for network in networks {
+            play.session.handle_network(NetworkEvent::Available(*network), play.now);
+            let flight = play.flight();
+            play.says(flight, &Accept::Ok(NEW));
+        }
+        play.stands = false;
+        play.cut();
+        play.perform();
+        let first = play.link;
+        assert_eq!(play.network, Some(wifi));
+        play.pass(Duration::from_millis(900));
+        play.session.handle_link_up(first, play.now);
+        play.flight();
+        play.pass(Duration::from_millis(100));
+        play.perform();
+        let second = play.link;
+        assert_eq!(play.network, Some(if stays { cell } else { wifi }));
+        play.link = first;
+        play.refuses(&busy(10_000));
+        play.perform();
+        assert_eq!(play.closed.contains(&second), !stays);
+    }
+}

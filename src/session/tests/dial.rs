@@ -95,7 +95,7 @@ fn advice_is_obeyed() {
     for _ in 0..100 {
         let (mut dialler, mut outputs) = (Dialler::new(now), VecDeque::new());
         dialler.cancel(&mut outputs);
-        dialler.hold_off(now, MS(2000), &Target::Configured, &mut rng, &mut outputs);
+        dialler.hold_off(now, MS(2000), (&Target::Configured, None), &mut rng, &mut outputs);
         dialler.replan(now, &Bounds::default(), &mut rng);
         let at = dialler.deadline(LIMIT);
         assert!(at >= now + MS(2000) && at <= now + MS(3000), "{at:?}");
@@ -117,7 +117,7 @@ fn never_more_than_two_and_never_a_deadline_that_passed() {
                 0 => dialler.plan(now + MS(dice.between(0, 300))),
                 1 => {
                     let wait = MS(dice.between(0, 500));
-                    dialler.hold_off(now, wait, &Target::Configured, &mut rng, &mut outputs);
+                    dialler.hold_off(now, wait, (&Target::Configured, None), &mut rng, &mut outputs);
                     dialler.replan(now, &Bounds::default(), &mut rng);
                 }
                 2 => dialler.hurry(now),
