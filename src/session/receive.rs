@@ -222,11 +222,15 @@ impl Conversation {
     }
 
     fn take_data(&mut self, data: Data, buffer: &mut [u8]) -> Result<(), LinkFault> {
-        let new = match data {
-            Data::Run(run, entries) => self.inbox.run(run, buffer, entries)?,
-            Data::Part(part, bytes) => self.inbox.fragment(part, buffer, bytes)?,
+        let again = match data {
+            Data::Run(run, entries) => {
+                let again = run.seq < self.inbox.next();
+                self.inbox.run(run, buffer, entries)?;
+                again
+            }
+            Data::Part(part, bytes) => !self.inbox.fragment(part, buffer, bytes)?,
         };
-        if !new {
+        if again {
             self.acks.force();
         }
         Ok(())

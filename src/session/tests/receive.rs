@@ -102,6 +102,20 @@ fn what_comes_twice_is_acked_at_once() {
     }
 }
 
+/// U-37, U-46: whether all of the record came twice or the beginning of it.
+#[test]
+fn what_comes_twice_is_acked_at_once_though_something_new_is_behind_it() {
+    for (seq, at_once) in [(0, true), (1, false)] {
+        let mut talk = conversation(Role::Server, Limits::default());
+        talk.receive_early(&message(0)).expect("the first time");
+        let mut frames = Vec::new();
+        run(&mut frames, seq, &vec![vec![seq as u8; 3]; 2]);
+        talk.receive_early(&frames).expect("it may come");
+        assert_eq!(talk.inbox.next(), seq as u64 + 2);
+        assert_eq!(talk.acks.due(START), at_once, "from {seq} on");
+    }
+}
+
 // ---- behind the end ----
 
 /// U-50: behind a CLOSE nothing counts, neither in its record nor after it, though the session goes on over another link.
