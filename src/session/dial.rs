@@ -262,7 +262,11 @@ impl Dialler {
     pub fn take_hedge(&mut self, now: Instant) -> bool {
         let elsewhere = self.tries.is_empty() && self.hedge.take().is_some_and(|hedge| hedge.elsewhere);
         self.elsewhere = elsewhere && self.is_held(now);
-        elsewhere && !self.elsewhere
+        let comes = elsewhere && !self.elsewhere;
+        if comes {
+            self.hedge = Some(Hedge::behind(false, now));
+        }
+        comes
     }
 
     pub fn open(&mut self, target: Target, network: Option<NetworkId>, now: Instant, outputs: &mut VecDeque<Output>) {

@@ -28,6 +28,26 @@ fn the_configured_address_is_tried_at_once_when_the_servers_own_fails_and_not_tw
     }
 }
 
+/// That it came early, in the place of one that failed, makes it no better than another first connection.
+#[test]
+fn behind_a_configured_address_that_came_early_there_is_a_second_connection_too() {
+    let mut play = Play::new();
+    let flight = play.flight();
+    let address = "own.example:4";
+    play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+    play.stands = false;
+    play.cut();
+    play.perform();
+    play.fails();
+    assert_eq!(play.opened, 3);
+    play.pass(SECOND - Duration::from_micros(1));
+    play.perform();
+    assert_eq!(play.opened, 3);
+    play.pass(Duration::from_micros(1));
+    play.perform();
+    assert_eq!((play.opened, &play.target), (4, &Target::Configured));
+}
+
 /// U-22: advice to wait is obeyed before the next try, whoever gave it. But what a server that may be leaving says must not keep a client from all others.
 #[test]
 fn the_configured_address_has_its_turn_when_the_servers_own_says_later() {
