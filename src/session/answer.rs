@@ -266,6 +266,9 @@ impl Session {
             .as_ref()
             .map_or(ADVICE_MAX, |ticket| ADVICE_MAX.min(ticket.detached / ADVICE_SHARE));
         let wait = Duration::from_millis(refuse.retry_ms.into()).min(most);
+        if !self.carrier_is_sound() {
+            self.dialler.keep_hedge(there.1);
+        }
         self.dialler
             .hold_off(self.talk.now, wait, there, &mut self.rng, &mut self.outputs);
     }

@@ -98,6 +98,8 @@ struct Hedge {
     at: Instant,
     /// The first leads to a server's own address.
     elsewhere: bool,
+    /// The first was refused, and this one leads over another network: it comes all the same.
+    apart: bool,
 }
 
 impl Hedge {
@@ -105,6 +107,7 @@ impl Hedge {
         Hedge {
             at: now + if advised { HEAD_START } else { PATIENCE },
             elsewhere: advised,
+            apart: false,
         }
     }
 }
@@ -153,6 +156,14 @@ impl Dialler {
             self.plan = self.plan.map(|plan| plan.max(self.not_before));
             let there = |attempt: &Try| attempt.target == *target && attempt.network == network;
             self.close_where(there, outputs);
+        }
+    }
+
+    /// The first connection was refused on this network. If the second leads over another one, it comes all the same.
+    pub fn keep_hedge(&mut self, refused: Option<NetworkId>) {
+        let other = self.networks.second_choice();
+        if let Some(hedge) = &mut self.hedge {
+            hedge.apart = other.is_some() && other != refused;
         }
     }
 
@@ -228,9 +239,9 @@ impl Dialler {
             let target = advised.map_or(Target::Configured, Target::Advised);
             self.open(target, self.networks.choice(), now, outputs);
         }
-        if self.hedge.is_some_and(|hedge| hedge.at <= now) {
+        if let Some(hedge) = self.hedge.filter(|hedge| hedge.at <= now) {
             self.hedge = None;
-            if self.tries.len() == 1 {
+            if self.tries.len() == 1 || hedge.apart && self.tries.is_empty() {
                 self.open(Target::Configured, self.networks.second_choice(), now, outputs);
             }
         }
@@ -258,14 +269,21 @@ impl Dialler {
     }
 
     /// A connection failed. If a hedge was to come that leads elsewhere, it comes now, as the first, or is what the next plan is for if a server advised to wait; one to
-    /// the same address would only knock twice, and waits for the back-off.
+    /// the same address would only knock twice, and waits for the back-off; but if the first was refused and this one leads over another network, it keeps its time.
     pub fn take_hedge(&mut self, now: Instant) -> bool {
-        let elsewhere = self.tries.is_empty() && self.hedge.take().is_some_and(|hedge| hedge.elsewhere);
-        self.elsewhere = elsewhere && self.is_held(now);
-        let comes = elsewhere && !self.elsewhere;
-        if comes {
-            self.hedge = Some(Hedge::behind(false, now));
+        if !self.tries.is_empty() {
+            return false;
         }
+        let Some(hedge) = self.hedge.take() else {
+            return false;
+        };
+        self.elsewhere = hedge.elsewhere && self.is_held(now);
+        let comes = hedge.elsewhere && !self.elsewhere;
+        self.hedge = if comes {
+            Some(Hedge::behind(false, now))
+        } else {
+            Some(hedge).filter(|hedge| hedge.apart)
+        };
         comes
     }
 

@@ -3,8 +3,9 @@
 use core::time::Duration;
 
 use super::actor::{NEW, Play};
+use super::redial::drain;
 use crate::config::Backoff;
-use crate::event::{NetworkEvent, NetworkId};
+use crate::event::{NetworkEvent, NetworkId, Target};
 use crate::wire::flight::{Accept, AcceptOk, Refuse, RefuseCode};
 
 fn busy(retry_ms: u32) -> Refuse {
@@ -193,5 +194,81 @@ fn advice_to_wait_takes_back_nothing_that_is_under_way_on_another_network() {
         play.refuses(&busy(10_000));
         play.perform();
         assert_eq!(play.closed.contains(&second), !stays);
+    }
+}
+
+/// U-23: nor does it put off the second connection, if that is to lead over another network. The first leads to the server's own address or not; the wait is long or none, and
+/// comes again and again.
+#[test]
+fn advice_to_wait_does_not_put_off_a_second_connection_over_another_network() {
+    let (wifi, cell) = (NetworkId(1), NetworkId(2));
+    for (address, retry_ms) in [("", 30_000), ("", 0), ("own.example:4", 30_000), ("own.example:4", 0)] {
+        let mut play = Play::begun();
+        for network in [cell, wifi] {
+            play.session.handle_network(NetworkEvent::Available(network), play.now);
+            let flight = play.flight();
+            play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+        }
+        let begun = play.now;
+        play.cut();
+        play.perform();
+        while play.network == Some(wifi) {
+            let opened = play.opened;
+            play.refuses(&busy(retry_ms));
+            play.perform();
+            if play.opened == opened {
+                until_opened(&mut play, opened);
+            }
+        }
+        assert_eq!(play.network, Some(cell));
+        let waited = play.now.since(begun);
+        let most = Duration::from_secs(if retry_ms == 0 { 15 } else { 1 });
+        assert!(waited <= most, "{address}, {retry_ms}: {waited:?}");
+    }
+}
+
+/// A link that carries is not left for another network because a server that is to be followed is busy.
+#[test]
+fn advice_to_wait_sends_nobody_to_another_network_from_a_link_that_carries() {
+    let (wifi, cell) = (NetworkId(1), NetworkId(2));
+    let mut play = Play::established();
+    for network in [cell, wifi] {
+        play.session.handle_network(NetworkEvent::Available(network), play.now);
+        let flight = play.flight();
+        play.says(flight, &Accept::Ok(NEW));
+    }
+    play.pongs(play.now);
+    play.tells(&drain(""));
+    play.pass(Duration::ZERO);
+    play.flight();
+    let opened = play.opened;
+    play.refuses(&busy(5000));
+    play.perform();
+    let waited = until_opened(&mut play, opened);
+    assert!(waited >= Duration::from_secs(5), "{waited:?}");
+    assert_eq!(play.network, Some(wifi));
+}
+
+/// U-22: the one over another network is no turn of its own.
+#[test]
+fn the_configured_address_has_its_turn_though_a_second_connection_was_to_lead_there() {
+    let (wifi, cell) = (NetworkId(1), NetworkId(2));
+    let own = "own.example:4";
+    let mut play = Play::begun();
+    for network in [cell, wifi] {
+        play.session.handle_network(NetworkEvent::Available(network), play.now);
+        let flight = play.flight();
+        play.says(flight, &Accept::Ok(AcceptOk { address: own, ..NEW }));
+    }
+    play.cut();
+    play.perform();
+    play.stands = false;
+    assert_eq!((play.network, &play.target), (Some(wifi), &Target::Advised(own.into())));
+    play.refuses(&busy(5000));
+    for _ in 0..2 {
+        let opened = play.opened;
+        until_opened(&mut play, opened);
+        assert_eq!(play.target, Target::Configured);
+        play.session.handle_link_down(play.link, play.now);
     }
 }
