@@ -26,6 +26,8 @@ const KEEP: usize = 256 << 10;
 const FORGET: usize = 32;
 /// So much between two stretches (headers, padding, other frames) is left there: to move what follows would cost more than it is worth.
 const JUNK: usize = 48;
+/// ... unless so many stretches wait: then it would add up, and the reader is late in any case.
+const FEW: usize = 256;
 
 /// The beginning of a message that comes in fragments, at the buffer's end.
 #[derive(Clone, Copy, Debug)]
@@ -229,7 +231,7 @@ impl Inbox {
         }
         let floor = self.stretches.last_end();
         // Not moved for the sake of a few bytes of junk before it.
-        let near = bytes.start - floor <= JUNK;
+        let near = bytes.start - floor <= self.junk();
         let partial = self.partial.unwrap_or(Partial {
             start: if near { bytes.start } else { floor },
             length: 0,
@@ -401,11 +403,16 @@ impl Inbox {
         false
     }
 
+    /// How much may lie unused between two stretches now.
+    fn junk(&self) -> usize {
+        if self.stretches.behind() < FEW { JUNK } else { 0 }
+    }
+
     /// Moves a range down to where the last stretch ends if the junk between them is more than a few bytes, so that small messages in
     /// large records cannot hold memory.
     fn pull_down(&self, buffer: &mut [u8], range: Range<usize>) -> (usize, usize) {
         let floor = self.stretches.last_end();
-        if range.start - floor <= JUNK {
+        if range.start - floor <= self.junk() {
             return (range.start, range.end);
         }
         let end = floor + range.len();

@@ -46,6 +46,11 @@ impl Stretches {
         self.front.is_empty()
     }
 
+    /// How many there are behind the first.
+    pub fn behind(&self) -> usize {
+        self.behind.len()
+    }
+
     pub fn append(&mut self, stretch: Stretch) {
         if self.front.is_empty() {
             self.front = stretch;

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 
 use super::Dice;
+use crate::event::MessageId;
 use crate::session::Batch;
 use crate::session::ack::Taken;
 use crate::session::inbox::{Inbox, InboxError, RunHead};
@@ -342,6 +343,36 @@ fn memory_stays_bounded_by_the_window() {
     while inbox.pop().is_some() {}
     inbox.shrink();
     assert_eq!(inbox.memory(), 0);
+}
+
+/// 64 bytes for each message beside its payload, whatever stands before it in its record.
+#[test]
+fn memory_stays_bounded_by_the_number_of_messages_however_little_they_say() {
+    for fragment in [false, true] {
+        let messages = 17_000;
+        let mut inbox = Inbox::new(65_536, WINDOW_BYTES, MESSAGE, 0);
+        for seq in 0..messages {
+            // A frame of the future, to be skipped.
+            let mut record = alloc::vec![0x40, 38];
+            record.resize(40, 0);
+            if fragment {
+                part(&mut record, seq, &[7], 0, 1);
+            } else {
+                run(&mut record, seq, &[Vec::new()]);
+            }
+            take(&mut inbox, &record).expect("within the window");
+        }
+        let payload = if fragment { 2 * messages } else { 0 };
+        let each = (inbox.memory() - payload) / messages;
+        assert!(each <= 64, "{each} bytes for each");
+        for seq in 0..messages {
+            let message = inbox.pop().expect("it has come");
+            assert_eq!(
+                (message.id, message.payload.len()),
+                (Some(MessageId(seq as u64)), usize::from(fragment))
+            );
+        }
+    }
 }
 
 #[test]
