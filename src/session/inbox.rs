@@ -163,10 +163,24 @@ impl Inbox {
         let start = self.end();
         let mut buffer = core::mem::take(&mut self.buffer);
         // What lay there is overwritten in any case: only new memory is cleared.
-        if buffer.len() < start + room {
-            buffer.resize(start + room, 0);
+        let need = start + room;
+        if buffer.len() < need {
+            if buffer.capacity() < need {
+                self.grow(&mut buffer, need);
+            }
+            buffer.resize(need, 0);
         }
-        (buffer, start..start + room)
+        (buffer, start..need)
+    }
+
+    /// To twice the size each time, but not beyond what is needed at most: twice the window, as much of it is taken as not, with a header for each message, and a
+    /// record with what lies unused.
+    #[cold]
+    fn grow(&self, buffer: &mut Vec<u8>, need: usize) {
+        let most = 2 * (self.window_bytes + 5 * self.window_messages) + (64 << 10);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let capacity = (buffer.capacity() * 2).min(most).max(need);
+        buffer.reserve_exact(capacity - buffer.len());
     }
 
     /// Returns the buffer; what lies behind the last stretch is free again.

@@ -345,6 +345,29 @@ fn memory_stays_bounded_by_the_window() {
     assert_eq!(inbox.memory(), 0);
 }
 
+/// With a reader that is always a whole window behind, and records of any size.
+#[test]
+fn memory_stays_bounded_by_twice_the_window() {
+    const WINDOW: usize = 1 << 20;
+    for length in [1000, 5000, 9000, 12_345, 16_000] {
+        let mut inbox = Inbox::new(4096, WINDOW as u32, MESSAGE, 0);
+        let mut most = 0;
+        for seq in 0..4 * WINDOW / length {
+            if (seq + 1) * length > WINDOW {
+                inbox.pop().expect("one waits");
+            }
+            let mut record = Vec::new();
+            run(&mut record, seq, &[alloc::vec![1; length]]);
+            take(&mut inbox, &record).expect("within the window");
+            most = most.max(inbox.memory());
+        }
+        assert!(
+            (WINDOW..=2 * WINDOW + 64 * 4096 + (64 << 10)).contains(&most),
+            "{most} bytes of {length}"
+        );
+    }
+}
+
 /// 64 bytes for each message beside its payload, whatever stands before it in its record.
 #[test]
 fn memory_stays_bounded_by_the_number_of_messages_however_little_they_say() {
