@@ -15,7 +15,7 @@ use super::link::Life;
 use super::outbox::Part;
 use crate::error::CloseReason;
 use crate::event::{Event, HandoverCause, State};
-use crate::wire::frame::{self, Ack, Close, CloseKind, Frame, FrameError, Frames};
+use crate::wire::frame::{self, Ack, Close, CloseKind, Frame, FrameError, Frames, Run};
 use crate::wire::record;
 use bytes::Bytes;
 
@@ -70,30 +70,20 @@ impl Conversation {
         self.note_probe(index);
         // Half a record is a sign of life, too, if not one of the peer's.
         self.links[index].liveness.received(bytes.len(), self.now);
-        let mut partial = core::mem::take(&mut self.links[index].partial);
         let result = loop {
             // Behind a CLOSE, and when all is over, nothing counts any more (U-50).
             if self.links[index].deaf || self.state == State::Closed {
                 break Ok(());
             }
-            if !partial.is_empty() {
-                let Ok(wanted) = wanted(&partial) else {
-                    break Err(LinkFault::Record);
-                };
-                let size = (wanted - partial.len()).min(bytes.len());
-                partial.extend_from_slice(&bytes[..size]);
-                bytes = &bytes[size..];
-                if partial.len() < wanted {
-                    break Ok(());
+            if !self.links[index].partial.is_empty() {
+                match self.receive_rest(index, &mut bytes, notices) {
+                    Ok(true) => continue,
+                    Ok(false) => break Ok(()),
+                    Err(fault) => break Err(fault),
                 }
-                if partial.len() > record::LENGTH_LEN {
-                    let opened = self.open(index, &partial[record::LENGTH_LEN..], notices);
-                    partial.clear();
-                    if opened.is_err() {
-                        break opened;
-                    }
-                }
-                continue;
+            }
+            if bytes.is_empty() {
+                break Ok(());
             }
             match record::length(bytes) {
                 Err(_) => break Err(LinkFault::Record),
@@ -105,16 +95,39 @@ impl Conversation {
                     }
                 }
                 Ok(_) => {
-                    partial.extend_from_slice(bytes);
+                    self.links[index].partial.extend_from_slice(bytes);
                     break Ok(());
+                }
+            }
+        };
+        self.rest_if_quiet(index);
+        self.tell_readable();
+        result
+    }
+
+    /// Goes on with a record whose beginning came before; says whether as much of it is there now as was wanted: its length, or all of it.
+    #[inline(never)]
+    fn receive_rest(&mut self, index: usize, bytes: &mut &[u8], notices: &mut Notices) -> Result<bool, LinkFault> {
+        let mut partial = core::mem::take(&mut self.links[index].partial);
+        let result = match wanted(&partial) {
+            Err(_) => Err(LinkFault::Record),
+            Ok(wanted) => {
+                let size = (wanted - partial.len()).min(bytes.len());
+                partial.extend_from_slice(&bytes[..size]);
+                *bytes = &bytes[size..];
+                let whole = partial.len() == wanted;
+                if whole && wanted > record::LENGTH_LEN {
+                    let opened = self.open(index, &partial[record::LENGTH_LEN..], notices);
+                    partial.clear();
+                    opened.map(|()| true)
+                } else {
+                    Ok(whole)
                 }
             }
         };
         if let Some(link) = self.links.get_mut(index) {
             link.partial = partial;
         }
-        self.rest_if_quiet(index);
-        self.tell_readable();
         result
     }
 
@@ -204,6 +217,13 @@ impl Conversation {
         let mut at = 0;
         while at < place.len() {
             let mut walk = Frames::new(&buffer[place.clone()]).from_position(at);
+            if let Some(run) = walk.next_run()? {
+                at = walk.position();
+                let data = Data::run(&run, place.start);
+                self.links[index].liveness.brought_data(self.now);
+                self.take_data(data, buffer)?;
+                continue;
+            }
             let Some(frame) = walk.next().transpose()? else {
                 return Ok(());
             };
@@ -354,15 +374,7 @@ impl Data {
     /// `start` is where the record begins in the buffer, `end` where the frame ends.
     fn of(frame: &Frame<'_>, start: usize, end: usize) -> Option<Data> {
         match frame {
-            Frame::Data(run) => {
-                let from = start + run.offset;
-                let head = RunHead {
-                    seq: run.seq,
-                    count: run.count,
-                    payload: run.payload,
-                };
-                Some(Data::Run(head, from..from + run.bytes.len()))
-            }
+            Frame::Data(run) => Some(Data::run(run, start)),
             Frame::Fragment(fragment) => {
                 let part = Part {
                     seq: fragment.seq,
@@ -373,6 +385,16 @@ impl Data {
             }
             _ => None,
         }
+    }
+
+    fn run(run: &Run<'_>, start: usize) -> Data {
+        let from = start + run.offset;
+        let head = RunHead {
+            seq: run.seq,
+            count: run.count,
+            payload: run.payload,
+        };
+        Data::Run(head, from..from + run.bytes.len())
     }
 }
 

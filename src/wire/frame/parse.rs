@@ -52,15 +52,25 @@ impl<'a> Frames<'a> {
         self.at
     }
 
+    /// The messages that stand here, if that is what the next frame holds. Nearly every record holds nothing else, and to be
+    /// found in this way they need not pass through a [`Frame`]. After an error there is nothing more to be read.
+    #[inline]
+    pub fn next_run(&mut self) -> Result<Option<Run<'a>>, FrameError> {
+        if self.record.get(self.at) != Some(&code::DATA) {
+            return Ok(None);
+        }
+        let (run, end) = Run::read(self.record, self.at + 1)?;
+        self.at = end;
+        Ok(Some(run))
+    }
+
     /// The next frame that has something to say.
     fn advance(&mut self) -> Result<Option<Frame<'a>>, FrameError> {
         while let Some(&code) = self.record.get(self.at) {
-            let at = self.at + 1;
-            if code == code::DATA {
-                let (run, end) = Run::read(self.record, at)?;
-                self.at = end;
+            if let Some(run) = self.next_run()? {
                 return Ok(Some(Frame::Data(run)));
             }
+            let at = self.at + 1;
             let rest = &self.record[at..];
             if code == code::PAD {
                 self.at = self.record.len();
