@@ -8,67 +8,111 @@
 //! number of shards, and the map takes its buckets from the low bits and its tags from the high ones.
 
 use alloc::boxed::Box;
-use core::hash::{BuildHasherDefault, Hasher};
 use core::ops::Index;
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 use super::Locator;
 use super::served::Served;
 
 /// See the module's head.
 #[derive(Default)]
-pub struct Sessions(HashMap<Locator, Option<Box<Served>>, BuildHasherDefault<Multiplied>>);
+pub struct Sessions {
+    places: HashTable<Place>,
+    /// The bucket of the session that was found last. Each call looks for the same one several times.
+    last: usize,
+}
+
+struct Place {
+    locator: Locator,
+    /// `None` while the session is taken out.
+    served: Option<Box<Served>>,
+}
 
 impl Sessions {
     /// How many there are, those taken out included.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.places.len()
     }
 
     /// The locators, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &Locator> {
-        self.0.keys()
+        self.places.iter().map(|place| &place.locator)
     }
 
     pub fn contains_key(&self, locator: &Locator) -> bool {
-        self.0.contains_key(locator)
+        self.place(locator).is_some()
     }
 
     /// A session, unless it is taken out.
     #[inline]
     pub fn get(&self, locator: &Locator) -> Option<&Served> {
-        self.0.get(locator)?.as_deref()
+        self.place(locator)?.served.as_deref()
     }
 
     /// A session, unless it is taken out.
     #[inline]
     pub fn get_mut(&mut self, locator: &Locator) -> Option<&mut Served> {
-        self.0.get_mut(locator)?.as_deref_mut()
+        self.place_mut(locator)?.served.as_deref_mut()
     }
 
     pub fn insert(&mut self, locator: Locator, served: Box<Served>) {
-        self.0.insert(locator, Some(served));
+        let served = Some(served);
+        match self.place_mut(&locator) {
+            Some(place) => place.served = served,
+            None => {
+                let place = Place { locator, served };
+                self.places
+                    .insert_unique(hash(&locator), place, |place| hash(&place.locator));
+            }
+        }
     }
 
     pub fn remove(&mut self, locator: &Locator) -> Option<Box<Served>> {
-        self.0.remove(locator).flatten()
+        let found = self.places.find_entry(hash(locator), |place| place.locator == *locator);
+        found.ok()?.remove().0.served
     }
 
     /// Takes a session out if it is what `wanted` says. [`Sessions::put_back`] ends it.
     #[inline]
     pub fn take_if(&mut self, locator: &Locator, wanted: impl FnOnce(&Served) -> bool) -> Option<Box<Served>> {
-        self.0.get_mut(locator)?.take_if(|served| wanted(served))
+        self.place_mut(locator)?.served.take_if(|served| wanted(served))
     }
 
     /// Returns a session to its place.
     #[inline]
     pub fn put_back(&mut self, locator: &Locator, served: Box<Served>) {
-        let place = self.0.get_mut(locator);
-        debug_assert!(place.as_ref().is_some_and(|place| place.is_none()), "its place is kept");
+        let place = self.place_mut(locator);
+        debug_assert!(
+            place.as_ref().is_some_and(|place| place.served.is_none()),
+            "its place is kept"
+        );
         if let Some(place) = place {
-            *place = Some(served);
+            place.served = Some(served);
         }
+    }
+
+    #[inline]
+    fn place(&self, locator: &Locator) -> Option<&Place> {
+        match self.places.get_bucket(self.last) {
+            Some(place) if place.locator == *locator => Some(place),
+            _ => self.places.find(hash(locator), |place| place.locator == *locator),
+        }
+    }
+
+    #[inline]
+    fn place_mut(&mut self, locator: &Locator) -> Option<&mut Place> {
+        let stands_there = |place: &Place| place.locator == *locator;
+        if !self.places.get_bucket(self.last).is_some_and(stands_there) {
+            self.last = self.find(locator)?;
+        }
+        self.places.get_bucket_mut(self.last)
+    }
+
+    #[inline(never)]
+    fn find(&self, locator: &Locator) -> Option<usize> {
+        self.places
+            .find_bucket_index(hash(locator), |place| place.locator == *locator)
     }
 }
 
@@ -83,46 +127,24 @@ impl Index<&Locator> for Sessions {
     }
 }
 
-/// The hasher of [`Sessions`].
-#[derive(Default)]
-pub struct Multiplied(u64);
-
-impl Hasher for Multiplied {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        let mut number = [0; 8];
-        for (to, from) in number.iter_mut().zip(bytes) {
-            *to = *from;
-        }
-        self.0 = u64::from_be_bytes(number);
-    }
-
-    /// How many bytes there are: always eight.
-    #[inline]
-    fn write_usize(&mut self, _: usize) {}
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        // 2^64 over the golden ratio. The upper half of the product depends on all bits, so it goes to the low end, too.
-        let product = self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        product ^ product >> 32
-    }
+#[inline]
+fn hash(locator: &Locator) -> u64 {
+    // 2^64 over the golden ratio. The upper half of the product depends on all bits, so it goes to the low end, too.
+    let product = u64::from_be_bytes(*locator).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    product ^ product >> 32
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::hash::Hash;
 
     #[test]
     fn the_locators_of_one_shard_spread_over_buckets_and_tags() {
         let mut buckets = [0u32; 256];
         let mut tags = [0u32; 128];
         for step in 0..25_600_u64 {
-            let mut hasher = Multiplied::default();
             // What 64 shards leave for one of them, the rest as even as it can be.
-            (step * 64 + 5).to_be_bytes().hash(&mut hasher);
-            let hash = hasher.finish();
+            let hash = hash(&(step * 64 + 5).to_be_bytes());
             buckets[(hash % 256) as usize] += 1;
             tags[(hash >> 57) as usize] += 1;
         }

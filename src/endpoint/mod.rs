@@ -290,9 +290,14 @@ impl Endpoint {
     /// Sessions take turns.
     pub fn poll_output(&mut self, buf: &mut [u8], now: Instant) -> Option<Output> {
         self.tick(now);
-        if buf.len() < MIN_BUFFER {
+        if buf.len() < MIN_BUFFER || (self.outputs.is_empty() && self.ready.is_empty()) {
             return None;
         }
+        self.next_output(buf)
+    }
+
+    #[inline(never)]
+    fn next_output(&mut self, buf: &mut [u8]) -> Option<Output> {
         loop {
             if let Some(output) = self.outputs.pop_front() {
                 return Some(output);
