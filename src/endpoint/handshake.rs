@@ -41,6 +41,7 @@ pub(super) const AHEAD_MAX: usize = 16 << 10;
 
 impl Endpoint {
     /// Takes bytes of a connection that is not a link yet.
+    #[inline(never)]
     pub(super) fn admit(&mut self, link: LinkId, mut bytes: &[u8]) {
         loop {
             let Some(pending) = self.pending.by_link.get_mut(&link) else {

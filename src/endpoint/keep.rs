@@ -303,6 +303,7 @@ impl Endpoint {
     }
 
     /// The application has been told of a restored session: from now on it can be asked for its state.
+    #[cold]
     pub(super) fn announced(&mut self, locator: Locator) {
         if let Some(kept) = self.sessions.get_mut(&locator).and_then(|served| served.kept.as_mut()) {
             kept.unannounced = false;

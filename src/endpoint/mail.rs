@@ -97,7 +97,14 @@ impl Mail {
 
 impl Served {
     /// Tells the application of messages, once, when it can take them.
+    #[inline]
     pub fn tell_mail(&mut self) {
+        if self.kept.is_some() {
+            self.tell_kept_mail();
+        }
+    }
+
+    fn tell_kept_mail(&mut self) {
         if let Some(kept) = &mut self.kept
             && !kept.mail.waiting.is_empty()
             && !self.talk.is_out_of_reach()

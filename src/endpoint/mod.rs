@@ -314,11 +314,10 @@ impl Endpoint {
 
     /// The next event, and whose it is.
     pub fn poll_event(&mut self) -> Option<(SessionId, Event)> {
-        let (session, event) = self.events.pop_front()?;
-        if matches!(event, Event::Restored { .. }) {
-            self.announced(locator_of(&session));
+        if let (session, Event::Restored { .. }) = self.events.front()? {
+            self.announced(locator_of(session));
         }
-        Some((session, event))
+        self.events.pop_front()
     }
 
     /// When [`Endpoint::handle_timeout`] wants to be called; `None` if never.

@@ -141,6 +141,7 @@ impl Served {
     }
 
     /// The client proved its keys on the link of `attempt`: the secrets before it are over (U-34).
+    #[cold]
     pub fn confirm(&mut self, attempt: u32, config: &ServerConfig) {
         if !self.confirmed {
             self.confirmed = true;

@@ -238,16 +238,23 @@ impl<'a> SessionMut<'a> {
 
 impl Drop for SessionMut<'_> {
     fn drop(&mut self) {
-        let answer = self.answer.take();
-        if answer.is_none()
-            && let (Some(timed), Some(served)) = (self.only_read, &mut self.served)
-            && !served.is_stirred(timed)
+        if self.answer.is_none()
+            && let Some(timed) = self.only_read
+            && let Some(mut served) = self.served.take_if(|served| !served.is_stirred(timed))
         {
             served.count(&mut self.endpoint.counters);
-            return self.put_back();
+            return self.endpoint.sessions.put_back(&self.locator, served);
         }
+        self.note();
+    }
+}
+
+impl SessionMut<'_> {
+    /// Ends a hold in which something was done.
+    #[inline(never)]
+    fn note(&mut self) {
         self.put_back();
-        if let Some(answer) = answer {
+        if let Some(answer) = self.answer.take() {
             self.endpoint.answer_held(self.locator, answer);
         }
         self.endpoint.touch(self.locator);

@@ -324,23 +324,32 @@ impl Session {
         if buf.len() < MIN_BUFFER {
             return None;
         }
+        // While a link stands there is nothing to open or close, and nobody to shake hands with.
+        if !(self.outputs.is_empty() && self.dialler.tries.is_empty())
+            && let Some(output) = self.dialling_output(buf)
+        {
+            return Some(output);
+        }
+        self.talk.poll_output(buf)
+    }
+
+    /// What there is to open and to close, then first flights.
+    #[inline(never)]
+    fn dialling_output(&mut self, buf: &mut [u8]) -> Option<Output> {
         if let Some(output) = self.outputs.pop_front() {
             if self.outputs.is_empty() {
-                // While a link stands there is nothing to open or close.
                 self.outputs = VecDeque::new();
             }
             return Some(output);
         }
-        if let Some(index) = self.dialler.sendable() {
-            let attempt = &mut self.dialler.tries[index];
-            let rest = &attempt.flight[attempt.taken..];
-            let len = rest.len().min(buf.len());
-            buf[..len].copy_from_slice(&rest[..len]);
-            attempt.taken += len;
-            self.talk.stats.wire_sent += len as u64;
-            return Some(Output::Send { link: attempt.id, len });
-        }
-        self.talk.poll_output(buf)
+        let index = self.dialler.sendable()?;
+        let attempt = &mut self.dialler.tries[index];
+        let rest = &attempt.flight[attempt.taken..];
+        let len = rest.len().min(buf.len());
+        buf[..len].copy_from_slice(&rest[..len]);
+        attempt.taken += len;
+        self.talk.stats.wire_sent += len as u64;
+        Some(Output::Send { link: attempt.id, len })
     }
 
     /// The next event.
