@@ -99,9 +99,9 @@ impl Acks {
         self.at_once || self.deadline.is_some_and(|deadline| deadline <= now)
     }
 
-    /// One would say something new, if a record leaves anyway.
-    pub fn pending(&self, taken: Taken) -> bool {
-        self.at_once || taken.messages > self.said.messages
+    /// One would say something new, if a record leaves anyway when so many messages are taken.
+    pub fn pending(&self, messages: u64) -> bool {
+        self.at_once || messages > self.said.messages
     }
 
     /// When one is due.
@@ -172,7 +172,7 @@ mod tests {
         }
 
         fn pending(&self) -> bool {
-            self.acks.pending(self.taken)
+            self.acks.pending(self.taken.messages)
         }
 
         fn due(&self, now: Instant) -> bool {

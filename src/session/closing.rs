@@ -51,8 +51,14 @@ impl Closing {
     }
 
     /// Behind a CLOSE nothing may follow.
+    #[inline]
     pub fn allows_more(&self) -> bool {
-        matches!(self, Closing::No | Closing::Lingering { sent: None, .. })
+        !self.has_begun() || self.has_said_nothing()
+    }
+
+    #[cold]
+    fn has_said_nothing(&self) -> bool {
+        matches!(self, Closing::Lingering { sent: None, .. })
     }
 
     /// Time as the host tells it.

@@ -197,10 +197,10 @@ impl Conversation {
     /// Nearly all messages are short, follow each other in one record, and leave nothing to decide; the rest goes the long way.
     #[inline]
     pub fn recv(&mut self) -> Option<Message<'_>> {
-        if self.auth.may_deliver()
+        if let Some(short) = self.inbox.next_short()
+            && self.auth.may_deliver()
             && !self.is_out_of_reach()
             && self.gate.is_none()
-            && let Some(short) = self.inbox.next_short()
             && !self.acks.decides(short.taken)
         {
             return Some(self.inbox.pop_short(short));
@@ -210,10 +210,15 @@ impl Conversation {
 
     #[inline(never)]
     fn recv_any(&mut self) -> Option<Message<'_>> {
-        if !self.auth.may_deliver() || self.inbox.is_empty() || self.is_out_of_reach() {
+        if self.inbox.is_empty() || !self.auth.may_deliver() || self.is_out_of_reach() {
             self.readable_told = false;
             return None;
         }
+        self.recv_next()
+    }
+
+    #[inline(never)]
+    fn recv_next(&mut self) -> Option<Message<'_>> {
         if self.inbox.has_unreliable() {
             return self.inbox.pop_unreliable();
         }
@@ -266,33 +271,6 @@ impl Conversation {
     }
 
     // ---- links ----
-
-    /// The link that new messages go to: the newest that is not on its way out.
-    pub fn carrier(&self) -> Option<usize> {
-        self.links.iter().rposition(|link| link.life == Life::Open)
-    }
-
-    /// Whether it is this one.
-    #[inline]
-    pub fn is_carrier(&self, index: usize) -> bool {
-        self.links[index].life.is_open() && (index + 1 == self.links.len() || self.is_newest_open(index))
-    }
-
-    #[inline(never)]
-    fn is_newest_open(&self, index: usize) -> bool {
-        !self.links[index + 1..].iter().any(|link| link.life.is_open())
-    }
-
-    /// The newest link whose peer has proved its keys: the only one that may end the session (U-50).
-    pub fn newest_confirmed(&self) -> Option<usize> {
-        self.links
-            .iter()
-            .rposition(|link| link.life == Life::Open && link.confirmed)
-    }
-
-    pub fn link_index(&self, id: LinkId) -> Option<usize> {
-        self.links.iter().position(|link| link.id == id)
-    }
 
     /// How far this end has received, for RESUME and ACCEPT.
     pub fn position(&self) -> Position {

@@ -154,6 +154,7 @@ impl Inbox {
     }
 
     /// Takes the buffer out, with `room` bytes behind what is kept, at the returned range. [`Inbox::put_back`] ends it.
+    #[inline]
     pub fn take_buffer(&mut self, room: usize) -> (Vec<u8>, Range<usize>) {
         if self.stretches.is_empty() && self.partial.is_none() {
             self.give_back_unused();

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::conversation::Conversation;
 use super::liveness::Liveness;
 use super::outbox::Cursor;
 use crate::crypto::{Opener, Sealer};
@@ -139,5 +140,46 @@ impl Link {
             }
         }
         self.liveness.shrink();
+    }
+}
+
+/// Which of the links.
+impl Conversation {
+    /// The link that new messages go to: the newest that is not on its way out.
+    #[inline]
+    pub fn carrier(&self) -> Option<usize> {
+        self.newest_where(|link| link.life.is_open())
+    }
+
+    /// Whether it is this one.
+    #[inline(always)]
+    pub fn is_carrier(&self, index: usize) -> bool {
+        self.links[index].life.is_open() && (index + 1 == self.links.len() || self.is_newest_open(index))
+    }
+
+    #[inline(never)]
+    fn is_newest_open(&self, index: usize) -> bool {
+        !self.links[index + 1..].iter().any(|link| link.life.is_open())
+    }
+
+    /// The newest link whose peer has proved its keys: the only one that may end the session (U-50).
+    #[inline]
+    pub fn newest_confirmed(&self) -> Option<usize> {
+        self.newest_where(|link| link.life.is_open() && link.confirmed)
+    }
+
+    /// Mostly the newest of all, and the only one.
+    #[inline]
+    fn newest_where(&self, holds: impl Fn(&Link) -> bool) -> Option<usize> {
+        let (newest, older) = self.links.split_last()?;
+        if holds(newest) {
+            Some(older.len())
+        } else {
+            older.iter().rposition(holds)
+        }
+    }
+
+    pub fn link_index(&self, id: LinkId) -> Option<usize> {
+        self.links.iter().position(|link| link.id == id)
     }
 }

@@ -325,8 +325,17 @@ impl Liveness {
         }
     }
 
-    /// When [`Liveness::check`] next has something to say.
+    /// When [`Liveness::check`] next has something to say. Mostly nothing is asked nor to be asked.
+    #[inline]
     pub fn deadline(&self, timing: &Timing) -> Instant {
+        if self.pings.is_empty() && self.asked.is_none() && self.unproven.is_none() {
+            return self.heard + self.idle_limit(timing);
+        }
+        self.deadline_of_questions(timing)
+    }
+
+    #[inline(never)]
+    fn deadline_of_questions(&self, timing: &Timing) -> Instant {
         let asks = self.asks_at().unwrap_or(Instant::FAR_FUTURE);
         let Some(since) = self.silent_since() else {
             return asks.min(self.heard + self.idle_limit(timing));

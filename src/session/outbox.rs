@@ -76,6 +76,13 @@ pub enum Piece {
     Part { fragment: Part, start: usize, end: usize },
 }
 
+impl Piece {
+    pub fn len(&self) -> usize {
+        let (Piece::Run { start, end, .. } | Piece::Part { start, end, .. }) = *self;
+        end - start
+    }
+}
+
 /// What a FRAGMENT says of itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Part {
@@ -328,12 +335,15 @@ impl Outbox {
     }
 
     /// Whether a link with this cursor has anything to carry within the credit.
-    #[inline]
+    #[inline(always)]
     pub fn has_more(&self, cursor: &Cursor, credit: &Credit) -> bool {
+        !self.all_carried(cursor) && (self.end.is_within(credit) || self.may_go(cursor, credit))
+    }
+
+    /// Whether what is next for the link with this cursor is within the credit.
+    #[inline(never)]
+    fn may_go(&self, cursor: &Cursor, credit: &Credit) -> bool {
         let cursor = self.catch_up(*cursor);
-        if cursor.seq >= self.end.seq {
-            return false;
-        }
         cursor.offset > 0 || self.within(cursor, self.length_at(cursor).0, credit)
     }
 
@@ -346,25 +356,28 @@ impl Outbox {
     /// Moves `cursor` over as much as fits into `room` bytes of plaintext (headers included) and the credit. `record` is the most that a
     /// record could hold: a message goes in fragments only if it fits none.
     pub fn take(&mut self, cursor: &mut Cursor, credit: &Credit, room: usize, record: usize) -> Option<Piece> {
-        *cursor = self.catch_up(*cursor);
+        if cursor.seq < self.base.seq {
+            *cursor = self.base;
+        }
         if cursor.seq >= self.end.seq {
             return None;
         }
-        let first = *cursor;
-        let all = frame::data_header_len(first.seq) as u64 + (self.end.position - first.position);
-        let piece = if first.offset == 0 && all <= room as u64 && self.end.is_within(credit) {
+        let all = frame::data_header_len(cursor.seq) as u64 + (self.end.position - cursor.position);
+        if cursor.offset == 0 && all <= room as u64 && self.end.is_within(credit) {
+            let piece = self.run(cursor, &self.end);
             *cursor = self.end;
-            Some(self.run(&first, cursor))
-        } else {
-            self.take_some(cursor, credit, room, record)
-        };
-        if piece.is_some() && (cursor.seq, cursor.offset) > (self.carried.seq, self.carried.offset) {
+            self.carried = self.end;
+            return Some(piece);
+        }
+        let piece = self.take_some(cursor, credit, room, record)?;
+        if (cursor.seq, cursor.offset) > (self.carried.seq, self.carried.offset) {
             self.carried = *cursor;
         }
-        piece
+        Some(piece)
     }
 
     /// As [`Outbox::take`], when it is not simply all there is.
+    #[inline(never)]
     fn take_some(&self, cursor: &mut Cursor, credit: &Credit, room: usize, record: usize) -> Option<Piece> {
         let first = *cursor;
         let (length, head) = self.length_at(first);
@@ -379,7 +392,7 @@ impl Outbox {
         }
     }
 
-    /// The bytes of a piece.
+    /// The bytes of a piece, of which there are [`Piece::len`].
     pub fn bytes(&self, piece: &Piece) -> &[u8] {
         let (Piece::Run { start, end, .. } | Piece::Part { start, end, .. }) = *piece;
         &self.buffer[start..end]

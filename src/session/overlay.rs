@@ -4,10 +4,22 @@
 
 use super::outbox::{HEAD, HEADROOM, Outbox, Piece, TAILROOM};
 
+/// A head that is no longer: the number of a run, and hardly more.
+const SHORT: usize = 16;
+
 impl Outbox {
     /// Lays `head` before the piece and zeros behind it, so that it ends `pad` bytes later, gives the whole to `seal`, and takes
     /// both off again.
     pub fn with_overlay<R>(&mut self, piece: Piece, head: &[u8], pad: usize, seal: impl FnOnce(&[u8]) -> R) -> R {
+        if head.len() <= SHORT {
+            self.overlay::<SHORT, R>(piece, head, pad, seal)
+        } else {
+            self.long_overlay(piece, head, pad, seal)
+        }
+    }
+
+    #[inline(never)]
+    fn long_overlay<R>(&mut self, piece: Piece, head: &[u8], pad: usize, seal: impl FnOnce(&[u8]) -> R) -> R {
         if head.len() <= HEAD {
             self.overlay::<HEAD, R>(piece, head, pad, seal)
         } else {

@@ -184,6 +184,7 @@ impl Conversation {
     }
 
     /// (server) The first record on a link proved the client's keys: what is older is over (U-33, U-52).
+    #[cold]
     fn confirmed(&mut self, newest: usize) {
         let close = Close {
             kind: CloseKind::Superseded,
@@ -256,6 +257,7 @@ impl Conversation {
         Ok(())
     }
 
+    #[inline(never)]
     fn take_frame(&mut self, index: usize, frame: Frame<'_>, notices: &mut Notices) -> Result<(), LinkFault> {
         let now = self.now;
         let client = self.role == Role::Client;

@@ -73,6 +73,7 @@ impl Conversation {
     }
 
     /// When the next timer fires.
+    #[inline]
     pub fn timer_deadline(&self) -> Instant {
         let mut deadline = self.closing.deadline(self.now);
         for link in &self.links {
@@ -83,10 +84,12 @@ impl Conversation {
             });
         }
         // One that is due already is output, not a timer.
-        if let Some(ack) = self.acks.deadline().filter(|_| !self.acks.due(self.now))
+        if let Some(ack) = self.acks.deadline()
+            && ack < deadline
+            && !self.acks.due(self.now)
             && self.carrier().is_some_and(|carrier| !self.links[carrier].is_held())
         {
-            deadline = deadline.min(ack);
+            deadline = ack;
         }
         deadline
     }
@@ -112,7 +115,7 @@ impl Conversation {
     fn rest_if_settled(&mut self, index: usize) {
         if self.outbox.is_empty()
             && self.inbox.is_empty()
-            && !self.acks.pending(self.may_ack())
+            && !self.acks.pending(self.acked_edge())
             && self.links[index].is_settled()
         {
             self.links[index].probed = false;

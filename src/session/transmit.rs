@@ -115,7 +115,9 @@ impl Conversation {
         self.is_carrier(index)
             && (self.acks.due(self.now)
                 || self.has_unreliable()
-                || (self.closing.allows_more() && self.outbox.has_more(&link.cursor, &self.allowance())))
+                || (!self.outbox.all_carried(&link.cursor)
+                    && self.closing.allows_more()
+                    && self.outbox.has_more(&link.cursor, &self.allowance())))
     }
 
     /// Whether a PING must leave. While the process sleeps nobody would look at the answer.
@@ -155,7 +157,7 @@ impl Conversation {
     }
 
     fn needs_staging(&self, index: usize) -> bool {
-        !self.links[index].control.is_empty() || self.takes_unreliable(index)
+        !self.links[index].control.is_empty() || (self.has_unreliable() && self.takes_unreliable(index))
     }
 
     /// Whether unreliable messages go into the next record of this link.
@@ -172,7 +174,7 @@ impl Conversation {
     /// Whether a client's next record on this link is the first, and has something short to say. Then it goes by itself: the server relies on the new link only when it
     /// has all of it, and on a slow line that must not wait for a backlog to get through.
     fn proves_keys(&self, index: usize) -> bool {
-        self.role == Role::Client && self.links[index].sealer.sealed() == 0 && self.acks.pending(self.may_ack())
+        self.role == Role::Client && self.links[index].sealer.sealed() == 0 && self.acks.pending(self.acked_edge())
     }
 
     /// Seals one record of messages and small frames straight into `out`.
@@ -214,7 +216,7 @@ impl Conversation {
     #[inline]
     fn seal_piece(&mut self, index: usize, piece: Piece, head: &[u8], out: &mut [u8]) -> usize {
         let room = (out.len() - OVERHEAD).min(PLAINTEXT_MAX);
-        let plain = head.len() + self.outbox.bytes(&piece).len();
+        let plain = head.len() + piece.len();
         let pad = if plain >= PAD_FROM {
             (plain.next_multiple_of(BLOCK) - plain).min(room - plain)
         } else {
@@ -278,8 +280,8 @@ impl Conversation {
             let token = link.liveness.ping(now);
             used += frame::ping(&mut head[used..], token);
         }
-        let taken = self.may_ack();
-        if carrier && self.acks.pending(taken) {
+        if carrier && self.acks.pending(self.acked_edge()) {
+            let taken = self.may_ack();
             let window = self.window();
             let ack = Ack {
                 recv_next: taken.messages,
