@@ -103,9 +103,10 @@ impl Sessions {
     #[inline]
     fn place_mut(&mut self, locator: &Locator) -> Option<&mut Place> {
         let stands_there = |place: &Place| place.locator == *locator;
-        if !self.places.get_bucket(self.last).is_some_and(stands_there) {
-            self.last = self.find(locator)?;
+        if self.places.get_bucket(self.last).is_some_and(stands_there) {
+            return self.places.get_bucket_mut(self.last);
         }
+        self.last = self.find(locator)?;
         self.places.get_bucket_mut(self.last)
     }
 

@@ -8,6 +8,7 @@ use alloc::boxed::Box;
 use super::served::Served;
 use super::{Endpoint, Locator, Ready, tombstones};
 use crate::error::CloseReason;
+use crate::event::Event;
 use crate::session::Verdict;
 
 impl Endpoint {
@@ -22,9 +23,13 @@ impl Endpoint {
         };
         served.tell_mail();
         while let Some(event) = served.talk.events.pop_front() {
-            // Before the client proved its keys there is nothing to tell: the flight may be an echo of nobody.
-            if served.confirmed {
-                self.events.push_back((served.id, event));
+            let id = served.id;
+            match event {
+                // Before the client proved its keys there is nothing to tell: the flight may be an echo of nobody.
+                _ if !served.confirmed => {}
+                // Nearly all are. Made anew where it is to stand, as in `tell_readable`.
+                Event::Readable => self.events.resize_with(self.events.len() + 1, || (id, Event::Readable)),
+                event => self.events.push_back((id, event)),
             }
         }
         served.note_links();

@@ -237,7 +237,8 @@ impl Conversation {
         }
         if !self.readable_told && !self.is_out_of_reach() && self.auth.may_deliver() && !self.inbox.is_empty() {
             self.readable_told = true;
-            self.events.push_back(Event::Readable);
+            // Made where it stands. A copy of it as a whole would be taken while the one byte that was written is on its way to the cache.
+            self.events.resize_with(self.events.len() + 1, || Event::Readable);
         }
     }
 

@@ -271,7 +271,7 @@ fn early_frames(talk: &mut Conversation, max: usize) -> (Vec<u8>, (u64, u64)) {
         };
         frames.extend_from_slice(&head[..used]);
         talk.outbox
-            .with_overlay(piece, &[], 0, |bytes| frames.extend_from_slice(bytes));
+            .with_overlay(&piece, &[], 0, |bytes| frames.extend_from_slice(bytes));
         // A run ends where the frames end or at a zero; what follows needs the zero.
         if matches!(piece, Piece::Run { .. }) {
             if frames.len() + 64 >= max {

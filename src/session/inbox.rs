@@ -191,6 +191,7 @@ impl Inbox {
     }
 
     /// Takes in a run whose entries stand at `entries` of the taken buffer. Returns whether anything was new.
+    #[inline]
     pub fn run(&mut self, run: RunHead, buffer: &mut [u8], entries: Range<usize>) -> Result<bool, InboxError> {
         if run.seq > self.next {
             return Err(InboxError::Gap);

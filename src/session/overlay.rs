@@ -10,7 +10,7 @@ const SHORT: usize = 16;
 impl Outbox {
     /// Lays `head` before the piece and zeros behind it, so that it ends `pad` bytes later, gives the whole to `seal`, and takes
     /// both off again.
-    pub fn with_overlay<R>(&mut self, piece: Piece, head: &[u8], pad: usize, seal: impl FnOnce(&[u8]) -> R) -> R {
+    pub fn with_overlay<R>(&mut self, piece: &Piece, head: &[u8], pad: usize, seal: impl FnOnce(&[u8]) -> R) -> R {
         if head.len() <= SHORT {
             self.overlay::<SHORT, R>(piece, head, pad, seal)
         } else {
@@ -19,7 +19,7 @@ impl Outbox {
     }
 
     #[inline(never)]
-    fn long_overlay<R>(&mut self, piece: Piece, head: &[u8], pad: usize, seal: impl FnOnce(&[u8]) -> R) -> R {
+    fn long_overlay<R>(&mut self, piece: &Piece, head: &[u8], pad: usize, seal: impl FnOnce(&[u8]) -> R) -> R {
         if head.len() <= HEAD {
             self.overlay::<HEAD, R>(piece, head, pad, seal)
         } else {
@@ -32,12 +32,12 @@ impl Outbox {
     #[inline]
     fn overlay<const ROOM: usize, R>(
         &mut self,
-        piece: Piece,
+        piece: &Piece,
         head: &[u8],
         pad: usize,
         seal: impl FnOnce(&[u8]) -> R,
     ) -> R {
-        let (Piece::Run { start, end, .. } | Piece::Part { start, end, .. }) = piece;
+        let (Piece::Run { start, end, .. } | Piece::Part { start, end, .. }) = *piece;
         debug_assert!(head.len() <= ROOM && pad <= TAILROOM);
         let (before, behind) = (start - ROOM..start, end..end + TAILROOM);
         let from = start - head.len();

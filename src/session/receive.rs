@@ -82,16 +82,14 @@ impl Conversation {
                     Err(fault) => break Err(fault),
                 }
             }
-            if bytes.is_empty() {
-                break Ok(());
-            }
             match record::length(bytes) {
                 Err(_) => break Err(LinkFault::Record),
                 Ok(Some(length)) if bytes.len() >= record::LENGTH_LEN + length => {
                     let (sealed, rest) = bytes[record::LENGTH_LEN..].split_at(length);
                     bytes = rest;
-                    if let Err(fault) = self.open(index, sealed, notices) {
-                        break Err(fault);
+                    let opened = self.open(index, sealed, notices);
+                    if opened.is_err() || bytes.is_empty() {
+                        break opened;
                     }
                 }
                 Ok(_) => {

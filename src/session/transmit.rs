@@ -197,16 +197,16 @@ impl Conversation {
             None
         };
         link.unreliable_last &= piece.is_none();
-        match piece {
+        match &piece {
             None => {
                 link.liveness.sent(used, self.now);
                 if used == 0 { 0 } else { seal(link, &head[..used], out) }
             }
             Some(Piece::Part { fragment, start, end }) if end - start <= RIDER => {
-                self.seal_rider(index, &head[..used], (fragment, start, end), out)
+                self.seal_rider(index, &head[..used], (*fragment, *start, *end), out)
             }
             Some(piece) => {
-                used += header(&piece, &mut head[used..]);
+                used += header(piece, &mut head[used..]);
                 self.seal_piece(index, piece, &head[..used], out)
             }
         }
@@ -214,7 +214,7 @@ impl Conversation {
 
     /// Seals a piece with what stands before it.
     #[inline]
-    fn seal_piece(&mut self, index: usize, piece: Piece, head: &[u8], out: &mut [u8]) -> usize {
+    fn seal_piece(&mut self, index: usize, piece: &Piece, head: &[u8], out: &mut [u8]) -> usize {
         let room = (out.len() - OVERHEAD).min(PLAINTEXT_MAX);
         let plain = head.len() + piece.len();
         let pad = if plain >= PAD_FROM {
@@ -256,10 +256,10 @@ impl Conversation {
         let allowance = self.allowance();
         let cursor = &mut self.links[index].cursor;
         match self.outbox.take(cursor, &allowance, room.saturating_sub(used), room) {
-            None => self.seal_piece(index, rider, &head[..alone], out),
+            None => self.seal_piece(index, &rider, &head[..alone], out),
             Some(piece) => {
                 used += header(&piece, &mut head[used..]);
-                self.seal_piece(index, piece, &head[..used], out)
+                self.seal_piece(index, &piece, &head[..used], out)
             }
         }
     }

@@ -203,7 +203,7 @@ fn carry(outbox: &mut Outbox, model: &mut Model, link: &mut Link, dice: &mut Dic
         Piece::Part { fragment, start, end } => fragment.header(&mut head, end - start),
     };
     let pad = dice.between(0, 15) as usize;
-    let plaintext = outbox.with_overlay(piece, &head[..used], pad, |bytes| bytes.to_vec());
+    let plaintext = outbox.with_overlay(&piece, &head[..used], pad, |bytes| bytes.to_vec());
     assert!(plaintext.len() - pad <= record - beside, "{at}: does not fit");
     if let Piece::Run { seq, .. } = piece {
         let run = Frames::new(&plaintext).next();

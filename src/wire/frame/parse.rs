@@ -54,7 +54,7 @@ impl<'a> Frames<'a> {
 
     /// The messages that stand here, if that is what the next frame holds. Nearly every record holds nothing else, and to be
     /// found in this way they need not pass through a [`Frame`]. After an error there is nothing more to be read.
-    #[inline]
+    #[inline(always)]
     pub fn next_run(&mut self) -> Result<Option<Run<'a>>, FrameError> {
         if self.record.get(self.at) != Some(&code::DATA) {
             return Ok(None);

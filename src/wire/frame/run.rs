@@ -39,6 +39,7 @@ impl<'a> Run<'a> {
     }
 
     /// Reads a DATA frame whose sequence number begins at `at` in `record`; also says where the frame ends.
+    #[inline(always)]
     pub(super) fn read(record: &'a [u8], at: usize) -> Result<(Self, usize), FrameError> {
         let rest = record.get(at..).ok_or(FrameError::Truncated)?;
         let (seq, taken) = varint::read(rest).ok_or(FrameError::Truncated)?;
@@ -109,6 +110,7 @@ struct Walked {
 
 /// Goes through the entries to the 00 or the end. The only state carried from one to the next is the position, so the
 /// loop costs what the chain of loads costs; payload and heads come out of the sums afterwards.
+#[inline(always)]
 fn walk(entries: &[u8]) -> Result<Walked, FrameError> {
     let mut at = 0;
     let mut count = 0;
