@@ -10,6 +10,8 @@ pub struct Life {
     pub handovers: u64,
     pub failed: u64,
     pub closed: Option<CloseReason>,
+    /// The server's application did not let it in.
+    pub refused: Option<u32>,
     /// This end's application asked for the end.
     pub disconnected: Option<u32>,
     /// The last `HandoverFailed` that was final: `Closed` must follow.
@@ -31,7 +33,15 @@ impl Life {
         if self.doomed.is_some() && !matches!(event, Event::State(_) | Event::Closed(_) | Event::Readable) {
             return Err(format!("{event:?} between a final HandoverFailed and Closed"));
         }
+        if let Some(code) = self.refused
+            && !matches!(event, Event::State(_) | Event::Readable)
+            && *event != Event::Closed(CloseReason::Refused { code })
+        {
+            return Err(format!("{event:?} after Refused"));
+        }
         match event {
+            Event::Refused { .. } if self.established => return Err("Refused after Established".to_string()),
+            Event::Refused { code, .. } => self.refused = Some(*code),
             Event::Established { .. } if core::mem::replace(&mut self.established, true) => {
                 return Err("Established twice".to_string());
             }

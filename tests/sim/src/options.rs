@@ -38,6 +38,18 @@ pub struct NetOptions {
     pub coalesce: Duration,
     /// Bytes for a closed socket are answered by a reset, as a host does that does not linger.
     pub reset_on_closed: bool,
+    /// The server names an address of its own, and this is how it is there.
+    pub own_address: Option<OwnAddress>,
+}
+
+/// A server's own address, by which its clients try to come back first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OwnAddress {
+    Works,
+    Refused,
+    BlackHole,
+    /// Somebody there says to come so much later, always.
+    TurnsAway(Duration),
 }
 
 /// Chances in a thousand, per connection.
@@ -91,6 +103,14 @@ pub struct AppOptions {
     /// The server's application is asked at all.
     pub authorise: bool,
     pub ask_on_resume: bool,
+    /// Of a thousand clients so many are not let in.
+    pub refused: u32,
+    /// To so many the server's application speaks before its verdict.
+    pub early_words: u32,
+    /// Of a thousand resumes it is asked about it forbids so many.
+    pub vetoes: u32,
+    /// Of a thousand conversations so many are ended while there are faults.
+    pub ends: u32,
 }
 
 /// How punctual the host is.
@@ -149,6 +169,7 @@ impl Options {
                 chunks: Chunks::All,
                 coalesce: Duration::ZERO,
                 reset_on_closed: false,
+                own_address: None,
             },
             faults: FaultOptions::default(),
             app: AppOptions {
@@ -163,6 +184,10 @@ impl Options {
                 verdict: Duration::ZERO,
                 authorise: true,
                 ask_on_resume: false,
+                refused: 0,
+                early_words: 0,
+                vetoes: 0,
+                ends: 0,
             },
             host: HostOptions {
                 late: Duration::ZERO,
@@ -217,9 +242,25 @@ impl Options {
         o.safety = rng.duration(20 * SECOND..=120 * SECOND);
         o.faults = draw_faults(rng);
         o.fit(profile, rng);
+        o.draw_ends(&mut Rng::new(seed).fork("ends"));
         // A client that gives up before a connection can stand never has one.
         o.backoff.give_up_after = o.backoff.give_up_after.max(o.least_handshake() * 2);
         o
+    }
+
+    /// Who is turned away, who ends when, and where servers send their clients.
+    fn draw_ends(&mut self, rng: &mut Rng) {
+        self.app.refused = *rng.pick(&[0, 0, 0, 300]);
+        self.app.early_words = *rng.pick(&[0, 500]);
+        self.app.vetoes = *rng.pick(&[0, 0, 3, 30]);
+        self.app.ends = *rng.pick(&[0, 0, 0, 200]);
+        self.net.own_address = match rng.below(12) {
+            0 => Some(OwnAddress::Works),
+            1 => Some(OwnAddress::Refused),
+            2 => Some(OwnAddress::BlackHole),
+            3 => Some(OwnAddress::TurnsAway(rng.duration(MS..=4 * SECOND))),
+            _ => None,
+        };
     }
 
     /// Two round trips on the slowest path, and a flight with an ACCEPT on the line.
@@ -378,6 +419,7 @@ fn draw_net(rng: &mut Rng) -> NetOptions {
             rng.duration(Duration::ZERO..=50 * MS)
         },
         reset_on_closed: rng.permille(200),
+        own_address: None,
     }
 }
 
@@ -407,6 +449,7 @@ fn draw_app(rng: &mut Rng) -> AppOptions {
         },
         authorise: rng.permille(800),
         ask_on_resume: rng.permille(200),
+        ..Options::calm().app
     }
 }
 

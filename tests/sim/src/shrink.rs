@@ -55,6 +55,10 @@ const WORLD: &Table<Options> = &[
     ("let-all-in", |o| {
         (o.app.authorise, o.app.ask_on_resume) = (false, false)
     }),
+    ("no-refusals", |o| (o.app.refused, o.app.early_words) = (0, 0)),
+    ("no-vetoes", |o| o.app.vetoes = 0),
+    ("no-early-ends", |o| o.app.ends = 0),
+    ("no-own-address", |o| o.net.own_address = None),
     ("calm-host", |o| {
         o.host = HostOptions {
             late: Duration::ZERO,

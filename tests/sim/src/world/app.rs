@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use bytes::Bytes;
-use unbroken::{CloseReason, Event as CoreEvent, MessageId, NetworkEvent, SendError, SessionId, SessionMut, Verdict};
+use unbroken::{Event as CoreEvent, MessageId, NetworkEvent, SendError, SessionId, SessionMut};
 
 use super::{Event, Node, Only, Seat, Talk, World};
 use crate::fate::Side;
@@ -75,6 +75,7 @@ impl World {
         }
         match event {
             CoreEvent::Established { session, message } => {
+                self.watch_carried(i);
                 if self.clients[i].session.id() != Some(*session) {
                     self.fail(format_args!("identity: client {i} is told {session}"));
                 }
@@ -92,7 +93,15 @@ impl World {
                 self.clients[i].talk.writer.blocked = false;
                 self.write_some(i, Side::Client);
             }
+            CoreEvent::HandoverBegin { .. } => self.clients[i].watch.uneasy = true,
+            CoreEvent::HandoverEnd(_) => self.watch_carried(i),
+            CoreEvent::Refused { code, message }
+                if self.clients[i].refusal != Some(*code) || **message != *b"not you" =>
+            {
+                self.fail(format_args!("client {i} is turned away with {code}, {message:?}"));
+            }
             CoreEvent::HandoverFailed { reason, acked } => {
+                self.clients[i].watch.free();
                 self.check_acked(i, Side::Client, *acked);
                 if !reason.is_final() {
                     if self.options.profile != Profile::Expiry && self.options.profile != Profile::Calm {
@@ -138,12 +147,18 @@ impl World {
                 }
                 let delay = self.rng.duration(Duration::ZERO..=self.options.app.verdict);
                 self.queue.after(delay, Event::Verdict(i));
+                if self.rng.permille(self.options.app.early_words) {
+                    self.start_writing(i);
+                }
             }
             CoreEvent::Established { .. } => {
                 if self.options.app.authorise && !self.seats[i].verdict {
                     self.fail(format_args!("client {i} is established without a verdict"));
                 }
-                self.queue.at(now, Event::Write(i, Side::Server));
+                if self.clients[i].refusal.is_some() {
+                    self.fail(format_args!("client {i} is let in, whom nobody wanted"));
+                }
+                self.start_writing(i);
                 self.start_reading(i, Side::Server);
             }
             CoreEvent::ResumeRequest => {
@@ -183,48 +198,6 @@ impl World {
         }
     }
 
-    /// G2 and G8: is this a legal end?
-    fn judge_end(&mut self, i: usize, side: Side, reason: CloseReason) {
-        if side == Side::Client {
-            self.read_some(i, side, u64::MAX);
-        }
-        let (by_client, by_server) = (self.clients[i].talk.life.disconnected, self.seats[i].closed_by_app);
-        let (own, other) = if side == Side::Client {
-            (by_client, by_server)
-        } else {
-            (by_server, by_client)
-        };
-        let may_expire = self.options.profile == Profile::Expiry
-            || side == Side::Server && (own.is_some() || other.is_some())
-            || own.is_some();
-        let legal = match reason {
-            CloseReason::Local { code } => own == Some(code),
-            CloseReason::Peer { code, truncated } => {
-                let (sent, received) = (
-                    self.talk(i, side.other()).writer.sent,
-                    self.talk(i, side).reader.received,
-                );
-                // Who was not let in yet has not been heard, whatever arrived.
-                let heard = side == Side::Client || self.talk(i, side).life.established;
-                if heard && truncated != (received < sent) {
-                    self.fail(format_args!(
-                        "G2: {side:?} of {i} received {received} of {sent} and is told truncated: {truncated}"
-                    ));
-                }
-                other == Some(code)
-            }
-            // The server may forget a session whose client never confirmed it: nothing was delivered.
-            CloseReason::UnknownSession if side == Side::Client && self.seats[i].id.is_none() => true,
-            CloseReason::Expired | CloseReason::UnknownSession => may_expire,
-            _ => false,
-        };
-        if !legal {
-            self.fail(format_args!(
-                "G2: {side:?} of {i} ended by {reason:?}; disconnects: {by_client:?}, {by_server:?}"
-            ));
-        }
-    }
-
     pub fn talk(&self, i: usize, side: Side) -> &Talk {
         match side {
             Side::Client => &self.clients[i].talk,
@@ -239,7 +212,7 @@ impl World {
         }
     }
 
-    fn node(&self, i: usize, side: Side) -> Node {
+    pub(super) fn node(&self, i: usize, side: Side) -> Node {
         match side {
             Side::Client => Node::Client(i),
             Side::Server => Node::Server(self.seats[i].server),
@@ -250,9 +223,17 @@ impl World {
         self.write_some(i, side);
         self.after_input(self.node(i, side));
         let talk = self.talk(i, side);
-        if talk.writer.sent < talk.writer.total && talk.life.closed.is_none() && talk.life.disconnected.is_none() {
+        let over = talk.life.closed.is_some() || talk.life.disconnected.is_some() || self.is_left_behind(i);
+        if talk.writer.sent < talk.writer.total && !over {
             let pause = self.rng.duration(Duration::ZERO..=self.options.app.interval * 2);
             self.queue.after(pause, Event::Write(i, side));
+        }
+    }
+
+    /// The server's application has something to say from now on.
+    fn start_writing(&mut self, i: usize) {
+        if !core::mem::replace(&mut self.seats[i].writing, true) {
+            self.queue.at(self.now(), Event::Write(i, Side::Server));
         }
     }
 
@@ -298,13 +279,6 @@ impl World {
         self.talk(i, side).writer.sent > n
     }
 
-    /// Whether an application has asked for the end, or may have lost the session otherwise.
-    fn ending(&self, i: usize) -> bool {
-        self.clients[i].talk.life.disconnected.is_some()
-            || self.seats[i].closed_by_app.is_some()
-            || self.options.profile == Profile::Expiry
-    }
-
     fn say_unreliable(&mut self, i: usize, side: Side) {
         let writer = &mut self.talk_mut(i, side).writer;
         let message = Bytes::from(writer.flow.unreliable(writer.unreliable));
@@ -345,9 +319,11 @@ impl World {
     }
 
     pub(super) fn on_read(&mut self, i: usize, side: Side) {
-        self.read_some(i, side, self.options.app.read_batch);
+        let over = self.is_left_behind(i);
+        let most = if over { u64::MAX } else { self.options.app.read_batch };
+        self.read_some(i, side, most);
         self.after_input(self.node(i, side));
-        if self.talk(i, side).life.closed.is_none() {
+        if self.talk(i, side).life.closed.is_none() && !over {
             self.queue.after(self.options.app.read_every, Event::Read(i, side));
         }
     }
@@ -402,25 +378,13 @@ impl World {
             if side == Side::Server && self.options.app.authorise && !self.seats[i].verdict {
                 self.fail(format_args!("a message of client {i} was delivered before the verdict"));
             }
+            if side == Side::Server && self.clients[i].refusal.is_some() {
+                self.fail(format_args!(
+                    "a message of client {i} was delivered, who was turned away"
+                ));
+            }
         }
         count > 0
-    }
-
-    pub(super) fn on_verdict(&mut self, i: usize) {
-        self.seats[i].verdict = true;
-        if let Some(mut session) = self.seat_session(i) {
-            session.authorise(Verdict::Accept {
-                message: welcome(i).into(),
-            });
-        }
-        self.after_input(self.node(i, Side::Server));
-    }
-
-    pub(super) fn on_answer_resume(&mut self, i: usize) {
-        if let Some(mut session) = self.seat_session(i) {
-            session.answer_resume(Ok(()));
-        }
-        self.after_input(self.node(i, Side::Server));
     }
 
     /// The server's hold on the session of client `i`.
@@ -434,6 +398,7 @@ impl World {
         let client = &mut self.clients[i];
         if client.talk.life.closed.is_none() {
             client.talk.life.resting = false;
+            client.watch.free();
             client.session.retry(now);
             self.after_input(Node::Client(i));
         }
@@ -441,11 +406,22 @@ impl World {
 
     pub(super) fn on_network(&mut self, i: usize, event: NetworkEvent) {
         let now = self.now();
-        self.trace.add(now, Node::Client(i).into(), "network event", 0, 0);
+        let (what, network) = match event {
+            NetworkEvent::Available(network) => ("network is there", network.0),
+            NetworkEvent::Changed(network) => ("network changed", network.0),
+            NetworkEvent::Lost(network) => ("network lost", network.0),
+            NetworkEvent::Suspend => ("falls asleep", 0),
+            NetworkEvent::Wake => ("wakes up", 0),
+        };
+        self.trace.add(now, Node::Client(i).into(), what, network, 0);
+        if self.rng.coin() {
+            // Else what was due before comes together with it.
+            self.settle(Node::Client(i));
+        }
         let client = &mut self.clients[i];
         if client.talk.life.closed.is_none() {
             client.talk.life.resting = false;
-            client.session.handle_network(event, now);
+            self.watch_network(i, event);
             self.after_input(Node::Client(i));
         }
     }
@@ -453,26 +429,6 @@ impl World {
     /// The client's host has news of its networks.
     pub fn network(&mut self, i: usize, event: NetworkEvent) {
         self.on_network(i, event);
-    }
-
-    /// The client's application ends the conversation.
-    pub fn disconnect(&mut self, i: usize, code: u32) {
-        self.trace
-            .add(self.now(), Node::Client(i).into(), "disconnect", u64::from(code), 0);
-        self.clients[i].talk.life.disconnected = Some(code);
-        self.clients[i].session.disconnect(code);
-        self.after_input(Node::Client(i));
-    }
-
-    /// The server's application ends it.
-    pub fn close_from_server(&mut self, i: usize, code: u32) {
-        let node = self.node(i, Side::Server);
-        self.trace
-            .add(self.now(), node.into(), "app closes", u64::from(code), i as u64);
-        if self.seat_session(i).map(|mut session| session.close(code)).is_some() {
-            self.seats[i].closed_by_app = Some(code);
-        }
-        self.after_input(node);
     }
 
     /// Bounds on what is held, and ACKs that promise no more than was delivered.
@@ -506,7 +462,7 @@ impl World {
     }
 }
 
-fn welcome(i: usize) -> Vec<u8> {
+pub(super) fn welcome(i: usize) -> Vec<u8> {
     format!("welcome, client {i}").into_bytes()
 }
 

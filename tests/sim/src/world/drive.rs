@@ -1,7 +1,7 @@
 //! The host: carries bytes between the core and the network, wakes the core, polls it in whatever order chance likes, and
 //! holds it to its contract.
 
-use unbroken::{Instant, LinkId, Output, Route};
+use unbroken::{Instant, LinkId, NetworkId, Output, Route, Target};
 
 use super::{ClientEnd, Ends, Event, Node, ServerEnd, World};
 use crate::fate::{Forge, Side};
@@ -40,6 +40,7 @@ impl World {
             ClientEnd::Session(i, link) => {
                 self.trace
                     .add(self.now(), Node::Client(i).into(), "link up", link.0, conn);
+                self.watch_up(i, link);
                 let now = self.now();
                 self.clients[i].session.handle_link_up(link, now);
                 self.after_input(Node::Client(i));
@@ -80,7 +81,9 @@ impl World {
                 break;
             }
             let now = self.now();
+            let held = self.watch_input(i, link, chunk);
             self.clients[i].session.handle_input(link, chunk, now);
+            self.watch_held(i, held);
             if self.rng.coin() || chunk.len() == bytes.len() {
                 self.after_input(Node::Client(i));
             }
@@ -162,6 +165,7 @@ impl World {
         match (side, client, server) {
             (Side::Client, &ClientEnd::Session(i, link), _) => {
                 self.trace.add(now, Node::Client(i).into(), "link down", link.0, conn);
+                self.watch_down(i, link);
                 let node = &mut self.clients[i];
                 node.host.links.remove(&link);
                 node.host.blocked.remove(&link);
@@ -238,6 +242,8 @@ impl World {
         if limit != u32::MAX {
             // No event tells a client's application to read: it always does.
             while self.read_now(node) {}
+        } else if let Node::Client(i) = node {
+            self.watch_state(i);
         }
         self.rearm(node);
     }
@@ -357,7 +363,7 @@ impl World {
         match &output {
             Some(Output::Send { link, len }) => self.send(node, *link, &buffer[..*len]),
             Some(Output::CloseLink { link }) => self.close(node, *link),
-            Some(Output::OpenLink { link, .. }) => self.open(node, *link),
+            Some(Output::OpenLink { link, target, network }) => self.open(node, *link, target, *network),
             None => {}
         }
         self.buffer = buffer;
@@ -391,7 +397,8 @@ impl World {
         self.trace
             .add(self.now(), node.into(), "write", link.0, bytes.len() as u64);
         self.tape.hear(conn, side, bytes);
-        if side == Side::Client {
+        if let Node::Client(i) = node {
+            self.watch_write(i, link);
             self.mirror(conn, bytes);
         }
         if self.net.write(conn, side, bytes, &mut self.queue) {
@@ -405,6 +412,9 @@ impl World {
 
     fn close(&mut self, node: Node, link: LinkId) {
         self.trace.add(self.now(), node.into(), "close link", link.0, 0);
+        if let Node::Client(i) = node {
+            self.watch_gone(i, link);
+        }
         let host = self.host(node);
         host.blocked.remove(&link);
         // A link may go down and be closed at the same moment.
@@ -419,7 +429,7 @@ impl World {
         }
     }
 
-    fn open(&mut self, node: Node, link: LinkId) {
+    fn open(&mut self, node: Node, link: LinkId, target: &Target, network: Option<NetworkId>) {
         let Node::Client(i) = node else {
             self.fail("an endpoint asks for a link")
         };
@@ -437,12 +447,24 @@ impl World {
                 "client {i} asks for a link after it gave up, without a retry"
             ));
         }
+        if life.refused.is_some() {
+            self.fail(format_args!(
+                "U-42: client {i} asks for a link after it was turned away"
+            ));
+        }
         self.clients[i].links_opened += 1;
-        let fate = self.next_fate();
+        let fate = self.fate_of_own(target).unwrap_or_else(|| self.next_fate());
         let copied = fate.copy;
         let conn = self.net.open(fate, &mut self.queue);
-        self.trace.add(self.now(), node.into(), "open link", link.0, conn);
+        self.trace.add(
+            self.now(),
+            node.into(),
+            "open link",
+            link.0,
+            network.map_or(99, |network| network.0),
+        );
         self.clients[i].host.links.insert(link, conn);
+        self.watch_open(i, link, conn, target, network);
         self.ends.insert(
             conn,
             Ends {

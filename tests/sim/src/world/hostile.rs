@@ -3,9 +3,12 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
+use unbroken::Target;
+
 use super::{ClientEnd, Ends, Event, ServerEnd, World};
-use crate::fate::{Copied, Fate, Side};
+use crate::fate::{Connect, Copied, Fate, Forge, Side};
 use crate::net::ConnId;
+use crate::options::OwnAddress;
 
 /// What was recorded on the line.
 #[derive(Debug, Default)]
@@ -72,6 +75,19 @@ impl World {
             Some(fate) => fate,
             None if self.healed => Fate::default(),
             None => Fate::draw(&self.options.faults, &mut self.fates),
+        }
+    }
+
+    /// What becomes of a connection to the server's own address, if that is no good. It is not a fault that heals.
+    pub(super) fn fate_of_own(&mut self, target: &Target) -> Option<Fate> {
+        match (target, self.options.net.own_address) {
+            (Target::Advised(_), Some(OwnAddress::Refused)) => Some(Fate::connect(Connect::Refused)),
+            (Target::Advised(_), Some(OwnAddress::BlackHole)) => Some(Fate::connect(Connect::BlackHole)),
+            (Target::Advised(_), Some(OwnAddress::TurnsAway(wait))) => {
+                let wait = wait.as_millis() as u32;
+                Some(Fate::forged(Forge::Refuse(*self.fates.pick(&[1, 5]), wait, [1, 1])))
+            }
+            _ => None,
         }
     }
 

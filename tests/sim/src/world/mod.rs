@@ -12,8 +12,10 @@
 
 pub(crate) mod app;
 mod drive;
+mod ends;
 mod hostile;
 mod run;
+mod watch;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -36,6 +38,7 @@ use crate::trace::{Trace, Who};
 pub use drive::Only;
 pub use hostile::Tape;
 pub use run::Totals;
+pub use watch::Watch;
 
 /// What is to happen.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,6 +58,8 @@ pub enum Event {
     Hostile,
     /// The next bytes of a scripted connection.
     Play(ConnId),
+    /// One end of conversation `.0` ends it.
+    End(usize),
     /// All links die.
     Kill,
 }
@@ -142,6 +147,9 @@ pub struct ClientNode {
     /// Since when there is no link that carries, as the test sees it.
     pub links_opened: u64,
     pub welcome: Option<Vec<u8>>,
+    /// It is not let in, and told this code.
+    pub refusal: Option<u32>,
+    pub watch: Watch,
 }
 
 pub struct ServerNode {
@@ -156,6 +164,12 @@ pub struct Seat {
     pub talk: Talk,
     pub asked: bool,
     pub verdict: bool,
+    /// When the verdict was no.
+    pub dismissed_at: Option<Instant>,
+    /// It was not to resume.
+    pub vetoed: Option<u32>,
+    /// Its application has begun to speak.
+    writing: bool,
     /// This end's application asked for the end.
     pub closed_by_app: Option<u32>,
 }
@@ -168,6 +182,9 @@ impl Seat {
             talk,
             asked: false,
             verdict: false,
+            dismissed_at: None,
+            vetoed: None,
+            writing: false,
             closed_by_app: None,
         }
     }
@@ -246,6 +263,9 @@ pub struct World {
     pub ended_early: u64,
 }
 
+/// Where the server says that it can be reached itself.
+const OWN: &str = "own:1";
+
 /// The service's key in every simulation.
 pub fn server_key() -> ServerKey {
     ServerKey::from_bytes([0x51; 32]).unwrap()
@@ -260,7 +280,7 @@ impl World {
     /// Everybody there, nobody connected: the sessions' first wish is queued.
     pub fn new(options: Options, seed: u64) -> Self {
         let root = Rng::new(seed);
-        let mut keys = root.fork("keys");
+        let (mut keys, mut doors) = (root.fork("keys"), root.fork("doors"));
         let start = Instant::from_micros(root.fork("start").log_range(0..=1 << 50));
         let server_config = ServerConfig::builder(server_key(), cluster_key())
             .realm(&b"sim"[..])
@@ -268,6 +288,7 @@ impl World {
             .timing(options.timing.clone())
             .authorise_all(!options.app.authorise)
             .ask_on_resume(options.app.ask_on_resume)
+            .address(if options.net.own_address.is_some() { OWN } else { "" })
             .build()
             .unwrap();
         let servers = (0..options.shards)
@@ -304,6 +325,9 @@ impl World {
                 talk: Talk::new(seed, &options, i, Side::Client),
                 links_opened: 0,
                 welcome: None,
+                refusal: (options.app.authorise && doors.permille(options.app.refused))
+                    .then(|| doors.below(1000) as u32),
+                watch: Watch::default(),
             })
             .collect();
         let seats = (0..options.clients)
@@ -375,6 +399,7 @@ impl World {
             Event::AnswerResume(i) => self.on_answer_resume(i),
             Event::Retry(i) => self.on_retry(i),
             Event::Network(i, event) => self.on_network(i, event),
+            Event::End(i) => self.on_end(i),
             Event::Hostile => self.on_hostile(),
             Event::Play(conn) => self.on_play(conn),
             Event::Kill => self.kill_all(),

@@ -120,17 +120,32 @@ impl World {
                 }
             }
         }
+        for i in 0..self.clients.len() {
+            if self.fates.permille(self.options.app.ends) {
+                let at = self.fates.duration(Duration::ZERO..=safety);
+                self.queue.after(at, Event::End(i));
+            }
+        }
         let at = self.fates.duration(safety / 4..=safety);
         self.queue.after(at, Event::Kill);
     }
 
     fn plan_network(&mut self, i: usize, at: Duration) {
         let network = NetworkId(self.fates.below(3));
-        let event = match self.fates.below(5) {
+        let event = match self.fates.below(6) {
             0 => NetworkEvent::Available(network),
             1 => NetworkEvent::Lost(network),
             2 => NetworkEvent::Changed(network),
             3 => NetworkEvent::Wake,
+            4 => {
+                // A host that says the same again and again.
+                let every = Duration::from_millis(self.fates.range(100..=1000));
+                for n in 1..self.fates.below(20) as u32 {
+                    self.queue
+                        .after(at + every * n, Event::Network(i, NetworkEvent::Available(network)));
+                }
+                NetworkEvent::Available(network)
+            }
             _ => {
                 let asleep = self.fates.duration(Duration::ZERO..=Duration::from_secs(60));
                 self.queue.after(at + asleep, Event::Network(i, NetworkEvent::Wake));
@@ -168,7 +183,7 @@ impl World {
         let (client, seat) = (&self.clients[i], &self.seats[i]);
         let (c, s) = (&client.talk, &seat.talk);
         if c.life.closed.is_some() {
-            return s.life.closed.is_some() || seat.id.is_none();
+            return s.life.closed.is_some() || seat.id.is_none() || self.is_left_behind(i);
         }
         let all = |from: &super::Talk, to: &super::Talk| {
             from.writer.sent == from.writer.total && to.reader.received == from.writer.total
@@ -220,9 +235,15 @@ impl World {
         let (timing, backoff) = (&self.options.timing, &self.options.backoff);
         self.run_for(timing.idle_probe + timing.dead_after * 2 + backoff.cap * 2 + Duration::from_secs(10));
         self.settle_down();
-        for i in 0..self.clients.len() {
+        // Of each conversation whether its end must be what was asked for.
+        let mut due = vec![false; self.clients.len()];
+        for (i, due) in due.iter_mut().enumerate() {
             if self.clients[i].talk.life.closed.is_some() {
                 self.ended_early += 1;
+                continue;
+            }
+            *due = !self.rng.permille(300) || self.begin_something(i);
+            if self.clients[i].talk.life.closed.is_some() {
                 continue;
             }
             let code = self.rng.u64() as u32;
@@ -233,10 +254,10 @@ impl World {
             }
         }
         self.run_to("that all have ended", Duration::from_secs(60), |w| {
-            w.clients
-                .iter()
-                .zip(&w.seats)
-                .all(|(c, s)| c.talk.life.closed.is_some() && (s.talk.life.closed.is_some() || s.id.is_none()))
+            (0..w.clients.len()).all(|i| {
+                let (c, s) = (&w.clients[i].talk.life, &w.seats[i]);
+                c.closed.is_some() && (s.talk.life.closed.is_some() || s.id.is_none() || !due[i] && w.is_left_behind(i))
+            })
         });
         for (i, (client, seat)) in self.clients.iter().zip(&self.seats).enumerate() {
             let (c, s) = (client.talk.life.closed, seat.talk.life.closed);
@@ -249,11 +270,14 @@ impl World {
                 }
                 _ => true,
             };
-            if !graceful {
+            if !graceful && due[i] {
                 self.fail(format_args!(
                     "G8: the end of {i} was not what was asked for: client {c:?}, server {s:?}"
                 ));
             }
+        }
+        if (0..self.clients.len()).any(|i| self.is_left_behind(i)) {
+            self.run_for(self.options.server_limits.detached);
         }
         // Hostile connections, half-open links, tombstones: all of it goes by itself.
         let rest =

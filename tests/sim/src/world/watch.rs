@@ -1,0 +1,315 @@
+//! What must be true of a client and its host whatever happens: where it dials and when, and what its state says.
+//!
+//! | rule | |
+//! |---|---|
+//! | a network that is lost | no connection on it stays, and none is asked for on it |
+//! | a network that is reported | nothing under way on it is taken back for that |
+//! | a link that broke in good health | says nothing against its network: the next is asked for on the wanted one |
+//! | a server's advice to wait | nothing is asked for before, nor a flight sent to the same address (U-23) |
+//! | the state | Connecting has no connection that is up and waits, Handshaking has a flight under way; whoever was let in and is not Established is in a handover; whoever gave up waits in None |
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use unbroken::{Instant, LinkHealth, LinkId, NetworkEvent, NetworkId, State, Target};
+
+use super::{ClientEnd, Node, World};
+use crate::fate::Side;
+use crate::net::ConnId;
+
+/// Bytes of a REFUSE.
+const REFUSE: usize = 19;
+/// The longest that a server may make a client wait.
+const ADVICE_MAX: u64 = 30_000;
+
+/// What the test remembers of a client's connections.
+#[derive(Debug, Default)]
+pub struct Watch {
+    /// Networks that the host reported and did not lose, the latest first.
+    up: Vec<NetworkId>,
+    links: BTreeMap<LinkId, Link>,
+    /// A server said to wait until then; to which address the flight had gone; how many links there had been.
+    held: Option<(Instant, Target, u64)>,
+    /// A handover has begun since a new link carried the session, of so many.
+    pub uneasy: bool,
+    carried: u64,
+    /// The network that the next connection should be asked for on.
+    wanted: Option<NetworkId>,
+    /// Its last input was bytes, not a link's end or a timer.
+    pub heard: bool,
+}
+
+#[derive(Debug)]
+struct Link {
+    conn: ConnId,
+    network: Option<NetworkId>,
+    target: Target,
+    /// What came first, up to the length of a REFUSE.
+    answer: Vec<u8>,
+    up: bool,
+    spoke: bool,
+}
+
+impl Watch {
+    /// How long the REFUSE says to wait, if what came first on this link is one.
+    fn advice(&mut self, link: LinkId, bytes: &[u8]) -> Option<u64> {
+        let link = self.links.get_mut(&link)?;
+        if link.answer.len() >= REFUSE {
+            return None;
+        }
+        let missing = REFUSE - link.answer.len();
+        link.answer.extend(&bytes[..bytes.len().min(missing)]);
+        let [
+            b'U',
+            b'N',
+            b'B',
+            _,
+            4,
+            0,
+            _,
+            _,
+            _,
+            _,
+            0,
+            7,
+            code @ 1..=6,
+            a,
+            b,
+            c,
+            d,
+            least,
+            most,
+        ] = link.answer[..]
+        else {
+            return None;
+        };
+        (least <= most && link.spoke)
+            .then(|| u64::from(u32::from_be_bytes([a, b, c, d])).min(ADVICE_MAX))
+            .filter(|_| code > 0)
+    }
+
+    /// Something other than time may lead to a new try.
+    pub fn free(&mut self) {
+        (self.held, self.wanted) = (None, None);
+    }
+}
+
+impl World {
+    /// A client asks for a connection.
+    pub(super) fn watch_open(
+        &mut self,
+        i: usize,
+        link: LinkId,
+        conn: ConnId,
+        target: &Target,
+        network: Option<NetworkId>,
+    ) {
+        let now = self.now();
+        let links = self.clients[i].session.stats().links;
+        let watch = &mut self.clients[i].watch;
+        // Unless another let it in.
+        if let Some((until, _, before)) = &watch.held
+            && now < *until
+            && links == *before
+        {
+            let until = *until;
+            self.fail(format_args!(
+                "U-23: client {i} asks for a connection at {now:?} and was told to wait until {until:?}"
+            ));
+        }
+        if let Some(network) = network
+            && !watch.up.contains(&network)
+        {
+            self.fail(format_args!(
+                "client {i} asks for a connection on {network:?}, which is not there"
+            ));
+        }
+        if let Some(wanted) = watch.wanted.take()
+            && network != Some(wanted)
+        {
+            self.fail(format_args!(
+                "client {i} asks for a connection on {network:?} after a link broke that was sound, where {wanted:?} is wanted"
+            ));
+        }
+        let target = target.clone();
+        let link_of = Link {
+            conn,
+            network,
+            target,
+            answer: Vec::new(),
+            up: false,
+            spoke: false,
+        };
+        watch.links.insert(link, link_of);
+    }
+
+    /// One is up.
+    pub(super) fn watch_up(&mut self, i: usize, link: LinkId) {
+        if let Some(link) = self.clients[i].watch.links.get_mut(&link) {
+            link.up = true;
+        }
+    }
+
+    /// It writes to one.
+    pub(super) fn watch_write(&mut self, i: usize, link: LinkId) {
+        let now = self.now();
+        let client = &mut self.clients[i];
+        let watch = &mut client.watch;
+        let Some(of) = watch.links.get_mut(&link) else { return };
+        if !core::mem::replace(&mut of.spoke, true)
+            && let Some((until, target, before)) = &watch.held
+            && now < *until
+            && client.session.stats().links == *before
+            && of.target == *target
+        {
+            let until = *until;
+            self.fail(format_args!(
+                "U-23: client {i} sends a flight at {now:?} and was told to wait until {until:?}"
+            ));
+        }
+    }
+
+    /// It is about to be given these bytes; says until when it has to wait, if they tell it to.
+    pub(super) fn watch_input(&mut self, i: usize, link: LinkId, bytes: &[u8]) -> Option<(Instant, Target, u64)> {
+        let now = self.now();
+        let links = self.clients[i].session.stats().links;
+        let watch = &mut self.clients[i].watch;
+        watch.heard = true;
+        let wait = watch.advice(link, bytes).filter(|wait| *wait > 0)?;
+        let target = watch.links[&link].target.clone();
+        let until = now + core::time::Duration::from_millis(wait);
+        Some(match watch.held.take() {
+            Some((before, target, _)) if before > until => (before, target, links),
+            _ => (until, target, links),
+        })
+    }
+
+    pub(super) fn watch_held(&mut self, i: usize, held: Option<(Instant, Target, u64)>) {
+        if held.is_some() && self.clients[i].talk.life.closed.is_none() {
+            self.clients[i].watch.held = held;
+        }
+    }
+
+    /// A connection is no more.
+    pub(super) fn watch_gone(&mut self, i: usize, link: LinkId) {
+        self.clients[i].watch.links.remove(&link);
+    }
+
+    /// A handover has ended. If it was the old link that goes on, what was tried beside it may have failed.
+    pub(super) fn watch_carried(&mut self, i: usize) {
+        let client = &mut self.clients[i];
+        let links = client.session.stats().links;
+        if core::mem::replace(&mut client.watch.carried, links) != links {
+            client.watch.uneasy = false;
+        }
+    }
+
+    /// A link is about to go down.
+    pub(super) fn watch_down(&mut self, i: usize, link: LinkId) {
+        let client = &mut self.clients[i];
+        client.watch.heard = false;
+        let alone = client.host.links.len() == 1 && client.host.links.contains_key(&link);
+        let sound = matches!(client.session.link_health(), LinkHealth::Sound { .. });
+        client.watch.wanted = None;
+        if alone && sound && client.talk.life.established && !client.watch.uneasy {
+            client.watch.wanted = client.watch.up.first().copied();
+        }
+        self.watch_gone(i, link);
+    }
+
+    /// The host has news of its networks; all that follows at once is done.
+    pub(super) fn watch_network(&mut self, i: usize, event: NetworkEvent) {
+        let silent = matches!(self.clients[i].session.link_health(), LinkHealth::Suspect { .. });
+        let watch = &mut self.clients[i].watch;
+        watch.free();
+        let mut kept = BTreeSet::new();
+        let mut lost = Vec::new();
+        match event {
+            NetworkEvent::Available(network) | NetworkEvent::Changed(network) => {
+                watch.up.retain(|up| *up != network);
+                watch.up.insert(0, network);
+                // One whose link is silent is shunned, whatever the host says.
+                if matches!(event, NetworkEvent::Available(_)) && !silent {
+                    let on = |(link, of): (&LinkId, &Link)| (of.network == Some(network)).then_some(*link);
+                    kept = watch.links.iter().filter_map(on).collect();
+                }
+            }
+            NetworkEvent::Lost(network) => {
+                watch.up.retain(|up| *up != network);
+                let on = |of: &&Link| of.network == Some(network);
+                lost = watch.links.values().filter(on).map(|of| of.conn).collect();
+            }
+            _ => {}
+        }
+        // Nobody at the other end learns of it.
+        for conn in lost {
+            self.net.black_hole(conn, &mut self.queue);
+        }
+        let now = self.now();
+        self.clients[i].session.handle_network(event, now);
+        self.drain(Node::Client(i), super::Only::Anything, u32::MAX);
+        let watch = &self.clients[i].watch;
+        if self.clients[i].talk.life.closed.is_some() {
+            return;
+        }
+        if let Some(gone) = kept.iter().find(|link| !watch.links.contains_key(link)) {
+            self.fail(format_args!(
+                "client {i} takes {gone:?} back because of {event:?}, on which it is"
+            ));
+        }
+        if let NetworkEvent::Lost(network) = event
+            && let Some((link, _)) = watch.links.iter().find(|(_, of)| of.network == Some(network))
+        {
+            self.fail(format_args!("client {i} keeps {link:?} on {network:?}, which is lost"));
+        }
+    }
+
+    /// All is drained: does the state of a client say what is true?
+    pub(super) fn watch_state(&self, i: usize) {
+        let client = &self.clients[i];
+        let (state, life) = (client.session.state(), &client.talk.life);
+        if life.closed.is_some() || life.disconnected.is_some() {
+            return;
+        }
+        if life.resting && state != State::None {
+            self.fail(format_args!("client {i} has given up, and is in {state:?}"));
+        }
+        if life.established
+            && (State::Connecting..State::Established).contains(&state)
+            && !life.in_handover
+            && !life.resting
+        {
+            let ends = self.seats[i].closed_by_app.is_some() || self.seats[i].vetoed.is_some();
+            if !ends {
+                self.fail(format_args!(
+                    "client {i} was let in, is in {state:?}, and no handover has begun"
+                ));
+            }
+        }
+        if state == State::Connecting
+            && let Some((link, _)) = client.watch.links.iter().find(|(_, of)| of.up && !of.spoke)
+        {
+            self.fail(format_args!(
+                "client {i} is in {state:?} though {link:?} is up and waits"
+            ));
+        }
+        if state == State::Handshaking {
+            let flies = |of: &Link| {
+                of.spoke
+                    && self
+                        .ends
+                        .get(&of.conn)
+                        .is_some_and(|ends| matches!(ends.client, ClientEnd::Session(..)))
+            };
+            if !client.watch.links.values().any(flies) {
+                self.fail(format_args!("client {i} is in {state:?} without a flight under way"));
+            }
+        }
+        debug_assert!(
+            client
+                .host
+                .links
+                .values()
+                .all(|conn| self.net.is_open(*conn, Side::Client))
+        );
+    }
+}
