@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::cluster::{Later, Purpose};
 use super::served::Served;
 use super::{Endpoint, Locator};
-use crate::event::Event;
+use crate::event::{Event, State};
 use crate::store::{Cursor, StoreOp, StoreReply};
 
 /// Messages asked for at a time, and kept at most.
@@ -108,7 +108,7 @@ impl Served {
         if let Some(kept) = &mut self.kept
             && !kept.mail.waiting.is_empty()
             && !self.talk.is_out_of_reach()
-            && self.ended.is_none()
+            && self.talk.state != State::Closed
             && self.talk.auth.may_deliver()
             && !core::mem::replace(&mut kept.mail.told, true)
         {

@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::requests::is_live;
 use super::stand::Stand;
 use crate::config::Durability;
-use crate::endpoint::notes;
+use crate::endpoint::{mail_note, notes};
 use crate::error::CloseReason;
 use crate::event::{Event, SessionId};
 use crate::session::Verdict;
@@ -250,5 +250,32 @@ fn a_session_that_is_to_leave_before_the_store_has_it_leaves_then() {
             let told = |op: &StoreOp| matches!(op, StoreOp::Send { to: OTHER, note } if *note == notes::handed(&key));
             assert_eq!(stand.shelf.count(told), usize::from(asked));
         }
+    }
+}
+
+/// It was told that it may not go on, and would learn when it may. When that never comes, nothing is said of it behind the end.
+#[test]
+fn of_a_session_that_ends_while_it_leaves_the_end_is_the_last_word() {
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        let mut stand = Stand::new(durability);
+        let (i, id) = stand.session();
+        let letter = (1, Bytes::from_static(b"a letter"));
+        stand.shelf.queues.entry(Stand::key_of(id)).or_default().push(letter);
+        stand.notes(StoreReply::Notes(vec![mail_note(Stand::key_of(id))]));
+        goes_away(&mut stand, i);
+        stand.shelf.silent = true;
+        stand.server.session(id).expect("it is here").swap_out();
+        stand.exchange();
+        let mut session = stand.server.session(id).expect("it is here");
+        assert_eq!(
+            (session.has_room(), session.recv_mail()),
+            (false, None),
+            "it may not go on"
+        );
+        session.kick(7);
+        drop(session);
+        stand.run_for(SECOND);
+        let (_, last) = stand.told.iter().rev().find(|(of, _)| *of == id).expect("it was told");
+        assert_eq!(*last, Event::Closed(CloseReason::Kicked { code: 7 }), "{durability:?}");
     }
 }
