@@ -105,6 +105,11 @@ const CLUSTER: &Table<ClusterOptions> = &[
     ("no-late", |o| o.store.late = 0),
     ("no-note-faults", |o| (o.store.note_lost, o.store.note_doubled) = (0, 0)),
     ("no-crash-at-step", |o| o.store.crash_at_step = 0),
+    ("no-users", |o| o.apps.users = 0),
+    ("no-swaps", |o| o.accidents.swap = Duration::ZERO),
+    ("no-early-ends", |o| o.apps.ends = 0),
+    ("no-large-states", |o| o.apps.large_first = 0),
+    ("any-process", |o| o.sticky = 0),
     ("no-mail", |o| o.apps.mail = Duration::ZERO),
     ("half-burst", |o| o.apps.burst = o.apps.burst.div_ceil(2)),
     ("small-words", |o| {

@@ -12,6 +12,8 @@ pub enum Accident {
     Crash,
     Pause,
     Retire,
+    /// An application has its session swapped out.
+    Swap,
     StoreDown,
     Backup,
     Rollback,
@@ -20,10 +22,11 @@ pub enum Accident {
 }
 
 impl Accident {
-    pub const ALL: [Accident; 8] = [
+    pub const ALL: [Accident; 9] = [
         Accident::Crash,
         Accident::Pause,
         Accident::Retire,
+        Accident::Swap,
         Accident::StoreDown,
         Accident::Backup,
         Accident::Rollback,
@@ -47,6 +50,7 @@ impl World {
             Accident::Crash => mean.crash,
             Accident::Pause => mean.pause,
             Accident::Retire => mean.retire,
+            Accident::Swap => mean.swap,
             Accident::StoreDown => mean.down,
             Accident::Backup if mean.rollback.is_zero() => Duration::ZERO,
             Accident::Backup => Duration::from_millis(500),
@@ -77,6 +81,7 @@ impl World {
                 self.pause(p, time);
             }
             Accident::Retire => self.retire(at),
+            Accident::Swap => self.swap_something(p),
             Accident::StoreDown => {
                 let time = self.fates.duration(Duration::ZERO..=self.options.accidents.down_for);
                 self.take_store_down(Down::Either);
@@ -204,7 +209,8 @@ impl World {
         if !self.is_there(at) {
             return;
         }
-        if self.processes[p].endpoint.sessions() == 0 {
+        if self.processes[p].endpoint.sessions() == 0 && !self.processes[p].endpoint.owes_store() {
+            self.watch_leaving(p);
             self.counters.retired += 1;
             self.trace_at(p, "has left", 0, 0);
             if let Some((id, app)) = self.processes[p].apps.iter().find(|(_, app)| app.life.closed.is_none()) {
@@ -214,6 +220,19 @@ impl World {
         } else {
             self.queue.after(LOOK, Event::Leaving(at, times + 1));
         }
+    }
+
+    /// The application of a session wants it swapped out.
+    fn swap_something(&mut self, p: usize) {
+        let ids: Vec<SessionId> = self.processes[p].apps.keys().copied().collect();
+        if self.processes[p].asleep.is_some() || ids.is_empty() {
+            return;
+        }
+        let id = *self.fates.pick(&ids);
+        if let Some(mut session) = self.processes[p].endpoint.session(id) {
+            session.swap_out();
+        }
+        self.after_process(p);
     }
 
     // ---- the store ----

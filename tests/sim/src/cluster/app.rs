@@ -5,6 +5,8 @@
 //! that two processes that both believe to have the session never say the same; what counts is the row of the one that was restored last,
 //! the *holder*: whom the store called the owner at that moment. A client that hears a word which is not the holder's has been told something by a fenced owner (G4).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use unbroken::{CloseReason, SessionId};
 
 use super::{At, ClusterOptions, letters};
@@ -55,6 +57,11 @@ pub struct Talk {
     pub(super) said_digests: Vec<u64>,
     pub(super) mail_digests: Vec<u64>,
     pub excuses: Excuses,
+    /// Users that it was ever bound to, and those before it was let in.
+    pub(super) users: BTreeSet<u64>,
+    pub(super) users_before: BTreeMap<SessionId, u64>,
+    /// Where the balancer sent it last.
+    pub(super) went_to: Option<usize>,
     pub closed_by_server: Option<u32>,
     /// How the server's half ended, if it was told.
     pub server_closed: Option<CloseReason>,
@@ -68,6 +75,8 @@ pub struct App {
     pub taken: u64,
     pub said: Vec<u64>,
     pub mail_taken: u64,
+    /// Whose session it is.
+    pub user: Option<u64>,
     pub(super) digests: [u64; 3],
     pub(super) blocked: bool,
     pub(super) readable: bool,
@@ -118,6 +127,9 @@ impl Talk {
             said_digests: vec![START],
             mail_digests: vec![START],
             excuses: Excuses::default(),
+            users: BTreeSet::new(),
+            users_before: BTreeMap::new(),
+            went_to: None,
             closed_by_server: None,
             server_closed: None,
         }
@@ -151,6 +163,7 @@ impl App {
             taken: 0,
             said: Vec::new(),
             mail_taken: 0,
+            user: None,
             digests: [START; 3],
             blocked: false,
             readable: false,
@@ -162,18 +175,20 @@ impl App {
     /// Its state, as bytes, with something beside that takes room.
     pub fn save(&self, room: u64) -> Vec<u8> {
         let numbers = [self.taken, self.said.len() as u64, self.mail_taken];
+        let user = self.user.map_or(0, |user| user + 1);
         let mut bytes: Vec<u8> = numbers
             .iter()
             .chain(&self.digests)
+            .chain([&user])
             .flat_map(|n| n.to_be_bytes())
             .collect();
-        bytes.resize(48 + room as usize, 0xa5);
+        bytes.resize(56 + room as usize, 0xa5);
         bytes
     }
 }
 
-pub(super) fn numbers(bytes: &[u8]) -> Option<[u64; 6]> {
-    let mut out = [0; 6];
+pub(super) fn numbers(bytes: &[u8]) -> Option<[u64; 7]> {
+    let mut out = [0; 7];
     for (i, n) in out.iter_mut().enumerate() {
         *n = u64::from_be_bytes(*bytes.get(i * 8..)?.first_chunk()?);
     }

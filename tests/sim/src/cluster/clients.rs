@@ -153,7 +153,8 @@ impl World {
                 talk.closed_by_server == Some(code)
             }
             CloseReason::OwnerCrashed => !durable && (excuses.crashed || orphaned) || excuses.tampered,
-            CloseReason::UnknownSession => excuses.tampered,
+            // Its end was told to nobody in time, and is forgotten.
+            CloseReason::UnknownSession => excuses.tampered || talk.closed_by_server.is_some() || excuses.unseated,
             CloseReason::RolledBack => excuses.tampered,
             CloseReason::Expired => excuses.tampered || excuses.expired,
             CloseReason::Kicked { code: USER_MOVED } => excuses.unseated,

@@ -118,6 +118,7 @@ impl World {
         };
         let (from, id, op) = (self.at(p), request.id, request.op);
         let step = Step::of(&op);
+        self.watch_request(p, id, &op);
         self.trace_at(p, step_name(step), id.0, op_number(&op));
         self.counters.requests += 1;
         let fate = self.draw_store_fate(p, step);
@@ -299,6 +300,7 @@ impl World {
         let p = from.process;
         self.trace_at(p, reply_name(&reply), id.0, 0);
         let now = self.now();
+        self.watch_reply(p, id, &reply);
         self.processes[p].endpoint.handle_store(id, reply, now);
         self.after_process(p);
         if dies {

@@ -111,10 +111,14 @@ impl World {
             Some(p) => p,
             None => self.rng.below(self.processes.len() as u64) as usize,
         };
+        let Some(ends) = self.ends.get(&conn) else { return };
+        let i = ends.client;
+        let before = self.talks[i].went_to.filter(|_| self.rng.permille(self.options.sticky));
+        let p = before.unwrap_or(p);
+        self.talks[i].went_to = Some(p);
         let at = self.at(p);
         let Some(ends) = self.ends.get_mut(&conn) else { return };
         ends.server = Some(at);
-        let i = ends.client;
         self.trace_at(p, "accept", conn, i as u64);
         let notice = Notice::Up(conn, Side::Server);
         match &mut self.processes[p].asleep {
@@ -236,6 +240,7 @@ impl World {
             idle = if something { 0 } else { idle + 1 };
             turn = if something && self.rng.coin() { turn } else { turn + 1 };
         }
+        self.watch_counters(p);
         self.rearm_process(p);
     }
 

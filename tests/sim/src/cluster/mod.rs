@@ -13,6 +13,8 @@
 //! | `host` | connections, timers, polling |
 //! | `app` | what the applications know |
 //! | `clients`, `servers` | what they do, and what is checked of what they are given |
+//! | `users` | one session for each user |
+//! | `watch` | what must be true of a process at any time |
 //! | `accidents` | crashes, sleepers, restarts, a store that is down, forgets, or tells nonsense |
 //! | `run` | a whole run |
 
@@ -25,6 +27,8 @@ mod options;
 mod run;
 mod servers;
 mod store;
+mod users;
+mod watch;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -48,6 +52,7 @@ pub use app::{App, Excuses, Talk};
 pub use desk::{Request, Step, StoreFate, store_key};
 pub use options::{Accidents, Apps, ClusterOptions, StoreFaults};
 pub use store::Store;
+pub use watch::{Watch, check_counters};
 
 /// A process in its place among the servers, and which it is in the row of those that were there. One that was restarted is another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -71,6 +76,10 @@ pub enum Event {
     /// A message from a server to a session.
     Post(usize),
     Verdict(At, SessionId),
+    /// The application of a session says whose it is.
+    Bind(usize),
+    /// One end of a conversation ends it.
+    End(usize),
     /// A request reaches the store.
     Store(Box<Request>),
     /// ... is answered, after which its process may die.
@@ -103,6 +112,7 @@ pub struct Process {
     pub retiring: bool,
     /// It slept, or the store did not answer it: its lease may be over.
     pub hampered: bool,
+    pub watch: Watch,
 }
 
 /// How a store is when it is down.
@@ -257,6 +267,13 @@ impl World {
             world.rearm_client(i);
             world.queue.at(start, Event::ClientWrites(i));
             world.queue.at(start, Event::ServersWrite(i));
+            if world.options.apps.users > 0 {
+                world.queue.at(start, Event::Bind(i));
+            }
+            if world.fates.permille(world.options.apps.ends) {
+                let at = world.fates.duration(Duration::ZERO..=world.options.safety);
+                world.queue.after(at, Event::End(i));
+            }
             if !world.options.apps.mail.is_zero() {
                 world.queue.at(start, Event::Post(i));
             }
@@ -274,6 +291,7 @@ impl World {
             asleep: None,
             retiring: false,
             hampered: false,
+            watch: Watch::default(),
         }
     }
 
@@ -342,6 +360,8 @@ impl World {
             Event::ServersWrite(i) => self.on_servers_write(i),
             Event::Post(i) => self.on_post(i),
             Event::Verdict(at, id) => self.on_verdict(at, id),
+            Event::Bind(i) => self.on_bind(i),
+            Event::End(i) => self.on_end(i),
             Event::Store(request) => self.on_store(*request),
             Event::Reply(at, id, reply, dies) => self.on_reply(at, id, reply, dies),
             Event::NoNotes(owner, at, id) => self.on_no_notes(owner, at, id),

@@ -43,6 +43,8 @@ pub struct Accidents {
     /// How long a process sleeps at most.
     pub pause_for: Duration,
     pub retire: Duration,
+    /// An application swaps its session out.
+    pub swap: Duration,
     pub down: Duration,
     pub down_for: Duration,
     pub rollback: Duration,
@@ -64,6 +66,14 @@ pub struct Apps {
     pub mail: Duration,
     /// Bytes of the server application's state beside its digests.
     pub state: u64,
+    /// How many users there are; 0: nobody says whose a session is.
+    pub users: u64,
+    /// Bytes that their keys have in common.
+    pub user_key: u64,
+    /// Of a thousand first states so many are larger than a snapshot may be.
+    pub large_first: u32,
+    /// Of a thousand conversations so many are ended while there are faults.
+    pub ends: u32,
 }
 
 #[derive(Clone)]
@@ -75,6 +85,8 @@ pub struct ClusterOptions {
     pub safety: Duration,
     pub net: NetOptions,
     pub links: FaultOptions,
+    /// Of a thousand connections the balancer sends so many to where the client's last one went.
+    pub sticky: u32,
     pub store: StoreFaults,
     pub accidents: Accidents,
     pub apps: Apps,
@@ -98,6 +110,7 @@ impl ClusterOptions {
                 ..calm.net
             },
             links: FaultOptions::default(),
+            sticky: 0,
             store: StoreFaults {
                 latency: MS,
                 timeout: 3 * SECOND,
@@ -110,6 +123,10 @@ impl ClusterOptions {
                 burst: 2,
                 mail: Duration::ZERO,
                 state: 16,
+                users: 0,
+                user_key: 0,
+                large_first: 0,
+                ends: 0,
             },
             limits: calm.server_limits,
             timing: Timing::default(),
@@ -151,6 +168,7 @@ impl ClusterOptions {
                 Duration::ZERO
             },
             state: rng.log_range(0..=2_000),
+            ..o.apps
         };
         o.timing.lease = rng.duration(2 * SECOND..=6 * SECOND);
         o.timing.ack_delay = rng.duration(Duration::ZERO..=50 * MS);
@@ -158,7 +176,26 @@ impl ClusterOptions {
         o.timing.dead_after = rng.duration(2 * SECOND..=5 * SECOND);
         o.backoff.base = rng.duration(5 * MS..=100 * MS);
         o.backoff.cap = o.backoff.base + rng.duration(20 * MS..=SECOND);
+        o.draw_ends(&mut Rng::new(seed).fork("ends"));
         o
+    }
+
+    /// Whose the sessions are, who leaves when and comes back where.
+    fn draw_ends(&mut self, rng: &mut Rng) {
+        let clients = self.clients as u64;
+        // As many users as clients, or fewer: then they put each other out.
+        self.apps.users = *rng.pick(&[0, 0, clients * 8, clients.div_ceil(2)]);
+        self.apps.user_key = *rng.pick(&[0, 4, 900, 1020, 1100]);
+        self.apps.large_first = *rng.pick(&[0, 0, 300]);
+        self.apps.ends = *rng.pick(&[0, 0, 0, 400]);
+        self.sticky = *rng.pick(&[0, 0, 500, 950]);
+        if rng.permille(300) {
+            self.accidents.swap = rng.duration(200 * MS..=5 * SECOND);
+        }
+        // A write that comes late must still find the end that it is too late for.
+        if rng.permille(300) && self.store.late == 0 {
+            self.limits.tombstone = rng.duration(Duration::ZERO..=10 * SECOND);
+        }
     }
 
     /// The most time the calm phase may take until everything is delivered or its end is told.
@@ -198,6 +235,7 @@ fn draw_accidents(rng: &mut Rng, durability: Durability) -> Accidents {
         pause: sometimes(rng, 500, 3, 20),
         pause_for: rng.duration(SECOND..=20 * SECOND),
         retire: sometimes(rng, 600, 2, 15),
+        swap: Duration::ZERO,
         down: sometimes(rng, 300, 5, 20),
         down_for: rng.duration(SECOND..=10 * SECOND),
         rollback: sometimes(rng, 150, 5, 20),

@@ -18,6 +18,7 @@ impl World {
             return false;
         };
         let at = self.at(p);
+        self.watch_event(p, &event);
         if let CoreEvent::Authorise { credential } = &event {
             self.asked_to_let_in(at, id, credential);
         }
@@ -32,7 +33,9 @@ impl World {
         self.trace_at(p, name(&event), code(&event), i as u64);
         match &event {
             CoreEvent::Established { .. } => {
-                self.processes[p].apps.insert(id, App::new(i));
+                let mut app = App::new(i);
+                app.user = self.talks[i].users_before.get(&id).copied();
+                self.processes[p].apps.insert(id, app);
                 if self.talks[i].terms == 0 {
                     self.talks[i].holder = Some(at);
                     self.talks[i].terms = 1;
@@ -84,9 +87,26 @@ impl World {
 
     pub(super) fn on_verdict(&mut self, at: At, id: SessionId) {
         if self.is_there(at) {
+            let whose = self.talks.iter().position(|talk| talk.id == Some(id));
+            if let Some(i) = whose.filter(|_| self.rng.coin()) {
+                // Before the store has its record.
+                self.bind(at, i, id);
+            }
+            let first = whose.filter(|_| self.rng.coin()).map(|i| {
+                let mut app = App::new(i);
+                app.user = self.talks[i].users_before.get(&id).copied();
+                // One that is too large is left out.
+                let large = self.rng.permille(self.options.apps.large_first);
+                let room = if large {
+                    self.options.limits.snapshot.into()
+                } else {
+                    self.options.apps.state
+                };
+                app.save(room).into()
+            });
             if let Some(mut session) = self.processes[at.process].endpoint.session(id) {
                 let message = Bytes::from_static(b"welcome");
-                session.authorise(Verdict::Accept { message });
+                session.authorise_with(Verdict::Accept { message }, first);
             }
             self.after_process(at.process);
         }
@@ -104,12 +124,25 @@ impl World {
         self.counters.takeovers += 1;
         self.counters.inherited += u64::from(inherits);
         self.counters.asked += u64::from(asked);
-        let Some([taken, said, mail_taken, words_digest, said_digest, mail_digest]) =
-            state.map_or(Some([0, 0, 0, START, START, START]), numbers)
+        let Some([taken, said, mail_taken, words_digest, said_digest, mail_digest, bound]) =
+            state.map_or(Some([0, 0, 0, START, START, START, 0]), numbers)
         else {
             self.fail(format_args!("session {id} of client {i} is restored with {state:?}"));
         };
-        let _ = user;
+        let bound = match state {
+            Some(_) => bound.checked_sub(1),
+            // Its owner of before had told nobody what it knew.
+            None => self.talks[i]
+                .users
+                .iter()
+                .copied()
+                .find(|bound| self.is_his(user, Some(*bound))),
+        };
+        if !self.is_his(user, bound) {
+            self.fail(format_args!(
+                "session {id} of client {i} is restored for {user:x?}, its state says {bound:?}"
+            ));
+        }
         if self.owner_of(id) != Some(at.process) {
             // It slept between its claim and now, and another has taken the session since: what it does reaches nobody.
             let mut app = App::new(i);
@@ -121,7 +154,7 @@ impl World {
             } else {
                 vec![0; said as usize]
             };
-            (app.taken, app.mail_taken) = (taken, mail_taken);
+            (app.taken, app.mail_taken, app.user) = (taken, mail_taken, bound);
             app.digests = [words_digest, said_digest, mail_digest];
             self.processes[at.process].apps.insert(id, app);
             return;
@@ -171,7 +204,7 @@ impl World {
         let mut app = App::new(i);
         app.life.established = true;
         app.said = talk.said.clone();
-        (app.taken, app.mail_taken) = (taken, mail_taken);
+        (app.taken, app.mail_taken, app.user) = (taken, mail_taken, bound);
         app.digests = [words_digest, said_digest, mail_digest];
         self.processes[at.process].apps.insert(id, app);
     }
@@ -421,6 +454,24 @@ impl World {
         let now = self.now();
         self.clients[i].session.handle_network(event, now);
         self.after_client(i);
+    }
+
+    /// One of the two ends it while there are faults.
+    pub(super) fn on_end(&mut self, i: usize) {
+        let talk = &self.talks[i];
+        if self.healed || talk.client_closed() || talk.life.disconnected.is_some() {
+            return;
+        }
+        let code = self.fates.u64() as u32;
+        let owner = talk
+            .holder
+            .filter(|at| talk.id.is_some_and(|id| self.owner_of(id) == Some(at.process)));
+        match owner.filter(|at| self.is_there(*at) && self.processes[at.process].asleep.is_none()) {
+            Some(_) if self.fates.coin() => {
+                self.close_from_server(i, code);
+            }
+            _ => self.disconnect(i, code),
+        }
     }
 
     /// The client's application ends the conversation.

@@ -19,7 +19,11 @@ impl World {
             return;
         }
         // Most are who they always were.
-        let user = if self.rng.permille(700) { i as u64 % users } else { self.rng.below(users) };
+        let user = if self.rng.permille(700) {
+            i as u64 % users
+        } else {
+            self.rng.below(users)
+        };
         let key = self.user_key(user);
         let Some(mut session) = self.processes[at.process].endpoint.session(id) else {
             return;
@@ -30,10 +34,14 @@ impl World {
         drop(session);
         match self.processes[at.process].apps.get_mut(&id) {
             Some(app) => app.user = Some(user),
-            None => self.talks[i].user_before = Some(user),
+            None => {
+                self.talks[i].users_before.insert(id, user);
+            }
         }
         // Which of two comes later is for the store to say.
-        let also: Vec<usize> = (0..self.talks.len()).filter(|j| *j != i && self.talks[*j].users.contains(&user)).collect();
+        let also: Vec<usize> = (0..self.talks.len())
+            .filter(|j| *j != i && self.talks[*j].users.contains(&user))
+            .collect();
         self.talks[i].excuses.unseated |= !also.is_empty();
         also.into_iter().for_each(|j| self.talks[j].excuses.unseated = true);
         self.talks[i].users.insert(user);
@@ -51,7 +59,9 @@ impl World {
             self.bind(at, i, id);
             self.after_process(at.process);
         }
-        let pause = self.rng.duration(core::time::Duration::ZERO..=core::time::Duration::from_secs(20));
+        let pause = self
+            .rng
+            .duration(core::time::Duration::ZERO..=core::time::Duration::from_secs(20));
         self.queue.after(pause, Event::Bind(i));
     }
 
@@ -62,7 +72,11 @@ impl World {
             (Some(user), Some(expected)) => {
                 let key = self.user_key(expected);
                 // Of one that is too long its beginning.
-                if key.len() <= 1024 { user == key } else { user.len() == 1024 && user[..992] == key[..992] }
+                if key.len() <= 1024 {
+                    user == key
+                } else {
+                    user.len() == 1024 && user[..992] == key[..992]
+                }
             }
             _ => false,
         }

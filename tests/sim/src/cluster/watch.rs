@@ -11,7 +11,9 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use unbroken::{Endpoint, Event as CoreEvent, Expect, Instant, Owner, Record, RequestId, StoreKey, StoreOp, StoreReply};
+use unbroken::{
+    Endpoint, Event as CoreEvent, Expect, Instant, Owner, Record, RequestId, StoreKey, StoreOp, StoreReply,
+};
 
 use super::{World, store_key};
 
@@ -49,7 +51,9 @@ pub fn check_counters(endpoint: &Endpoint, left: u64) -> Result<(), String> {
     if fits {
         return Ok(());
     }
-    Err(format!("{here} sessions, {detached} without a link, {left} told to have left, and it counts {counters:?}"))
+    Err(format!(
+        "{here} sessions, {detached} without a link, {left} told to have left, and it counts {counters:?}"
+    ))
 }
 
 impl World {
@@ -68,10 +72,15 @@ impl World {
                     self.processes[p].watch.asked.entry((*to, *key)).or_insert(now);
                 }
             }
-            StoreOp::Put { key, expect, record, .. } => {
+            StoreOp::Put {
+                key, expect, record, ..
+            } => {
                 let (Record::Live { blob, .. } | Record::Parked { blob, .. } | Record::Tomb { blob, .. }) = record;
                 if blob.len() > self.options.limits.snapshot as usize {
-                    self.fail(format_args!("process {p} writes {} bytes, over the limit of a snapshot", blob.len()));
+                    self.fail(format_args!(
+                        "process {p} writes {} bytes, over the limit of a snapshot",
+                        blob.len()
+                    ));
                 }
                 self.watch_claim(p, *key, expect, record);
             }
@@ -96,7 +105,11 @@ impl World {
         let Some(before) = before else { return };
         let asked = watch.asked.remove(&(before, key));
         let is_it = |process: &&super::Process| process.endpoint.owner() == before;
-        let lives = self.processes.iter().find(is_it).is_some_and(|process| !process.hampered);
+        let lives = self
+            .processes
+            .iter()
+            .find(is_it)
+            .is_some_and(|process| !process.hampered);
         if lives && asked.is_none_or(|asked| now < asked + PATIENCE) {
             self.fail(format_args!(
                 "process {p} claims a session from one that lives, and asked it at {asked:?}, now it is {now:?}"
@@ -130,7 +143,9 @@ impl World {
         for (i, talk) in self.talks.iter().enumerate() {
             let record = talk.id.and_then(|id| self.store.record(&store_key(id)));
             if matches!(record, Some(Record::Live { owner: by, .. }) if *by == owner) && !talk.excuses.tampered {
-                self.fail(format_args!("process {p} has left, and the store calls it the owner of the session of client {i}"));
+                self.fail(format_args!(
+                    "process {p} has left, and the store calls it the owner of the session of client {i}"
+                ));
             }
         }
     }
