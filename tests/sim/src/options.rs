@@ -258,7 +258,10 @@ impl Options {
             0 => Some(OwnAddress::Works),
             1 => Some(OwnAddress::Refused),
             2 => Some(OwnAddress::BlackHole),
-            3 => Some(OwnAddress::TurnsAway(rng.duration(MS..=4 * SECOND))),
+            // Whoever gives up before the wait is over never comes to try elsewhere.
+            3 => Some(OwnAddress::TurnsAway(
+                rng.duration(MS..=4 * SECOND).min(self.backoff.give_up_after / 3),
+            )),
             _ => None,
         };
     }

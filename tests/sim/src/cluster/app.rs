@@ -60,6 +60,8 @@ pub struct Talk {
     /// Users that it was ever bound to, and those before it was let in.
     pub(super) users: BTreeSet<u64>,
     pub(super) users_before: BTreeMap<SessionId, u64>,
+    /// Sessions of this client that were bound.
+    pub(super) bound: BTreeSet<SessionId>,
     /// Where the balancer sent it last.
     pub(super) went_to: Option<usize>,
     pub closed_by_server: Option<u32>,
@@ -129,6 +131,7 @@ impl Talk {
             excuses: Excuses::default(),
             users: BTreeSet::new(),
             users_before: BTreeMap::new(),
+            bound: BTreeSet::new(),
             went_to: None,
             closed_by_server: None,
             server_closed: None,

@@ -113,7 +113,9 @@ impl World {
         };
         let Some(ends) = self.ends.get(&conn) else { return };
         let i = ends.client;
-        let before = self.talks[i].went_to.filter(|_| self.rng.permille(self.options.sticky));
+        let before = self.talks[i]
+            .went_to
+            .filter(|_| self.options.sticky > 0 && !self.healed && self.rng.permille(self.options.sticky));
         let p = before.unwrap_or(p);
         self.talks[i].went_to = Some(p);
         let at = self.at(p);

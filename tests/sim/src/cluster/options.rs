@@ -70,7 +70,9 @@ pub struct Apps {
     pub users: u64,
     /// Bytes that their keys have in common.
     pub user_key: u64,
-    /// Of a thousand first states so many are larger than a snapshot may be.
+    /// Some applications give a state with their verdict.
+    pub first_states: bool,
+    /// Of a thousand of these so many are larger than a snapshot may be.
     pub large_first: u32,
     /// Of a thousand conversations so many are ended while there are faults.
     pub ends: u32,
@@ -125,6 +127,7 @@ impl ClusterOptions {
                 state: 16,
                 users: 0,
                 user_key: 0,
+                first_states: false,
                 large_first: 0,
                 ends: 0,
             },
@@ -186,6 +189,7 @@ impl ClusterOptions {
         // As many users as clients, or fewer: then they put each other out.
         self.apps.users = *rng.pick(&[0, 0, clients * 8, clients.div_ceil(2)]);
         self.apps.user_key = *rng.pick(&[0, 4, 900, 1020, 1100]);
+        self.apps.first_states = true;
         self.apps.large_first = *rng.pick(&[0, 0, 300]);
         self.apps.ends = *rng.pick(&[0, 0, 0, 400]);
         self.sticky = *rng.pick(&[0, 0, 500, 950]);
@@ -249,8 +253,8 @@ impl fmt::Display for ClusterOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "profile cluster, {:?}, {} processes, {} clients, faults for {:?}",
-            self.durability, self.processes, self.clients, self.safety
+            "profile cluster, {:?}, {} processes, {} clients, {} of 1000 come back to the same, faults for {:?}",
+            self.durability, self.processes, self.clients, self.sticky, self.safety
         )?;
         writeln!(f, "{:?}", self.net)?;
         writeln!(f, "{:?}", self.links)?;

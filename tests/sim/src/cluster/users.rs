@@ -45,6 +45,9 @@ impl World {
         self.talks[i].excuses.unseated |= !also.is_empty();
         also.into_iter().for_each(|j| self.talks[j].excuses.unseated = true);
         self.talks[i].users.insert(user);
+        // One that the client has left may be bound later than its next.
+        self.talks[i].bound.insert(id);
+        self.talks[i].excuses.unseated |= self.talks[i].bound.len() > 1;
     }
 
     pub(super) fn on_bind(&mut self, i: usize) {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use unbroken::{Instant, LinkHealth, LinkId, NetworkEvent, NetworkId, State, Target};
 
 use super::{ClientEnd, Node, World};
-use crate::fate::Side;
+
 use crate::net::ConnId;
 
 /// Bytes of a REFUSE.
@@ -304,12 +304,5 @@ impl World {
                 self.fail(format_args!("client {i} is in {state:?} without a flight under way"));
             }
         }
-        debug_assert!(
-            client
-                .host
-                .links
-                .values()
-                .all(|conn| self.net.is_open(*conn, Side::Client))
-        );
     }
 }
