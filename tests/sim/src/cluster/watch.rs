@@ -27,8 +27,11 @@ pub struct Watch {
     asked: BTreeMap<(Owner, StoreKey), Instant>,
     /// Its claims: one whose answer was lost is tried again.
     claims: BTreeSet<(StoreKey, u64)>,
-    leases: BTreeSet<RequestId>,
-    /// What it was last told of its lease.
+    /// Its signs of life that are under way, and when it gave them.
+    leases: BTreeMap<RequestId, Instant>,
+    /// The latest that was taken.
+    taken: Option<Instant>,
+    /// Whether its lease stands, by what it was told.
     leased: bool,
     /// Sessions that it was told have left.
     left: u64,
@@ -62,7 +65,7 @@ impl World {
         let now = self.now();
         match op {
             StoreOp::Lease { .. } => {
-                self.processes[p].watch.leases.insert(id);
+                self.processes[p].watch.leases.insert(id, now);
             }
             StoreOp::Send { to, note } => {
                 // An Ask, see `src/endpoint/notes.rs`.
@@ -120,8 +123,13 @@ impl World {
     /// ... and has its answer.
     pub(super) fn watch_reply(&mut self, p: usize, id: RequestId, reply: &StoreReply) {
         let watch = &mut self.processes[p].watch;
-        if watch.leases.remove(&id) {
-            watch.leased = *reply == StoreReply::Done;
+        let Some(asked) = watch.leases.remove(&id) else { return };
+        if *reply == StoreReply::Done {
+            watch.leased = true;
+            watch.taken = watch.taken.max(Some(asked));
+        } else if Some(asked) > watch.taken {
+            // One that comes to nothing after a later one was taken says nothing.
+            watch.leased = false;
         }
     }
 

@@ -5,9 +5,10 @@
 //! | a network that is lost | no connection on it stays, and none is asked for on it |
 //! | a network that is reported | nothing under way on it is taken back for that |
 //! | a link that broke in good health | says nothing against its network: the next is asked for on the wanted one |
-//! | a server's advice to wait | nothing is asked for before, nor a flight sent to the same address (U-23) |
+//! | a server's advice to wait | nothing is asked for before on that network, nor a flight sent to the same address over it (U-23) |
 //! | the state | Connecting has no connection that is up and waits, Handshaking has a flight under way; whoever was let in and is not Established is in a handover; whoever gave up waits in None |
 
+use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use unbroken::{Instant, LinkHealth, LinkId, NetworkEvent, NetworkId, State, Target};
@@ -18,8 +19,9 @@ use crate::net::ConnId;
 
 /// Bytes of a REFUSE.
 const REFUSE: usize = 19;
-/// The longest that a server may make a client wait.
-const ADVICE_MAX: u64 = 30_000;
+/// The longest that a server may make a client wait, and the share of the time that its session is kept without a link.
+const ADVICE_MAX: Duration = Duration::from_secs(30);
+const ADVICE_SHARE: u32 = 3;
 
 /// What the test remembers of a client's connections.
 #[derive(Debug, Default)]
@@ -27,8 +29,7 @@ pub struct Watch {
     /// Networks that the host reported and did not lose, the latest first.
     up: Vec<NetworkId>,
     links: BTreeMap<LinkId, Link>,
-    /// A server said to wait until then; to which address the flight had gone; how many links there had been.
-    held: Option<(Instant, Target, u64)>,
+    held: Option<Held>,
     /// A handover has begun since a new link carried the session, of so many.
     pub uneasy: bool,
     carried: u64,
@@ -36,6 +37,23 @@ pub struct Watch {
     wanted: Option<NetworkId>,
     /// Its last input was bytes, not a link's end or a timer.
     pub heard: bool,
+}
+
+/// A server said to wait.
+#[derive(Clone, Debug)]
+pub struct Held {
+    until: Instant,
+    /// Where the flight had gone, and over what.
+    target: Target,
+    network: Option<NetworkId>,
+    /// How many links there had been: another may let it in meanwhile.
+    links: u64,
+}
+
+impl Held {
+    fn forbids(&self, now: Instant, links: u64, network: Option<NetworkId>) -> bool {
+        now < self.until && links == self.links && network == self.network
+    }
 }
 
 #[derive(Debug)]
@@ -51,7 +69,7 @@ struct Link {
 
 impl Watch {
     /// How long the REFUSE says to wait, if what came first on this link is one.
-    fn advice(&mut self, link: LinkId, bytes: &[u8]) -> Option<u64> {
+    fn advice(&mut self, link: LinkId, bytes: &[u8]) -> Option<Duration> {
         let link = self.links.get_mut(&link)?;
         if link.answer.len() >= REFUSE {
             return None;
@@ -83,7 +101,7 @@ impl Watch {
             return None;
         };
         (least <= most && link.spoke)
-            .then(|| u64::from(u32::from_be_bytes([a, b, c, d])).min(ADVICE_MAX))
+            .then(|| Duration::from_millis(u32::from_be_bytes([a, b, c, d]).into()))
             .filter(|_| code > 0)
     }
 
@@ -106,12 +124,10 @@ impl World {
         let now = self.now();
         let links = self.clients[i].session.stats().links;
         let watch = &mut self.clients[i].watch;
-        // Unless another let it in.
-        if let Some((until, _, before)) = &watch.held
-            && now < *until
-            && links == *before
+        if let Some(held) = &watch.held
+            && held.forbids(now, links, network)
         {
-            let until = *until;
+            let until = held.until;
             self.fail(format_args!(
                 "U-23: client {i} asks for a connection at {now:?} and was told to wait until {until:?}"
             ));
@@ -156,34 +172,44 @@ impl World {
         let watch = &mut client.watch;
         let Some(of) = watch.links.get_mut(&link) else { return };
         if !core::mem::replace(&mut of.spoke, true)
-            && let Some((until, target, before)) = &watch.held
-            && now < *until
-            && client.session.stats().links == *before
-            && of.target == *target
+            && let Some(held) = &watch.held
+            && held.forbids(now, client.session.stats().links, of.network)
+            && of.target == held.target
         {
-            let until = *until;
+            let until = held.until;
             self.fail(format_args!(
                 "U-23: client {i} sends a flight at {now:?} and was told to wait until {until:?}"
             ));
         }
     }
 
-    /// It is about to be given these bytes; says until when it has to wait, if they tell it to.
-    pub(super) fn watch_input(&mut self, i: usize, link: LinkId, bytes: &[u8]) -> Option<(Instant, Target, u64)> {
+    /// It is about to be given these bytes; says how it has to wait, if they tell it to.
+    pub(super) fn watch_input(&mut self, i: usize, link: LinkId, bytes: &[u8]) -> Option<Held> {
         let now = self.now();
-        let links = self.clients[i].session.stats().links;
-        let watch = &mut self.clients[i].watch;
+        let client = &mut self.clients[i];
+        let links = client.session.stats().links;
+        let most = match client.session.id() {
+            Some(_) => ADVICE_MAX.min(self.options.server_limits.detached / ADVICE_SHARE),
+            None => ADVICE_MAX,
+        };
+        let watch = &mut client.watch;
         watch.heard = true;
-        let wait = watch.advice(link, bytes).filter(|wait| *wait > 0)?;
-        let target = watch.links[&link].target.clone();
-        let until = now + core::time::Duration::from_millis(wait);
+        let wait = watch.advice(link, bytes).filter(|wait| !wait.is_zero())?.min(most);
+        let Link { target, network, .. } = &watch.links[&link];
+        let held = Held {
+            until: now + wait,
+            target: target.clone(),
+            network: *network,
+            links,
+        };
+        // The longer one holds; over which network the other came is the same to it.
         Some(match watch.held.take() {
-            Some((before, target, _)) if before > until => (before, target, links),
-            _ => (until, target, links),
+            Some(before) if before.until > held.until => Held { links, ..before },
+            _ => held,
         })
     }
 
-    pub(super) fn watch_held(&mut self, i: usize, held: Option<(Instant, Target, u64)>) {
+    pub(super) fn watch_held(&mut self, i: usize, held: Option<Held>) {
         if held.is_some() && self.clients[i].talk.life.closed.is_none() {
             self.clients[i].watch.held = held;
         }
