@@ -199,6 +199,14 @@ impl Dialler {
         }
     }
 
+    /// Nothing happens before `retry`. But whose turn it is then stays known: who is told to wait longer than it takes to give up would ask the server's own address for ever.
+    pub fn give_up(&mut self, outputs: &mut VecDeque<Output>) {
+        let elsewhere = self.elsewhere;
+        self.cancel(outputs);
+        self.elsewhere = elsewhere;
+        self.stopped = true;
+    }
+
     /// Forgets what is under way on a network that is gone; says whether any of it was to carry the session.
     pub fn cancel_on(&mut self, network: NetworkId, outputs: &mut VecDeque<Output>) -> bool {
         let on_it = |attempt: &Try| attempt.network == Some(network);

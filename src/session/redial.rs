@@ -229,8 +229,7 @@ impl Session {
         if self.talk.suspended || self.talk.now < self.give_up_at() || self.talk.closing.has_begun() {
             return;
         }
-        self.cancel_tries();
-        self.dialler.stopped = true;
+        self.dialler.give_up(&mut self.outputs);
         self.talk.step(Input::GaveUp);
         self.talk.handover.fail();
         let reason = if self.version_mismatch {

@@ -272,3 +272,33 @@ fn the_configured_address_has_its_turn_though_a_second_connection_was_to_lead_th
         play.session.handle_link_down(play.link, play.now);
     }
 }
+
+/// U-22: who is told to wait longer than it takes to give up would else ask the server's own address for ever.
+#[test]
+fn the_configured_address_has_its_turn_though_the_client_gave_up_before() {
+    let own = "own.example:4";
+    let mut play = Play::with(|config| {
+        let give_up_after = Duration::from_secs(5);
+        config.backoff(Backoff {
+            give_up_after,
+            ..Backoff::default()
+        })
+    });
+    let flight = play.flight();
+    play.says(flight, &Accept::Ok(AcceptOk { address: own, ..NEW }));
+    play.stands = false;
+    play.cut();
+    for target in [
+        Target::Advised(own.into()),
+        Target::Configured,
+        Target::Advised(own.into()),
+    ] {
+        play.perform();
+        assert_eq!(play.target, target);
+        play.session.handle_link_up(play.link, play.now);
+        play.flight();
+        play.refuses(&busy(10_000));
+        play.gives_up();
+        play.session.retry(play.now);
+    }
+}
