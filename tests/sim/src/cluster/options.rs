@@ -196,8 +196,8 @@ impl ClusterOptions {
         if rng.permille(300) {
             self.accidents.swap = rng.duration(200 * MS..=5 * SECOND);
         }
-        // A write that comes late must still find the end that it is too late for.
-        if rng.permille(300) && self.store.late == 0 {
+        // Whoever writes late, or has slept, must still find the end that he is too late for.
+        if rng.permille(300) && self.store.late == 0 && self.accidents.pause.is_zero() {
             self.limits.tombstone = rng.duration(Duration::ZERO..=10 * SECOND);
         }
     }
