@@ -165,19 +165,25 @@ impl World {
         );
     }
 
-    /// All that an end tells of itself.
+    /// All that an end tells of itself. When it is to be called is told as no earlier than now: what waits already is due when it was last called, and that may be this call.
     fn looks(&mut self, handle: Handle, kind: Kind, is_right: bool) -> Option<(Vec<u8>, [Option<u64>; 3])> {
+        let now = self.now;
         let calls = &mut self.calls;
+        let due = |deadline: Option<u64>| deadline.map(|deadline| deadline.max(now));
         match kind {
             _ if !is_right => None,
             Kind::Session => {
                 let state = calls.session_state(handle).1.map(|state| state as u64);
-                let numbers = [state, calls.session_acked(handle).1, calls.session_deadline(handle).1];
+                let numbers = [
+                    state,
+                    calls.session_acked(handle).1,
+                    due(calls.session_deadline(handle).1),
+                ];
                 Some((calls.session_stats(handle, Space::Of(120)).1, numbers))
             }
             Kind::Endpoint => {
                 let owes = calls.endpoint_owes_store(handle).1.map(|owes| owes as u64);
-                let numbers = [owes, calls.endpoint_deadline(handle).1, None];
+                let numbers = [owes, due(calls.endpoint_deadline(handle).1), None];
                 Some((calls.endpoint_counters(handle, Space::Of(224)).1, numbers))
             }
             Kind::Loopback => None,
