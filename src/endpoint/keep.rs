@@ -121,12 +121,11 @@ impl Kept {
     }
 
     /// Of a session that was just claimed with this token.
-    pub fn claimed(token: u64, now: Instant) -> Self {
+    pub fn claimed(token: u64) -> Self {
         Kept {
             stage: Stage::Live,
             token,
             highest: token,
-            refresh: now + REFRESH,
             unannounced: true,
             ..Kept::new()
         }

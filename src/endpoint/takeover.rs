@@ -407,7 +407,7 @@ impl Endpoint {
             app,
             user: user.clone(),
         });
-        let mut kept = Kept::claimed(token + 1, now);
+        let mut kept = Kept::claimed(token + 1);
         kept.mail = Mail::behind(snapshot.mail);
         kept.user = user;
         let mut served = Served::new(id, talk, ratchet, token, now).with_store(kept, durable);
