@@ -110,3 +110,26 @@ fn a_message_is_taken_up_to_the_bound_and_not_beyond_it() {
         assert_eq!(take(&mut inbox, &record), expected, "{size} in fragments");
     }
 }
+
+/// It grows to twice its size each time, and before twice the window it does not grow by little, whatever that is made of: else each record would move all that waits.
+#[test]
+fn the_buffer_of_a_reader_that_is_late_grows_seldom() {
+    for (window_messages, size, together) in [(1000, 4000, 1), (200, 1000, 1), (1 << 17, 63, 200)] {
+        let window_bytes = window_messages * size as u32;
+        let mut inbox = Inbox::new(window_messages, window_bytes, 1 << 16, 0);
+        let (mut memory, mut grown) = (0, 0);
+        for seq in (0..4 * window_messages as usize).step_by(together) {
+            while inbox.next() + together as u64 - inbox.delivered() > window_messages.into() {
+                inbox.pop().expect("one waits");
+            }
+            // A frame of the future, to be skipped.
+            let mut record = vec![0x40, 38];
+            record.resize(40, 0);
+            run(&mut record, seq, &vec![vec![seq as u8; size]; together]);
+            take(&mut inbox, &record).expect("within the window");
+            grown += u32::from(inbox.memory() != memory);
+            memory = inbox.memory();
+        }
+        assert!(grown <= 22, "{grown} times to {memory} bytes, with messages of {size}");
+    }
+}
