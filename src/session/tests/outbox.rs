@@ -403,3 +403,26 @@ fn there_is_always_room_to_pad_the_last_message() {
         }
     }
 }
+
+/// There was credit for all of it when it began.
+#[test]
+fn a_message_that_has_begun_goes_on_whatever_the_credit_says() {
+    let mut outbox = Outbox::new();
+    outbox.push(&[7; 20_000]);
+    let mut cursor = outbox.rewind();
+    assert!(!outbox.has_more(&cursor, &Credit::default()));
+    assert!(outbox.take(&mut cursor, &PLENTY, 1000, 16_000).is_some());
+    assert!(outbox.has_more(&cursor, &Credit::default()));
+    assert!(outbox.take(&mut cursor, &Credit::default(), 1000, 16_000).is_some());
+}
+
+#[test]
+fn an_empty_message_takes_the_room_of_its_length() {
+    let head = frame::data_header_len(0);
+    for (room, fits) in [(0, false), (head - 1, false), (head, false), (head + 1, true)] {
+        let mut outbox = Outbox::new();
+        outbox.push(&[]);
+        let piece = outbox.take(&mut outbox.rewind(), &PLENTY, room, 16_000);
+        assert_eq!(piece.is_some(), fits, "{room}");
+    }
+}
