@@ -329,3 +329,17 @@ fn a_restored_outbox_knows_how_far_it_was_carried() {
         assert_eq!(outbox.taken(), Taken::default(), "none of it is new");
     }
 }
+
+/// Nothing carried the session there, so nothing needs to be said again, and a handover that is under way is not over.
+#[test]
+fn the_loss_of_a_link_that_did_not_carry_changes_nothing() {
+    for life in [Life::Draining(START), Life::Closing(START)] {
+        let mut talk = linked(Role::Client, Limits::default());
+        talk.begin_handover(HandoverCause::NetworkChanged, None);
+        talk.events.clear();
+        let mut gone = link(Role::Client, 0);
+        gone.life = life;
+        assert!(!talk.after_loss(&gone, HandoverCause::LinkLost));
+        assert!(talk.events.is_empty() && !talk.acks.due(START), "{life:?}");
+    }
+}

@@ -116,6 +116,18 @@ fn what_comes_twice_is_acked_at_once_though_something_new_is_behind_it() {
     }
 }
 
+/// The same for a part of a message, of which the next parts are no repetition.
+#[test]
+fn a_part_that_comes_twice_is_acked_at_once_and_a_further_one_is_not() {
+    let large = vec![5; 3000];
+    let (mut talk, mut sealer) = (linked(Role::Client, Limits::default()), peer());
+    for (offset, due) in [(0, false), (1000, false), (1000, true)] {
+        let frames = encoded(|out| part(out, 0, &large, offset, 1000));
+        assert!(comes(&mut talk, 0, &mut sealer, &frames).is_ok());
+        assert_eq!(talk.acks.due(START), due, "from {offset} on");
+    }
+}
+
 // ---- behind the end ----
 
 /// U-50: behind a CLOSE nothing counts, neither in its record nor after it, though the session goes on over another link.
@@ -298,6 +310,16 @@ fn sixteen_rare_frames_may_come_on_a_link_and_no_more() {
 }
 
 // ---- faults ----
+
+/// U-31: though it came in the same bytes and is sound.
+#[test]
+fn behind_a_fault_nothing_is_taken() {
+    let (mut talk, mut sealer) = (linked(Role::Client, Limits::default()), peer());
+    let mut bytes = record(&mut sealer, &encoded(|out| frame::close_ack(out, 0)));
+    bytes.extend(record(&mut sealer, &message(0)));
+    let taken = talk.receive(0, &bytes, &mut Vec::new());
+    assert_eq!((taken, talk.inbox.next()), (Err(LinkFault::Misplaced), 0));
+}
 
 #[test]
 fn a_fault_ends_its_link_and_is_a_loss_only_if_that_carried() {

@@ -9,6 +9,7 @@ use super::{START, linked};
 use crate::config::{Limits, Timing};
 use crate::event::{LinkId, Output};
 use crate::session::conversation::{Conversation, Role};
+use crate::session::link::Life;
 use crate::time::Instant;
 use crate::wire::frame;
 use crate::wire::record::{LENGTH_LEN, PLAINTEXT_MAX, TAG};
@@ -235,5 +236,18 @@ fn a_socket_that_takes_bytes_again_does_so_now_and_not_when_the_host_was_last_he
             call(&mut talk);
             assert_eq!(talk.links[0].liveness.deadline(&timing), before + later, "once");
         }
+    }
+}
+
+/// Nobody waits for the answer.
+#[test]
+fn a_link_on_its_way_out_asks_nothing_beside_what_it_says() {
+    let later = START + Duration::from_secs(1);
+    for (life, asks) in [(Life::Open, 1), (Life::Draining(later), 0), (Life::Closing(later), 0)] {
+        let mut talk = sender(Role::Client);
+        talk.links[0].life = life;
+        frame::close_ack(&mut talk.links[0].control, 0);
+        let said = talk.links[0].control.len();
+        assert_eq!(lengths(&mut talk, FULL), [said + asks * frame::PING_LEN], "{life:?}");
     }
 }
