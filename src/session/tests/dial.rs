@@ -210,3 +210,22 @@ fn what_was_made_ahead_does_not_put_a_hedge_off() {
     dialler.commit_warm(Instant::from_millis(100));
     assert_eq!(dialler.deadline(LIMIT), Instant::from_millis(250));
 }
+
+/// The first went with its network. What follows is planned by whoever saw that; only if it was refused does the second come by itself.
+#[test]
+fn the_second_connection_comes_only_beside_the_first_or_when_that_was_refused() {
+    let (wifi, cell) = (NetworkId(1), NetworkId(2));
+    for refused in [false, true] {
+        let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
+        for network in [cell, wifi] {
+            dialler.networks.report(network);
+        }
+        dialler.open_due(Instant::ZERO, "", &mut outputs);
+        assert_eq!(dialler.tries[0].network, Some(wifi));
+        if refused {
+            dialler.keep_hedge(Some(wifi));
+        }
+        assert!(dialler.cancel_on(wifi, &mut outputs));
+        assert_eq!(dialler.open_due(Instant::ZERO + MS(1000), "", &mut outputs), refused);
+    }
+}

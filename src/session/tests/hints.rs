@@ -277,3 +277,22 @@ fn a_connection_that_does_not_stand_makes_no_flight_smaller() {
     play.session.dialler.took_too_long(0);
     assert_eq!(play.session.dialler.early_max, EARLY_MAX);
 }
+
+/// It moves nowhere, does not fall asleep over it, and asks nobody whether they are there.
+#[test]
+fn whoever_says_goodbye_hears_only_of_networks_that_are_gone() {
+    let mut play = Play::established();
+    play.session.disconnect(5);
+    assert!(!play.perform().is_empty(), "the CLOSE");
+    let opened = play.opened;
+    for hint in [
+        NetworkEvent::Available(WIFI),
+        NetworkEvent::Changed(WIFI),
+        NetworkEvent::Suspend,
+        NetworkEvent::Wake,
+    ] {
+        play.hint(hint);
+        assert!(!play.session.talk.suspended, "{hint:?}");
+        assert!(play.perform().is_empty() && play.opened == opened, "{hint:?}");
+    }
+}
