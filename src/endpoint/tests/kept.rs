@@ -218,6 +218,28 @@ fn what_became_of_a_write_is_not_looked_for_when_the_session_is_over() {
     assert!(matches!(stand.shelf.records[&Stand::key_of(id)], Record::Tomb { .. }));
 }
 
+/// The same when it ended while it was looked for.
+#[test]
+fn what_became_of_a_write_is_not_looked_for_again_when_the_session_is_over() {
+    let mut stand = Stand::new(Durability::Durable);
+    let (i, id) = stand.session();
+    let client = &mut stand.clients[i].session;
+    client.send("not read yet".into()).expect("there is room");
+    stand.exchange();
+    stand.shelf.silent_to = Some(is_live);
+    commits(&mut stand, id);
+    stand.hear(&StoreReply::Failed, is_live);
+    stand.shelf.silent_to = Some(is_peek);
+    stand.exchange();
+    assert_eq!(stand.shelf.waits_for(), 1, "it is looked for");
+    stand.server.session(id).expect("it is here").kick(7);
+    stand.exchange();
+    stand.speak_as(&StoreReply::Failed, is_peek);
+    stand.run_for(SECOND);
+    assert!(stand.server.session(id).is_some(), "not read yet");
+    assert_eq!(stand.shelf.count(is_peek), 0);
+}
+
 /// A commit that began before the client came by another link does not cover the keys of that.
 #[test]
 fn a_link_is_answered_when_the_store_has_its_keys_and_not_with_the_commit_before() {

@@ -17,6 +17,7 @@ use crate::endpoint::{Endpoint, SessionMut};
 use crate::error::{Refusal, SendError};
 use crate::event::{Event, LinkId, Message, MessageId, Output, SessionId};
 use crate::session::tests::Dice;
+use crate::session::transmit::MIN_BUFFER;
 use crate::session::{Batch, Session};
 use crate::time::Instant;
 
@@ -470,4 +471,17 @@ fn an_unreliable_message_leaves_at_once_or_is_given_back() {
     pair.server.handle_link_down(link, pair.now);
     let refused = pair.session().send_unreliable("never".into());
     assert_eq!(refused, Err(SendError::NoLink("never".into())));
+}
+
+#[test]
+fn a_buffer_is_filled_from_its_least_size_on() {
+    for (size, filled) in [(MIN_BUFFER - 1, false), (MIN_BUFFER, true)] {
+        let mut stand = Stand::new(Durability::Memory);
+        let (_, id) = stand.session();
+        let mut session = stand.server.session(id).expect("it is here");
+        session.send("hello".into()).expect("there is room");
+        drop(session);
+        let output = stand.server.poll_output(&mut vec![0; size], stand.now);
+        assert_eq!(output.is_some(), filled, "{size}");
+    }
 }

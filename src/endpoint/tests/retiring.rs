@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::leaving::{goes_away, is_park, leaving};
 use super::requests::is_live;
 use super::stand::Stand;
-use crate::config::Durability;
+use crate::config::{Durability, Limits};
 use crate::endpoint::notes;
 use crate::event::{Event, LinkId};
 use crate::store::{Owner, Record, StoreOp, StoreReply};
@@ -76,6 +76,27 @@ fn a_session_that_is_being_written_out_goes_though_its_server_stays() {
         assert_eq!(stand.server.sessions(), 0, "{durability:?}");
         assert!(!stand.told.contains(&(id, Event::SwapOutFailed)));
         assert!(matches!(stand.shelf.records[&Stand::key_of(id)], Record::Parked { .. }));
+    }
+}
+
+/// Its time was over just before, and the host has not closed its link yet.
+#[test]
+fn nobody_is_told_of_a_session_that_its_client_never_took_up_when_its_server_leaves() {
+    for durability in BOTH {
+        let mut stand = Stand::new(durability);
+        stand.run_for(SECOND);
+        let i = stand.client();
+        let flight = stand.flight(i);
+        stand.brings(i, LinkId(1000), &flight);
+        stand.clients[i].away = true;
+        assert_eq!(stand.server.sessions.len(), 1, "{durability:?}");
+        stand.now += Limits::default().handshake;
+        stand.server.handle_timeout(stand.now);
+        stand.server.retire();
+        stand.exchange();
+        assert_eq!(stand.server.sessions.len(), 0, "{durability:?}");
+        assert_eq!(stand.server.counters().sessions_closed, 0, "{durability:?}");
+        assert!(stand.told.is_empty(), "{durability:?}: {:?}", stand.told);
     }
 }
 
