@@ -162,7 +162,7 @@ impl Session {
             resumption: split.resumption,
             generation,
             token,
-            detached: Duration::from_millis(detached_ms.into()),
+            detached_ms,
             address,
         });
         self.talk.id = Some(session);
@@ -261,10 +261,9 @@ impl Session {
             RefuseCode::NotHere => self.query = self.ticket.is_some(),
             RefuseCode::Busy | RefuseCode::Later | RefuseCode::Draining => {}
         }
-        let most = self
-            .ticket
-            .as_ref()
-            .map_or(ADVICE_MAX, |ticket| ADVICE_MAX.min(ticket.detached / ADVICE_SHARE));
+        let most = self.ticket.as_ref().map_or(ADVICE_MAX, |ticket| {
+            ADVICE_MAX.min(Duration::from_millis(ticket.detached_ms.into()) / ADVICE_SHARE)
+        });
         let wait = Duration::from_millis(refuse.retry_ms.into()).min(most);
         if !self.carrier_is_sound() {
             self.dialler.keep_hedge(there.1);

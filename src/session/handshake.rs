@@ -11,7 +11,6 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use super::conversation::Conversation;
 use super::outbox::Piece;
@@ -31,9 +30,9 @@ pub struct Ticket {
     pub resumption: Resumption,
     /// The attempt whose ACCEPT it came with (U-14).
     pub generation: u32,
-    pub token: u64,
     /// How long the server keeps the session without a link.
-    pub detached: Duration,
+    pub detached_ms: u32,
+    pub token: u64,
     /// The server's own address; empty if it named none.
     pub address: String,
 }
