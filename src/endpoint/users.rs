@@ -215,6 +215,8 @@ impl Endpoint {
         if let Some(served) = self.sessions.get_mut(&key) {
             let kind = CloseKind::Kicked;
             served.talk.close(kind, code, CloseReason::Kicked { code });
+            // Its linger begins now, not at the next call.
+            served.talk.tick(self.now);
             self.touch(key);
         }
     }

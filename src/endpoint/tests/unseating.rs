@@ -374,3 +374,15 @@ fn a_process_puts_out_whom_it_is_told_to_if_the_session_is_still_his() {
         assert_eq!(stand.clients[i].closed(), still.then_some(MOVED));
     }
 }
+
+/// Nobody called for it: what it was put out by may have been a timer.
+#[test]
+fn the_goodbye_of_a_session_that_is_put_out_begins_at_once() {
+    for durability in BOTH {
+        let mut stand = Stand::new(durability);
+        let (_, id) = stand.session();
+        stand.server.unseat_here(Stand::key_of(id), USER_MOVED, None);
+        stand.exchange();
+        assert!(stand.server.poll_timeout() > Some(stand.now), "{durability:?}");
+    }
+}
