@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// What the test remembers of a process.
 #[derive(Debug, Default)]
 pub struct Watch {
-    /// When it asked which owner for what.
-    asked: BTreeMap<(Owner, StoreKey), Instant>,
+    /// When it asked which owner for what: each of two connections that bring the same session asks.
+    asked: BTreeMap<(Owner, StoreKey), Vec<Instant>>,
     /// Its claims: one whose answer was lost is tried again.
     claims: BTreeSet<(StoreKey, u64)>,
     /// Its signs of life that are under way, and when it gave them.
@@ -72,7 +72,7 @@ impl World {
                 if let [1, rest @ ..] = &note[..]
                     && let Some(key) = rest.get(16..24).and_then(|key| key.first_chunk::<8>())
                 {
-                    self.processes[p].watch.asked.entry((*to, *key)).or_insert(now);
+                    self.processes[p].watch.asked.entry((*to, *key)).or_default().push(now);
                 }
             }
             StoreOp::Put {
@@ -106,7 +106,9 @@ impl World {
             self.fail(format_args!("process {p} claims a session and has no lease"));
         }
         let Some(before) = before else { return };
-        let asked = watch.asked.remove(&(before, key));
+        // The oldest is answered for by this claim.
+        let asked = watch.asked.get_mut(&(before, key)).filter(|asked| !asked.is_empty());
+        let asked = asked.map(|asked| asked.remove(0));
         let is_it = |process: &&super::Process| process.endpoint.owner() == before;
         let lives = self
             .processes
