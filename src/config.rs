@@ -40,7 +40,8 @@ pub struct Limits {
     /// (server) Life of a session without a link: 1 s to 24 h, default 30 s.
     pub detached: Duration,
     /// (server) How long an ended session is remembered, to answer a late client: 0 to 24 h, default 30 s. Costs about 64 bytes.
-    /// In a cluster: a server process that sleeps for longer may write the record of a session anew that ended meanwhile. Nobody takes that over, and it expires.
+    /// In a cluster: a server process that sleeps for longer, or does not hear for as long that a session was taken from it, may write the record of that session anew though it
+    /// has ended meanwhile. Nobody takes that over, and it expires.
     pub tombstone: Duration,
     /// (server, for each endpoint) Ended sessions remembered: 0 to 16,777,216, default 65,536. So many at most wait, too, for a store that was away to be told of their end; the record of
     /// one that did not fit stays there until it expires.

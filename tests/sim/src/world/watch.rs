@@ -30,7 +30,7 @@ pub struct Watch {
     up: Vec<NetworkId>,
     links: BTreeMap<LinkId, Link>,
     held: Option<Held>,
-    /// A handover has begun since a new link carried the session, of so many.
+    /// A handover has begun, or a try has failed, since a new link carried the session, of so many.
     pub uneasy: bool,
     carried: u64,
     /// The network that the next connection should be asked for on.
@@ -236,6 +236,8 @@ impl World {
         let alone = client.host.links.len() == 1 && client.host.links.contains_key(&link);
         let sound = matches!(client.session.link_health(), LinkHealth::Sound { .. });
         client.watch.wanted = None;
+        // What was tried beside another came to nothing: its network is not what it was.
+        client.watch.uneasy |= !alone;
         if alone && sound && client.talk.life.established && !client.watch.uneasy {
             client.watch.wanted = client.watch.up.first().copied();
         }
