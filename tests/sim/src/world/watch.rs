@@ -28,9 +28,11 @@ const ADVICE_SHARE: u32 = 3;
 pub struct Watch {
     /// Networks that the host reported and did not lose, the latest first.
     up: Vec<NetworkId>,
+    /// Those on which a try has failed since they were reported last.
+    doubted: BTreeSet<NetworkId>,
     links: BTreeMap<LinkId, Link>,
     held: Option<Held>,
-    /// A handover has begun, or a try has failed, since a new link carried the session, of so many.
+    /// A handover has begun since a new link carried the session, of so many.
     pub uneasy: bool,
     carried: u64,
     /// The network that the next connection should be asked for on.
@@ -236,10 +238,12 @@ impl World {
         let alone = client.host.links.len() == 1 && client.host.links.contains_key(&link);
         let sound = matches!(client.session.link_health(), LinkHealth::Sound { .. });
         client.watch.wanted = None;
-        // What was tried beside another came to nothing: its network is not what it was.
-        client.watch.uneasy |= !alone;
+        // What was tried beside another came to nothing: that speaks against its network.
+        let network = client.watch.links.get(&link).and_then(|of| of.network);
+        client.watch.doubted.extend(network.filter(|_| !alone));
         if alone && sound && client.talk.life.established && !client.watch.uneasy {
-            client.watch.wanted = client.watch.up.first().copied();
+            let best = client.watch.up.first().copied();
+            client.watch.wanted = best.filter(|best| !client.watch.doubted.contains(best));
         }
         self.watch_gone(i, link);
     }
@@ -255,6 +259,7 @@ impl World {
             NetworkEvent::Available(network) | NetworkEvent::Changed(network) => {
                 watch.up.retain(|up| *up != network);
                 watch.up.insert(0, network);
+                watch.doubted.remove(&network);
                 // One whose link is silent is shunned, whatever the host says.
                 if matches!(event, NetworkEvent::Available(_)) && !silent {
                     let on = |(link, of): (&LinkId, &Link)| (of.network == Some(network)).then_some(*link);
