@@ -36,6 +36,8 @@ impl Life {
         if let Some(code) = self.refused
             && !matches!(event, Event::State(_) | Event::Readable)
             && *event != Event::Closed(CloseReason::Refused { code })
+            // It had said goodbye before it heard.
+            && !matches!(event, Event::Closed(CloseReason::Local { code }) if self.disconnected == Some(*code))
         {
             return Err(format!("{event:?} after Refused"));
         }
