@@ -126,26 +126,33 @@ impl Conversation {
         }
     }
 
+    /// Whether that is to be done now. What it waits for may end in any call: that it is so counts as output from then on.
+    #[inline]
+    pub fn close_is_due(&self) -> bool {
+        self.closing.has_begun() && self.carries_close().is_some()
+    }
+
+    /// The link that is to carry the CLOSE now.
+    #[cold]
+    fn carries_close(&self) -> Option<usize> {
+        let Closing::Lingering { since, sent: None, .. } = self.closing else {
+            return None;
+        };
+        let index = self.newest_confirmed()?;
+        let half_over = since.is_some_and(|since| self.now >= since + LINGER / 2);
+        let carried = self.outbox.all_carried(&self.links[index].cursor) && self.unreliable.is_empty();
+        (carried || half_over).then_some(index)
+    }
+
     #[cold]
     fn close_if_carried(&mut self) {
-        let Closing::Lingering {
-            kind,
-            code,
-            since,
-            sent: None,
-            ..
-        } = self.closing
-        else {
+        let Some(index) = self.carries_close() else { return };
+        let Closing::Lingering { kind, code, sent, .. } = &mut self.closing else {
             return;
         };
-        let Some(index) = self.newest_confirmed() else { return };
         let link = &mut self.links[index];
-        let id = link.id;
-        let half_over = since.is_some_and(|since| self.now >= since + LINGER / 2);
-        let carried = self.outbox.all_carried(&link.cursor) && self.unreliable.is_empty();
-        if !carried && !half_over {
-            return;
-        }
+        *sent = Some(link.id);
+        let (kind, code) = (*kind, *code);
         let close = Close {
             kind,
             code,
@@ -154,9 +161,6 @@ impl Conversation {
         };
         frame::close(&mut link.control, &close);
         self.acks.force();
-        if let Closing::Lingering { sent, .. } = &mut self.closing {
-            *sent = Some(id);
-        }
     }
 
     pub fn check_closing(&mut self) {

@@ -25,7 +25,7 @@ const BLOCK: usize = 16;
 impl Conversation {
     /// Whether a link has bytes to send or is to be closed.
     pub fn has_output(&self) -> bool {
-        !self.to_close.is_empty() || self.next_to_send().is_some()
+        !self.to_close.is_empty() || self.next_to_send().is_some() || self.close_is_due()
     }
 
     /// Fills `buf` with what one link has to send, or says which link to close.

@@ -69,6 +69,43 @@ fn close_waits_for_what_is_to_be_carried_but_not_beyond_half_of_the_time() {
     assert_eq!(frames, [Ok(Frame::Close(expected))]);
 }
 
+/// What a CLOSE waits for may be over in any call: one that tells the time, or one that brings the ACK of what another link carried. From then on it is
+/// asked for at once, and once: where it cannot leave yet it waits with all else that link has.
+#[test]
+fn a_close_that_has_come_due_is_asked_for_whatever_call_it_was() {
+    let waiting = |acked: bool| {
+        let mut talk = linked(Role::Client, Limits::default());
+        talk.acknowledged(0, u64::from(acked), 1000);
+        talk.send(b"before it").expect("there is room");
+        let mut buffer = [0; 1000];
+        assert_eq!(talk.poll_output(&mut buffer).is_some(), acked);
+        talk.links.push(link(Role::Client, 2));
+        talk.links[1].blocked = true;
+        talk.close(CloseKind::Application, 5, LOCAL);
+        talk.tick(START);
+        assert!(
+            !talk.has_output() && talk.next_deadline() > START,
+            "it is still waiting"
+        );
+        talk
+    };
+    for (acked, blocked) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut talk = waiting(acked);
+        if acked {
+            talk.acknowledged(1, 0, 1000);
+        } else {
+            talk.tick(START + LINGER / 2);
+        }
+        talk.links[1].blocked = blocked;
+        assert!(talk.has_output() && talk.next_deadline() == talk.now, "acked: {acked}");
+        let mut buffer = [0; 1000];
+        assert_eq!(talk.poll_output(&mut buffer).is_some(), !blocked, "acked: {acked}");
+        while talk.poll_output(&mut buffer).is_some() {}
+        assert!(!talk.has_output() && talk.next_deadline() > talk.now, "acked: {acked}");
+        assert!(!talk.closing.allows_more(), "it is said, or as good as that");
+    }
+}
+
 /// It may be lost, but not for certain.
 #[test]
 fn close_waits_for_what_is_unreliable_too() {
