@@ -187,7 +187,7 @@ pub enum Event {
         /// From the client's configuration, at most 8192 bytes.
         credential: Credential,
     },
-    /// (client) The server's application did not let the client in; [`Event::Closed`] follows.
+    /// (client) The server's application did not let the client in; [`Event::Closed`] follows, and but for [`Event::State`] nothing else.
     Refused {
         /// The application's code.
         code: u32,

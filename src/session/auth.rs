@@ -32,6 +32,11 @@ impl Auth {
         matches!(self, Auth::Accepted { .. })
     }
 
+    /// Turned away, at either end: the session ends, if it has not.
+    pub fn refused(&self) -> bool {
+        matches!(self, Auth::Dismissed | Auth::Refused { .. })
+    }
+
     /// Whether received messages may reach the application: always at the client.
     #[inline]
     pub fn may_deliver(&self) -> bool {

@@ -497,8 +497,10 @@ impl Conversation {
     }
 
     fn tell_writable(&mut self) {
-        // Who ends while he is out of reach comes back into it: that is no news then, nothing follows Closed.
-        if self.writable_owed && self.state != State::Closed && !self.is_out_of_reach() && self.has_room() {
+        // Who ends while he is out of reach comes back into it: that is no news then, nothing follows Closed. Nor is it for whoever was turned away: only
+        // the end is to come.
+        let over = self.state == State::Closed || self.auth.refused();
+        if self.writable_owed && !over && !self.is_out_of_reach() && self.has_room() {
             self.writable_owed = false;
             self.events.push_back(Event::Writable);
         }

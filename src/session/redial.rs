@@ -28,8 +28,8 @@ const PINS_MAX: usize = 16;
 
 impl Session {
     pub(super) fn take_notice(&mut self, notice: Notice) {
-        // It came in one record with the end.
-        if self.talk.state == State::Closed {
+        // It came in one record with the end, or between the verdict and that.
+        if self.talk.state == State::Closed || self.talk.auth.refused() {
             return;
         }
         let now = self.talk.now;

@@ -7,6 +7,7 @@ use super::{START, conversation, linked};
 use crate::config::Limits;
 use crate::error::{CloseReason, Refusal};
 use crate::event::Event;
+use crate::session::auth::Auth;
 use crate::session::conversation::{Conversation, Gate, Role};
 use crate::session::outbox::{Credit, Outbox};
 use crate::wire::frame::CloseKind;
@@ -72,6 +73,21 @@ fn what_was_owed_while_a_session_was_out_of_reach_is_told_when_it_is_not() {
     talk.thaw();
     assert_eq!(talk.events.pop_front(), Some(Event::Writable));
     assert!(talk.ask_room());
+}
+
+/// U-42: nobody would read what it writes.
+#[test]
+fn whoever_was_turned_away_or_did_that_is_told_of_no_room() {
+    for (role, auth) in [
+        (Role::Client, Auth::Refused { code: 7 }),
+        (Role::Server, Auth::Dismissed),
+    ] {
+        let mut talk = filled(8, 0);
+        assert_eq!(talk.send(b""), Err(Refusal::WouldBlock));
+        (talk.role, talk.auth) = (role, auth);
+        talk.acknowledged(8, 100, 100);
+        assert!(talk.events.is_empty(), "{role:?}: {:?}", talk.events);
+    }
 }
 
 #[test]

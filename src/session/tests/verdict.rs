@@ -9,7 +9,7 @@ use crate::config::{Backoff, ClientConfigBuilder};
 use crate::error::CloseReason;
 use crate::event::{Event, HandoverCause, NetworkEvent, NetworkId};
 use crate::wire::flight::Accept;
-use crate::wire::frame;
+use crate::wire::frame::{self, Ack};
 
 const SECOND: Duration = Duration::from_secs(1);
 const WIFI: NetworkId = NetworkId(1);
@@ -63,6 +63,39 @@ fn a_client_that_was_refused_dials_no_more_and_is_over_with_its_link() {
     play.session.retry(play.now);
     play.perform();
     assert_eq!((play.opened, play.session.poll_timeout()), (2, None));
+}
+
+/// Nothing that comes between the verdict and CLOSE is news to whoever was turned away: nobody would read what there is room for, nor move.
+#[test]
+fn between_a_refusal_and_the_end_nothing_is_told() {
+    let mut play = Play::begun();
+    while play.session.send_slice(&[0; 1000]).is_ok() {}
+    let taken = play.session.stats().sent_messages;
+    play.perform();
+    play.events();
+    play.tells(&refused());
+    play.perform();
+    assert!(matches!(play.events()[..], [Event::Refused { code: 7, .. }]));
+    let mut last = [0; 30];
+    let ack = Ack {
+        recv_next: taken,
+        messages: 1000,
+        bytes: 1 << 20,
+    };
+    let size = frame::ack(&mut last, &ack);
+    play.tells(&last[..size]);
+    let mut drain = Vec::new();
+    frame::drain(&mut drain, 1000, "");
+    play.tells(&drain);
+    play.pass(SECOND);
+    play.perform();
+    assert_eq!(play.session.acked().0, taken);
+    assert_eq!(play.events(), []);
+    play.cut();
+    play.perform();
+    let mut events = play.events();
+    events.retain(|event| !matches!(event, Event::State(_)));
+    assert_eq!(events, [Event::Closed(CloseReason::Refused { code: 7 })]);
 }
 
 /// While no link carries, a CLOSE on the one before would only end that one.
