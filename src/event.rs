@@ -175,7 +175,8 @@ pub struct HandoverEnd {
 pub enum Event {
     /// The state changed. For displays and logs; nothing needs to be done.
     State(State),
-    /// The session stands for the first time: it has its id and the server's verdict.
+    /// The session stands for the first time: it has its id and the server's verdict. At a server no [`Event::Readable`] or [`Event::Mail`] comes before it, also of
+    /// a session that is ending when the verdict is given or the store has heard of it.
     Established {
         /// The id.
         session: SessionId,

@@ -8,7 +8,7 @@ use core::fmt;
 
 use super::conversation::Conversation;
 use crate::error::CloseReason;
-use crate::event::Event;
+use crate::event::{Event, State};
 use crate::wire::frame::{self, CloseKind};
 
 /// See the module's head. One variant says where this end stands.
@@ -75,7 +75,7 @@ impl Conversation {
     }
 
     /// (server) The application has judged. Says whether anybody was waiting for it. If the client has said what it wanted and closed
-    /// meanwhile, a good verdict still opens what it sent.
+    /// meanwhile, or is being put out, a good verdict still opens what it sent.
     pub fn judge(&mut self, mut verdict: Verdict) -> bool {
         if !matches!(self.auth, Auth::Judging) {
             return false;
@@ -84,7 +84,7 @@ impl Conversation {
         message.truncate(frame::AUTH_RESULT_MAX);
         if self.closing.has_begun() {
             if let Verdict::Accept { message } = verdict {
-                self.auth = Auth::Accepted { message };
+                self.let_in(message);
             }
             return true;
         }
@@ -92,7 +92,7 @@ impl Conversation {
         let carrier = self.newest_confirmed();
         match verdict {
             Verdict::Accept { message } => {
-                self.auth = Auth::Accepted { message };
+                self.let_in(message);
                 if let Some(carrier) = carrier {
                     self.repeat_verdict(carrier);
                 }
@@ -100,14 +100,6 @@ impl Conversation {
                     // Now it may speak.
                     self.acks.force();
                 }
-                self.step_authorised();
-                if let Some(session) = self.id {
-                    self.events.push_back(Event::Established {
-                        session,
-                        message: Bytes::new(),
-                    });
-                }
-                self.tell_readable();
             }
             Verdict::Refuse { code, message } => {
                 self.auth = Auth::Dismissed;
@@ -120,6 +112,20 @@ impl Conversation {
             }
         }
         true
+    }
+
+    /// (server) From now on what the client says is the application's, which is told so before anything of it. Behind Closed nothing is told.
+    pub fn let_in(&mut self, message: Bytes) {
+        self.auth = Auth::Accepted { message };
+        if self.state == State::Closed {
+            return;
+        }
+        self.step_authorised();
+        if let Some(session) = self.id {
+            let message = Bytes::new();
+            self.events.push_back(Event::Established { session, message });
+        }
+        self.tell_readable();
     }
 }
 

@@ -5,10 +5,9 @@
 //!     └──── peer's CLOSE on the newest confirmed link, or the verdict of the other machinery ─────────────────────────► Closed
 //! ```
 
-use bytes::Bytes;
 use core::time::Duration;
 
-use super::auth::{Auth, Verdict};
+use super::auth::Verdict;
 use super::conversation::{Conversation, Role};
 use super::link::{Life, Link};
 use super::phase::Input;
@@ -246,12 +245,8 @@ impl Conversation {
         }
         (self.frozen, self.moved) = (false, false);
         // The client has said what it wanted and gone before the store had the session: what it said is still the application's.
-        if let Some(Verdict::Accept { message }) = self.verdict_due.take()
-            && let Some(session) = self.id
-        {
-            self.auth = Auth::Accepted { message };
-            let message = Bytes::new();
-            self.events.push_back(Event::Established { session, message });
+        if let Some(Verdict::Accept { message }) = self.verdict_due.take() {
+            self.let_in(message);
         }
         // What came in one record with a CLOSE is announced, too; behind Closed it would be too late.
         self.tell_readable();

@@ -1,11 +1,14 @@
 //! Who is not let in, and who has gone before the word comes.
 
 use alloc::format;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::requests::is_live;
 use super::stand::Stand;
 use crate::config::Durability;
+use crate::endpoint::{USER_MOVED, mail_note};
 use crate::error::CloseReason;
 use crate::event::{Event, SessionId};
 use crate::session::Verdict;
@@ -111,6 +114,57 @@ fn who_says_goodbye_before_the_store_has_his_session_is_told_of_from_beginning_t
                 assert!(stand.shelf.records.values().all(buried), "{what}");
                 assert!(!stand.server.owes_store(), "{what}");
             }
+        }
+    }
+}
+
+/// The same of one that is put out while its client does not hear of it: whatever is told of it comes behind Established.
+#[test]
+fn who_is_put_out_before_the_store_has_his_session_is_told_of_from_beginning_to_end() {
+    for durability in BOTH {
+        // The store has answered before the goodbye is over, or not.
+        for in_time in [true, false] {
+            let mut stand = Stand::with(durability, false);
+            let i = stand.client();
+            stand.run_for(SECOND);
+            stand.clients[i].session.send("hear me".into()).expect("there is room");
+            stand.shelf.silent_to = Some(is_live);
+            let id = asks(&stand);
+            let (key, message) = (Stand::key_of(id), "welcome".into());
+            let accepted = Verdict::Accept { message };
+            assert!(stand.server.session(id).expect("it is here").authorise(accepted));
+            stand.exchange();
+            let newest = stand.clients[i].newest;
+            stand.clients[i].deaf.push(newest);
+            stand.server.unseat_here(key, USER_MOVED, None);
+            stand.exchange();
+            if in_time {
+                stand.speak();
+            }
+            stand.shelf.queues.insert(key, vec![(1, "from a server".into())]);
+            stand.notes(StoreReply::Notes(vec![mail_note(key)]));
+            if in_time {
+                // It comes back, and says what it has to say before it hears of anything.
+                let now = stand.now;
+                stand.clients[i].session.handle_link_down(newest, now);
+            }
+            stand.run_for(3 * SECOND);
+            stand.speak();
+            let told = stand.told.iter().map(|(_, event)| event);
+            let told = told.filter(|event| {
+                let link = matches!(event, Event::HandoverBegin { .. } | Event::HandoverEnd(_));
+                !link && !matches!(event, Event::State(_) | Event::Authorise { .. })
+            });
+            let told: Vec<_> = told.cloned().collect();
+            let what = format!("{durability:?}, in time: {in_time}: {told:?}");
+            let [Event::Established { session, .. }, between @ .., Event::Closed(end)] = &told[..] else {
+                panic!("{what}");
+            };
+            let heard: &[Event] = if in_time { &[Event::Mail, Event::Readable] } else { &[] };
+            assert_eq!((*session, between), (id, heard), "{what}");
+            assert_eq!(*end, CloseReason::Kicked { code: USER_MOVED }, "{what}");
+            assert!(matches!(stand.shelf.records[&key], Record::Tomb { .. }), "{what}");
+            assert!(!stand.server.owes_store(), "{what}");
         }
     }
 }

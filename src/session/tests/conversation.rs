@@ -9,7 +9,7 @@ use super::inbox::run;
 use super::{START, conversation, link, linked, peer, record};
 use crate::config::Limits;
 use crate::error::CloseReason;
-use crate::event::{Event, HandoverCause, SessionId};
+use crate::event::{Event, HandoverCause, SessionId, State};
 use crate::session::Batch;
 use crate::session::ack::Taken;
 use crate::session::auth::{Auth, Verdict};
@@ -307,6 +307,41 @@ fn a_verdict_says_so_much_and_no_more() {
             },
             "closed: {closed}"
         );
+    }
+}
+
+/// A good verdict that comes while the session ends: its application hears of the beginning first, and behind Closed of nothing.
+#[test]
+fn who_is_let_in_while_the_session_ends_is_told_of_before_what_he_says() {
+    for closed in [false, true] {
+        let mut talk = linked(Role::Server, Limits::default());
+        (talk.auth, talk.state) = (Auth::Judging, State::Standby);
+        talk.id = Some(SessionId([1; 16]));
+        brings(&mut talk, 0, b"let me in");
+        talk.close(CloseKind::Kicked, 0, LOCAL);
+        if closed {
+            talk.finish(LOCAL);
+        }
+        talk.events.clear();
+        let message = Bytes::new();
+        assert!(talk.judge(Verdict::Accept { message }));
+        let told: Vec<_> = talk.events.drain(..).collect();
+        if closed {
+            assert_eq!(told, []);
+        } else {
+            assert!(
+                matches!(
+                    told[..],
+                    [
+                        Event::State(State::Established),
+                        Event::Established { .. },
+                        Event::Readable
+                    ]
+                ),
+                "{told:?}"
+            );
+        }
+        assert_eq!(talk.recv().map(|found| found.payload), Some(&b"let me in"[..]));
     }
 }
 
