@@ -47,6 +47,10 @@ impl Life {
             Event::Established { .. } if core::mem::replace(&mut self.established, true) => {
                 return Err("Established twice".to_string());
             }
+            // At a server: what a client sends is its application's from the verdict on.
+            Event::Readable | Event::Mail if !self.established => {
+                return Err(format!("{event:?} before Established"));
+            }
             Event::HandoverBegin { cause } => {
                 if core::mem::replace(&mut self.in_handover, true) {
                     return Err(format!("HandoverBegin({cause:?}) within a handover"));
@@ -116,5 +120,9 @@ mod tests {
         judge(&[&closed, &closed]).unwrap_err();
         judge(&[&begin, &failed, &Event::Closed(CloseReason::RolledBack)]).unwrap_err();
         judge(&[&begin, &failed, &begin]).unwrap_err();
+        judge(&[&Event::Readable, &Event::Mail]).unwrap();
+        for early in [Event::Readable, Event::Mail] {
+            Life::default().see(&early).unwrap_err();
+        }
     }
 }
