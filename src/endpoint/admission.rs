@@ -10,6 +10,9 @@
 //! A connection that is not through this holds no more than its flight, and not longer than the handshake limit. A whole flight that waits for the store
 //! or for the application has that time anew, and stands last again: it is not for what others take that it would have to go.
 //! If too many are under way, the oldest goes: an honest client's flight follows its connect at once, so it is never the oldest (L-16).
+//!
+//! One that is refused before its flight is whole is told so at once, and closed when the rest has come, which is thrown away: bytes that come to a closed
+//! socket make its host answer with a reset, and what the client had not read yet is lost with it. It would come again with the same flight, for ever.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -29,6 +32,8 @@ pub struct Pending {
     /// A REFUSE or a farewell to write before the link is closed.
     pub farewell: Vec<u8>,
     pub taken: usize,
+    /// Bytes of its flight that were still to come when it was turned away.
+    rest: usize,
     pub blocked: bool,
     pub ready: bool,
 }
@@ -41,7 +46,7 @@ pub enum Stage {
     Body { prelude: Prelude, judged: bool },
     /// Handed to a session, whose application is thinking about it.
     Held { prelude: Prelude },
-    /// Turned away; closes when the farewell has left.
+    /// Turned away; closes when the farewell has left and the flight has come.
     Leaving,
 }
 
@@ -70,6 +75,7 @@ impl Pending {
             stage: Stage::Prelude,
             farewell: Vec::new(),
             taken: 0,
+            rest: 0,
             blocked: false,
             ready: false,
         }
@@ -89,7 +95,12 @@ impl Pending {
                 Stage::Prelude => prelude::LEN,
                 Stage::Body { prelude, judged } if prelude.kind == FlightKind::Resume && !judged => RESUME_JUDGED,
                 Stage::Body { prelude, .. } => prelude::LEN + usize::from(prelude.length),
-                Stage::Held { .. } | Stage::Leaving => return Step::More,
+                Stage::Held { .. } => return Step::More,
+                Stage::Leaving => {
+                    self.rest = self.rest.saturating_sub(bytes.len());
+                    *bytes = &[];
+                    return Step::More;
+                }
             };
             let size = wanted.saturating_sub(self.input.len()).min(bytes.len());
             self.input.extend_from_slice(&bytes[..size]);
@@ -149,14 +160,29 @@ impl Pending {
 
     /// Turns the connection away with these last words.
     pub fn leave(&mut self, farewell: Vec<u8>) {
+        // A flight that was whole has been taken out, and what a held one has here came behind it.
+        let head = self.input.first_chunk().filter(|_| !self.has_shown_a_flight());
+        let whole = head.and_then(|head| Prelude::parse(head).ok());
+        let whole = whole.map_or(0, |prelude| prelude::LEN + usize::from(prelude.length));
+        self.rest = whole.saturating_sub(self.input.len());
         self.input = Vec::new();
         self.farewell = farewell;
         self.taken = 0;
         self.stage = Stage::Leaving;
     }
 
+    /// There are words to write, or the link is to be closed.
     pub fn has_output(&self) -> bool {
-        self.stage == Stage::Leaving && (self.taken == self.farewell.len() || !self.blocked)
+        let told = self.taken == self.farewell.len();
+        self.stage == Stage::Leaving && if told { self.rest == 0 } else { !self.blocked }
+    }
+
+    fn has_shown_a_flight(&self) -> bool {
+        match self.stage {
+            Stage::Prelude | Stage::Body { .. } => false,
+            Stage::Held { .. } => true,
+            Stage::Leaving => self.rest == 0,
+        }
     }
 }
 
@@ -226,7 +252,7 @@ impl Queue {
         self.trim();
         let waits = |link: &LinkId| {
             let pending = self.by_link.get(link);
-            pending.is_some_and(|pending| matches!(pending.stage, Stage::Prelude | Stage::Body { .. }))
+            pending.is_some_and(|pending| !pending.has_shown_a_flight())
         };
         let mut links = self.order.iter().map(|(_, link)| *link);
         links.find(waits).or_else(|| self.order.front().map(|(_, link)| *link))

@@ -58,15 +58,12 @@ impl Endpoint {
             let config = &self.config;
             let known = |id| config.keys.iter().any(|key| key.id() == id);
             match pending.feed(&mut bytes, &config.versions, known) {
-                Step::More => return,
+                // It may be the last that was waited for.
+                Step::More => return self.queue_farewell(link),
                 Step::Reject => return self.reject(link),
-                Step::Version(version, key) => return self.refuse(link, version, key, RefuseCode::Version, RETRY_SOON),
-                Step::Key(version, key) => return self.refuse(link, version, key, RefuseCode::Key, RETRY_SOON),
-                Step::Judge => {
-                    if !self.judge_resume(link) {
-                        return;
-                    }
-                }
+                Step::Version(version, key) => self.refuse(link, version, key, RefuseCode::Version, RETRY_SOON),
+                Step::Key(version, key) => self.refuse(link, version, key, RefuseCode::Key, RETRY_SOON),
+                Step::Judge => self.judge_resume(link),
                 Step::Whole(prelude, _) => return self.whole_flight(link, prelude, bytes),
             }
         }
@@ -115,25 +112,23 @@ impl Endpoint {
         self.queue_farewell(link);
     }
 
-    /// Judges a RESUME by its first 80 bytes. On `false` the connection has been dealt with.
-    fn judge_resume(&mut self, link: LinkId) -> bool {
+    /// Judges a RESUME by its first 80 bytes: whether it is refused, or goes without a word.
+    fn judge_resume(&mut self, link: LinkId) {
         let Some(pending) = self.pending.by_link.get(&link) else {
-            return false;
+            return;
         };
         let (Some(header), Some(prelude)) = (pending.header(), pending.prelude()) else {
-            self.reject(link);
-            return false;
+            return self.reject(link);
         };
         let opened = self.handles.open(&header.handle);
         if self.turns_away() {
-            self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Draining, RETRY_SOON);
-            return false;
+            return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Draining, RETRY_SOON);
         }
         if self.may_be_elsewhere()
             && opened.is_some_and(|(locator, generation)| self.is_elsewhere(&locator, generation))
         {
             // The store is asked when the flight is whole.
-            return true;
+            return;
         }
         let found = opened.and_then(|(locator, generation)| {
             let served = self.sessions.get(&locator)?;
@@ -142,21 +137,17 @@ impl Endpoint {
         });
         let Some((served, resumption)) = found else {
             self.counters.resumes_unknown += 1;
-            self.refuse(link, prelude.version, prelude.key_id, RefuseCode::NotHere, RETRY_SOON);
-            return false;
+            return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::NotHere, RETRY_SOON);
         };
         let (mac1, e) = pending.input[MAC1_OFFSET..RESUME_JUDGED].split_at(MAC1_LEN);
         if !resumption.verify_mac1(&pending.input[..MAC1_OFFSET], e, mac1) {
             self.counters.resumes_forged += 1;
-            self.reject(link);
-            return false;
+            return self.reject(link);
         }
         if header.attempt <= served.highest_attempt() {
             self.counters.resumes_stale += 1;
             self.reject(link);
-            return false;
         }
-        true
     }
 
     fn whole_flight(&mut self, link: LinkId, prelude: Prelude, ahead: &[u8]) {

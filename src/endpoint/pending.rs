@@ -1,6 +1,5 @@
 //! Connections that are not links yet: those that wait, their time-outs, and the last words to those that are turned away.
 
-use super::admission::Stage;
 use super::handshake::AHEAD_MAX;
 use super::{Endpoint, Ready};
 use crate::event::{LinkId, Output};
@@ -51,16 +50,13 @@ impl Endpoint {
     pub(super) fn farewell(&mut self, link: LinkId, buf: &mut [u8]) -> Option<Output> {
         let pending = self.pending.by_link.get_mut(&link)?;
         pending.ready = false;
-        if pending.stage != Stage::Leaving {
+        if !pending.has_output() {
             return None;
         }
         if pending.taken == pending.farewell.len() {
             self.pending.remove(link);
             self.counters.links_rejected += 1;
             return Some(Output::CloseLink { link });
-        }
-        if pending.blocked {
-            return None;
         }
         let rest = &pending.farewell[pending.taken..];
         let len = rest.len().min(buf.len());

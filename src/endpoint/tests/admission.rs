@@ -271,3 +271,32 @@ fn connections_that_never_become_links_are_counted_however_they_go() {
     endpoint.handle_input(LinkId(4), b"GET / HTTP/1.1", now);
     assert_eq!((endpoint.counters().links_rejected, endpoint.links()), (4, 0));
 }
+
+/// Nobody keeps a place among those that are judged by being turned away.
+#[test]
+fn whoever_was_refused_and_does_not_end_its_flight_goes_by_its_age() {
+    let key = ServerKey::from_bytes([1; 32]).unwrap();
+    let limits = Limits {
+        pending_handshakes: 2,
+        ..Limits::default()
+    };
+    let config = ServerConfig::builder(key, ClusterKey::from_bytes([2; 32]).unwrap()).limits(limits);
+    let now = Instant::from_millis(1);
+    let mut endpoint = Endpoint::new(Arc::new(config.build().unwrap()), Seed::new([3; 32]), now);
+    endpoint.handle_link_up(LinkId(1), now);
+    endpoint.handle_input(LinkId(1), &flight(FlightKind::Resume, 5000)[..100], now);
+    let told = endpoint.poll_output(&mut [0; 1024], now);
+    assert_eq!(
+        told,
+        Some(Output::Send {
+            link: LinkId(1),
+            len: 19
+        })
+    );
+    assert_eq!(endpoint.poll_output(&mut [0; 1024], now), None);
+    for link in 2..=3 {
+        endpoint.handle_link_up(LinkId(link), now);
+    }
+    let closed = endpoint.poll_output(&mut [0; 1024], now);
+    assert_eq!(closed, Some(Output::CloseLink { link: LinkId(1) }));
+}

@@ -13,7 +13,7 @@ use crate::error::CloseReason;
 use crate::event::{Event, LinkId, SessionId};
 use crate::session::inbox::Inbox;
 use crate::wire::flight::{MAC1_OFFSET, RESUME_JUDGED, RefuseCode, Versions};
-use crate::wire::prelude::{FlightKind, Prelude};
+use crate::wire::prelude::{self, FlightKind, Prelude};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Connections of somebody who plays back what a client sent.
@@ -74,6 +74,52 @@ fn a_resume_that_proves_nothing_is_counted_by_what_was_wrong_with_it() {
     stand.brings(i, LinkId(2004), &flight);
     assert_eq!(stand.server.counters().resumes_unknown, 1);
     assert_eq!(stand.clients[i].refused(LinkId(2004)), Some(RefuseCode::NotHere));
+}
+
+/// Bytes that come to a closed socket reset the connection, and what its client had not read yet is lost with it: one whose flight leaves in pieces would never hear
+/// that it has to ask otherwise.
+#[test]
+fn whoever_is_refused_before_its_flight_is_whole_is_told_at_once_and_left_when_it_is() {
+    for (code, judged, change) in [
+        (RefuseCode::NotHere, RESUME_JUDGED, None),
+        (RefuseCode::Version, prelude::LEN, Some(3)),
+        (RefuseCode::Key, prelude::LEN, Some(6)),
+    ] {
+        let (mut stand, i, _, flight) = dialling(Durability::Memory, |config| config);
+        stand.replace_server();
+        stand.clients[i].away = true;
+        let flight = change.map_or(flight.clone(), |at| flipped(&flight, at));
+        let last = flight.len() - 1;
+
+        stand.brings(i, LinkId(2000), &flight[..judged]);
+        assert_eq!(stand.clients[i].refused(LinkId(2000)), Some(code));
+        stand.goes_on(i, LinkId(2000), &flight[judged..last]);
+        assert!(stand.clients[i].ended.is_empty(), "{code:?}: a byte is still to come");
+        stand.goes_on(i, LinkId(2000), &flight[last..]);
+        assert_eq!(stand.clients[i].ended, [LinkId(2000)], "{code:?}");
+
+        // The first piece may be longer than what was judged, or all.
+        for (link, first) in [
+            (LinkId(2001), judged + 1),
+            (LinkId(2002), last),
+            (LinkId(2003), flight.len()),
+        ] {
+            stand.brings(i, link, &flight[..first]);
+            assert_eq!(stand.clients[i].refused(link), Some(code));
+            let whole = first == flight.len();
+            assert_eq!(stand.clients[i].ended.contains(&link), whole, "{code:?} after {first}");
+            stand.goes_on(i, link, &flight[first..]);
+            assert!(stand.clients[i].ended.contains(&link), "{code:?} after {first}");
+        }
+
+        // The rest need not come.
+        stand.brings(i, LinkId(2004), &flight[..judged]);
+        stand.run_for(4900 * Duration::from_millis(1));
+        assert_eq!(stand.server.links(), 1, "{code:?}");
+        stand.run_for(Duration::from_millis(200));
+        assert_eq!(stand.server.links(), 0, "{code:?}");
+        assert_eq!(stand.server.counters().links_rejected, 5, "{code:?}");
+    }
 }
 
 /// The secrets under which it was judged by its first bytes are gone when the rest comes.
