@@ -492,7 +492,8 @@ enum unbroken_output_kind
   UNBROKEN_OUTPUT_OPEN_LINK = 2,
   /**
    * Close the connection, after what was written to it before has left (a FIN, not a reset). The link's name is not used again; nothing
-   * that still comes from it needs to be reported.
+   * that still comes from it needs to be reported. But read it and throw it away until the peer's FIN or for 2 s: bytes that come to a
+   * closed socket have it reset, and what the peer had not read yet is lost.
    */
   UNBROKEN_OUTPUT_CLOSE_LINK = 3,
 };

@@ -67,7 +67,8 @@ pub enum Output {
         network: Option<NetworkId>,
     },
     /// Close the connection, after what was written to it before has left (a FIN, not a reset). The link's name is not used
-    /// again; nothing that still comes from it needs to be reported.
+    /// again; nothing that still comes from it needs to be reported. But read it and throw it away until the peer's FIN or for 2 s:
+    /// bytes that come to a closed socket have it reset, and what the peer had not read yet is lost.
     CloseLink {
         /// The link to close.
         link: LinkId,
