@@ -144,6 +144,14 @@ fn resume(program: &Resumption) {
     assert_eq!((pair.client.state(), pair.client.id()), (State::Established, Some(id)));
 }
 
+/// How long a flight or an answer says that it is, with its prelude.
+fn whole(bytes: &[u8]) -> usize {
+    let head: Option<&[u8; prelude::LEN]> = bytes.first_chunk();
+    head.map_or(0, |head| {
+        prelude::LEN + usize::from(u16::from_be_bytes([head[10], head[11]]))
+    })
+}
+
 /// All that can be seen of the one session and its endpoint.
 fn observe(pair: &mut Pair) -> impl PartialEq + core::fmt::Debug + use<> {
     let session = pair.id.and_then(|id| pair.server.session(id));
@@ -168,7 +176,19 @@ fn attack_server(pair: &mut Pair, n: usize, attack: &Attack, bytes: &[u8]) {
     if let Some(head) = words.first_chunk() {
         let prelude = Prelude::parse(head).expect("an answer has a prelude");
         match prelude.kind {
-            FlightKind::Refuse => assert!(closed && words.len() == 19, "a REFUSE, and the link's end"),
+            FlightKind::Refuse => {
+                assert_eq!(words.len(), 19);
+                let rest = vec![0; whole(bytes).saturating_sub(bytes.len())];
+                assert_eq!(
+                    closed,
+                    rest.is_empty(),
+                    "a REFUSE, and the link's end with the flight's"
+                );
+                if !closed {
+                    pair.server.handle_input(link, &rest, pair.now);
+                    assert_eq!(pair.answer(link), (vec![], true));
+                }
+            }
             FlightKind::Accept => {}
             kind => panic!("a server never sends {kind:?}"),
         }
@@ -189,10 +209,7 @@ fn attack_client(pair: &mut Pair, attack: &Attack, first: bool) -> bool {
     let id = pair.client.id();
     let unacked = pair.client.stats().unacked_messages;
     attack.in_pieces(&bytes, |piece| pair.client.handle_input(link, piece, pair.now));
-    let whole = truth.first_chunk().map_or(0, |head: &[u8; prelude::LEN]| {
-        12 + usize::from(u16::from_be_bytes([head[10], head[11]]))
-    });
-    if whole > 0 && bytes.starts_with(&truth[..whole]) {
+    if !truth.is_empty() && bytes.starts_with(&truth[..whole(&truth)]) {
         // The true answer after all.
         return false;
     }
