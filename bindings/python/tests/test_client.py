@@ -261,7 +261,8 @@ class Tests(unittest.IsolatedAsyncioTestCase):
         self.assertGreaterEqual(int(await self.control.ask("links")), 1)
 
     async def test_a_bad_configuration_is_told_with_code_and_text(self):
-        for bad, field in [({"pins": [b"short"]}, "pins"), ({"pins": []}, "pins"), ({"message": 1}, "`message`")]:
+        beyond = [({"message": 1 << 32}, "`message`: 4294967296"), ({"give_up_after_ms": -1}, "`give_up_after_ms`: -1")]
+        for bad, field in [({"pins": [b"short"]}, "pins"), ({"pins": []}, "pins"), ({"message": 1}, "`message`"), *beyond]:
             with self.assertRaises(UnbrokenError.Config) as raised:
                 await connect(self.control.address, ClientConfig(**{"pins": [PIN], **bad}))
             self.assertEqual(raised.exception.code, 1)

@@ -3,7 +3,7 @@
 import asyncio
 from numbers import Real
 
-from .core import Event, Input, LinkHealth, Message, NetworkHint, Refusal, RefusalCode, Stats
+from .core import Event, Input, LinkHealth, Message, NetworkHint, Refusal, RefusalCode, Stats, UnbrokenError
 from .driver import Driver, Outgoing
 from .links import host_and_port
 
@@ -43,6 +43,7 @@ async def connect(address, config, *, networks=None, connect_timeout=5.0):
         raise TypeError(f"connect_timeout is a number of seconds, or None for no limit, not {connect_timeout!r}")
     if connect_timeout is not None and not connect_timeout > 0:
         raise ValueError(f"connect_timeout: in {connect_timeout!r} s nothing can be connected; more than 0, or None for no limit")
+    check_numbers(config)
     client = Client(Driver(address, config, dict(networks or {}), connect_timeout))
     try:
         await client._stands()
@@ -50,6 +51,13 @@ async def connect(address, config, *, networks=None, connect_timeout=5.0):
         client.close()
         raise
     return client
+
+
+def check_numbers(config):
+    """A number that does not fit into the library's is refused before it is there, and by the generated code without its name."""
+    for field, value in vars(config).items():
+        if isinstance(value, int) and not 0 <= value < 1 << 32:
+            raise UnbrokenError.Config(1, f"configuration field `{field}`: {value} is outside 0 to {(1 << 32) - 1}")
 
 
 class Client:
