@@ -127,6 +127,15 @@ namespace Unbroken
             return row;
         }
 
+        /// <summary>A struct that was made by `new` has zeros where the defaults belong.</summary>
+        internal static void RequireDefault(bool set, uint size, string name)
+        {
+            if (set && size == 0)
+            {
+                throw new UnbrokenException(Status.ErrConfig, name + " does not begin with " + name + ".Default: take that, and change what is to differ");
+            }
+        }
+
         internal static byte[] Utf8(string text)
         {
             return Encoding.UTF8.GetBytes(text ?? "");

@@ -29,6 +29,8 @@ namespace Unbroken
             byte[] realm = Keys.Utf8(settings.Realm), address = Keys.Utf8(settings.Address);
             Limits limits = settings.Limits.GetValueOrDefault();
             Timing timing = settings.Timing.GetValueOrDefault();
+            Keys.RequireDefault(settings.Limits.HasValue, limits.StructSize, "Limits");
+            Keys.RequireDefault(settings.Timing.HasValue, timing.StructSize, "Timing");
             ServerConfig config;
             UnbrokenException.Check(Library.unbroken_server_config_init(&config, (UIntPtr)sizeof(ServerConfig)));
             fixed (byte* key = keys, cluster = settings.ClusterKey, realmed = realm, addressed = address, seed = Keys.Random())

@@ -27,6 +27,9 @@ namespace Unbroken
             Limits limits = settings.Limits.GetValueOrDefault();
             Timing timing = settings.Timing.GetValueOrDefault();
             Backoff backoff = settings.Backoff.GetValueOrDefault();
+            Keys.RequireDefault(settings.Limits.HasValue, limits.StructSize, "Limits");
+            Keys.RequireDefault(settings.Timing.HasValue, timing.StructSize, "Timing");
+            Keys.RequireDefault(settings.Backoff.HasValue, backoff.StructSize, "Backoff");
             ClientConfig config;
             UnbrokenException.Check(Library.unbroken_client_config_init(&config, (UIntPtr)sizeof(ClientConfig)));
             fixed (byte* pinned = pins, realmed = realm, credential = settings.Credential, seed = Keys.Random())

@@ -107,6 +107,33 @@ namespace Unbroken.Tests
         }
 
         [Test]
+        public void Settings_that_do_not_begin_with_the_defaults_are_refused_and_told_what_to_do()
+        {
+            ClientSettings client = Ends.Client();
+            client.Limits = new Limits { Message = 4096 };
+            RefusesWithout("Limits.Default", () => new UnbrokenSession(client, now));
+            client = Ends.Client();
+            client.Timing = new Timing { DeadAfterMs = 5000 };
+            RefusesWithout("Timing.Default", () => new UnbrokenSession(client, now));
+            client = Ends.Client();
+            client.Backoff = new Backoff { BaseMs = 100 };
+            RefusesWithout("Backoff.Default", () => new UnbrokenSession(client, now));
+            ServerSettings server = Ends.Server();
+            server.Limits = new Limits { DetachedMs = 300000 };
+            RefusesWithout("Limits.Default", () => new UnbrokenEndpoint(server, now));
+            server = Ends.Server();
+            server.Timing = new Timing { DeadAfterMs = 5000 };
+            RefusesWithout("Timing.Default", () => new UnbrokenEndpoint(server, now));
+        }
+
+        private static void RefusesWithout(string beginning, TestDelegate making)
+        {
+            var refused = Assert.Throws<UnbrokenException>(making);
+            Assert.AreEqual(Status.ErrConfig, refused.Status);
+            StringAssert.Contains(beginning, refused.Message);
+        }
+
+        [Test]
         public void Limits_are_obeyed()
         {
             Run(100);
