@@ -17,6 +17,7 @@ from unbroken import (
     ClientConfig,
     CloseReason,
     ConnectError,
+    Event,
     FailReason,
     HandoverCause,
     LinkHealth,
@@ -252,6 +253,8 @@ class Tests(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(ConnectError) as raised:
             await connect(self.control.address, config("stolen"))
         self.assertEqual((raised.exception.event.code, str(raised.exception)), (77, "no such ticket"))
+        without_a_word = ConnectError(Event.REFUSED(code=78, message=b""))
+        self.assertEqual(str(without_a_word), "refused by the server's application (code 78)")
 
     async def test_a_server_with_another_key_is_not_trusted(self):
         stranger = ClientConfig(pins=[b"\x09" + bytes(31)], realm="bindings", give_up_after_ms=1000, handshake_ms=300)

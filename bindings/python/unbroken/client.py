@@ -24,19 +24,23 @@ class ConnectError(Exception):
     """The session did not come about: `event` is the Refused, Closed or HandoverFailed that says why."""
 
     def __init__(self, event):
-        text = event.message.decode(errors="replace") if event.is_REFUSED() else event.text
-        super().__init__(text)
+        super().__init__(refusal_in_words(event) if event.is_REFUSED() else event.text)
         self.event = event
+
+
+def refusal_in_words(event):
+    """A server need not say anything with its refusal."""
+    return event.message.decode(errors="replace") or f"refused by the server's application (code {event.code})"
 
 
 async def connect(address, config, *, networks=None, connect_timeout=5.0):
     """Connects to `host:port` and waits until the session stands. Cancelling it leaves nothing behind.
 
     `networks` maps the numbers used in NetworkHint to local addresses, for links that are to be bound to a network.
-    `connect_timeout` is for each connection, in seconds, or None; how long is tried in all is `give_up_after_ms` of the configuration.
+    `connect_timeout` is for each connection, name look-up included, in seconds, or None; how long is tried in all is `give_up_after_ms` of the configuration.
 
-    Raises ConnectError; UnbrokenError.Config if the configuration cannot be used; ValueError if the address is no `host:port` or the timeout
-    no time.
+    Raises ConnectError if it was refused or given up; UnbrokenError.Config if the configuration cannot be used, UnbrokenError.Randomness if the system
+    gives none; ValueError if the address is no `host:port` or the timeout no time, TypeError if it is no number.
     """
     host_and_port(address)
     if connect_timeout is not None and not isinstance(connect_timeout, Real):

@@ -14,7 +14,9 @@ public struct ConnectError: LocalizedError, Equatable, Sendable {
 
     public var errorDescription: String? {
         switch event {
-        case .refused(_, let message): String(decoding: message, as: UTF8.self)
+        // A server need not say anything with its refusal.
+        case .refused(let code, let message):
+            message.isEmpty ? "refused by the server's application (code \(code))" : String(decoding: message, as: UTF8.self)
         case .closed(_, _, _, let text), .handoverFailed(_, _, _, let text): text
         default: "\(event)"
         }

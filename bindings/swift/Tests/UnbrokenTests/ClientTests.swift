@@ -152,6 +152,8 @@ final class ClientTests: XCTestCase {
             guard case .refused(77, _) = error.event else { return XCTFail("\(error)") }
             XCTAssertEqual(error.localizedDescription, "no such ticket")
         }
+        let withoutAWord = ConnectError(event: .refused(code: 78, message: Data()))
+        XCTAssertEqual(withoutAWord.localizedDescription, "refused by the server's application (code 78)")
     }
 
     func testABadConfigurationIsToldWithCodeAndText() async throws {

@@ -206,7 +206,7 @@ internal class Driver(
             is Event.HandoverBegin -> inHandover.value = true
             is Event.HandoverEnd -> inHandover.value = false
             is Event.Established -> stands.complete(Unit)
-            is Event.Refused -> stands.completeExceptionally(ConnectFailure(event, String(event.message)))
+            is Event.Refused -> stands.completeExceptionally(ConnectFailure.of(event))
             is Event.HandoverFailed -> {
                 inHandover.value = false
                 stands.completeExceptionally(ConnectFailure(event, event.text))

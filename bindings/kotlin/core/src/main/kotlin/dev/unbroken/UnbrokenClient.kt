@@ -11,7 +11,13 @@ import kotlinx.coroutines.suspendCancellableCoroutine
 class SendException(val code: RefusalCode, text: String) : Exception(text)
 
 /** The session did not come about; [event] is the `Refused`, `Closed` or `HandoverFailed` that says why. */
-class ConnectFailure(val event: Event, text: String) : Exception(text)
+class ConnectFailure(val event: Event, text: String) : Exception(text) {
+    internal companion object {
+        /** A server need not say anything with its refusal. */
+        fun of(refused: Event.Refused) =
+            ConnectFailure(refused, String(refused.message).ifEmpty { "refused by the server's application (code ${refused.code})" })
+    }
+}
 
 /**
  * A session to a server that stays alive while the connections under it break.

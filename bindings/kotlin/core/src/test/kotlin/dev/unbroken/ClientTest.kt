@@ -221,6 +221,8 @@ class ClientTest {
     fun `a refused credential is told`() = run {
         val failure = assertFailsWith<ConnectFailure> { connected(config("stolen")) }
         assertEquals(77u to "no such ticket", (failure.event as Event.Refused).code to failure.message)
+        val withoutAWord = ConnectFailure.of(Event.Refused(78u, byteArrayOf()))
+        assertEquals("refused by the server's application (code 78)", withoutAWord.message)
     }
 
     @Test
