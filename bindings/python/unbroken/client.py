@@ -83,9 +83,9 @@ class Client:
             raise SendError(refusal)
 
     async def send_unreliable(self, message):
-        """Sends a message that may be lost. Says whether it was taken; it is not while no connection stands.
+        """Sends a message that may be lost, at most 16,320 bytes. Says whether it was taken; it is not while no connection stands.
 
-        Raises SendError: too large, or the session is closed.
+        Raises SendError: too large, or the session is closed; TypeError: it is not bytes, nor like them.
         """
         refusal = await self._outgoing(Input.SEND_UNRELIABLE, message)
         if refusal is not None and refusal.code in (RefusalCode.TOO_LARGE, RefusalCode.CLOSED):
@@ -102,7 +102,8 @@ class Client:
         return await self._next(self._driver.take_message)
 
     async def events(self):
-        """What happens to the session, up to and with Closed. Of events that nobody fetches the newest 256 are kept."""
+        """What happens to the session, up to and with CLOSED; ESTABLISHED, with the session's id and what the server said to let it in, is there when
+        `connect` returns. Each event goes to one reader; of those that nobody fetches the newest 256 are kept."""
         while (event := await self._next(lambda: self._driver.events.popleft() if self._driver.events else None)) is not None:
             yield event
 
@@ -117,13 +118,17 @@ class Client:
 
     async def disconnect(self, code=0) -> Event:
         """Ends the session: what was sent before still arrives, if a connection stands until then, at most 2 s. None is redialled for it:
-        a server that hears nothing keeps the session for its life without a connection. Returns how it ended."""
+        a server that hears nothing keeps the session for its life without a connection. Returns how it ended.
+
+        Raises RuntimeError if `close` was called before."""
         if not self._driver.over():
             self._driver.happened(Input.DISCONNECT(code=code))
         return await self.closed()
 
     async def closed(self) -> Event:
-        """Waits for the end of the session, and says how it ended."""
+        """Waits for the end of the session, and says how it ended.
+
+        Raises RuntimeError if `close` was called before it ended; InternalError: a bug in the library has ended it."""
         while self._driver.closed is None:
             self._raise_if_broken()
             if self._driver.gone:

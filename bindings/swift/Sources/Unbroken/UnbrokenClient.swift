@@ -30,8 +30,9 @@ public actor UnbrokenClient {
     ///
     /// - Parameters:
     ///   - transport: how links are made; Network.framework where there is one, else sockets
-    ///   - connectTimeout: seconds for one connection, or `.infinity`; how long is tried in all is `giveUpAfterMs` of the configuration
-    /// - Throws: `ConnectError`, `AddressError`, `UnbrokenError.Config`, `CancellationError`
+    ///   - connectTimeout: seconds for one connection, 0.01 at least, or `.infinity`; how long is tried in all is `giveUpAfterMs` of the configuration
+    /// - Throws: `ConnectError`: refused, or given up; `AddressError`: the address is no `host:port`; `UnbrokenError.Config`: the configuration cannot be
+    ///   used; `UnbrokenError.Randomness`: the system gives none; `CancellationError`
     public static func connect(
         to address: String, config: ClientConfig, transport: any Transport = defaultTransport(), connectTimeout: TimeInterval = 5
     ) async throws -> UnbrokenClient {
@@ -98,7 +99,8 @@ public actor UnbrokenClient {
         AsyncStream { try? await self.receive()?.payload }
     }
 
-    /// What happens to the session, up to and with `closed`. Each event goes to one reader; of those that nobody reads the newest 256 stay.
+    /// What happens to the session, up to and with `closed`; `established`, with the session's id and what the server said to let it in, is there when
+    /// `connect` returns. Each event goes to one reader; of those that nobody reads the newest 256 stay.
     public nonisolated var happenings: AsyncStream<Event> {
         AsyncStream { await self.nextEvent() }
     }
@@ -125,6 +127,8 @@ public actor UnbrokenClient {
 
     /// Ends the session: what was sent before still arrives, if a connection stands until then, at most 2 s. None is redialled for it: a server
     /// that hears nothing keeps the session for its life without a connection. Returns how it ended.
+    ///
+    /// - Throws: as `closed`
     @discardableResult
     public func disconnect(code: UInt32 = 0) async throws -> Event {
         inbox.put(.disconnect(code: code))
@@ -133,7 +137,7 @@ public actor UnbrokenClient {
 
     /// Waits for the end of the session, and says how it ended.
     ///
-    /// - Throws: `ClientClosed` if `close` was called before, `CancellationError`
+    /// - Throws: `ClientClosed` if `close` was called before it ended; `CancellationError`: it goes on; another error: a bug in the library has ended it
     public func closed() async throws -> Event {
         if let end = try standing.end() { return end }
         let id = nextWaiter()

@@ -26,7 +26,10 @@ class ConnectFailure(val event: Event, text: String) : Exception(text) {
  * [close] it, or use [AutoCloseable.use]: a client that is only forgotten lives on.
  */
 class UnbrokenClient private constructor(private val driver: Driver) : AutoCloseable {
-    /** What happens to the session, up to and with `Closed`. Each event goes to one collector; of those that nobody collects the newest 256 stay. */
+    /**
+     * What happens to the session, up to and with `Closed`; `Established`, with the session's id and what the server said to let it in, is there when
+     * [connect] returns. Each event goes to one collector; of those that nobody collects the newest 256 stay.
+     */
     val events: Flow<Event> = flow { while (true) emit(driver.events.take() ?: break) }
 
     /** Where the session stands, for displays. */
@@ -67,6 +70,8 @@ class UnbrokenClient private constructor(private val driver: Driver) : AutoClose
     /**
      * Ends the session: what was sent before still arrives, if a connection stands until then, at most 2 s. None is redialled for it: a server
      * that hears nothing keeps the session for its life without a connection. Returns how it ended.
+     *
+     * @throws IllegalStateException [close] was called before
      */
     suspend fun disconnect(code: UInt = 0u): Event.Closed {
         driver.tell(Input.Disconnect(code))
@@ -77,6 +82,7 @@ class UnbrokenClient private constructor(private val driver: Driver) : AutoClose
      * Waits for the end of the session, and says how it ended.
      *
      * @throws IllegalStateException [close] was called before it ended
+     * @throws InternalException a bug in the library has ended it
      */
     suspend fun closed(): Event.Closed = driver.closed.await()
 
@@ -99,9 +105,12 @@ class UnbrokenClient private constructor(private val driver: Driver) : AutoClose
         /**
          * Connects to `host:port` and waits until the session stands. Cancelling it leaves nothing behind.
          *
-         * @param connectTimeout for one connection, resolution included, or [Duration.INFINITE]; how long is tried in all is [ClientConfig.giveUpAfterMs]
+         * @param networks ties connections to the networks that [hint] tells of; nothing needs to be tied if nobody tells of any
+         * @param connectTimeout for one connection, resolution included, 10 ms at least, or [Duration.INFINITE]; how long is tried in all is
+         *     [ClientConfig.giveUpAfterMs]
          * @throws ConnectFailure refused, or given up
          * @throws UnbrokenException.Config the configuration cannot be used
+         * @throws UnbrokenException.Randomness the system gives none
          * @throws IllegalArgumentException the address is no `host:port`
          */
         suspend fun connect(

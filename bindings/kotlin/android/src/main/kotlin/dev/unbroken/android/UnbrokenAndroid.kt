@@ -12,10 +12,10 @@ import kotlinx.coroutines.launch
 /** Connects a session that follows the device from network to network, and sleeps when the app does. */
 object UnbrokenAndroid {
     /**
-     * As [UnbrokenClient.connect], with everything of Android attached until the session ends.
+     * As [UnbrokenClient.connect], with everything of Android attached until the session ends. From any thread; what Android says is heard on the main one.
      *
-     * @param holdCellular keep cellular up beside Wi-Fi from when a link is in trouble until Wi-Fi has carried again for half a minute: make before
-     *     break, at some battery
+     * @param holdCellular keep cellular up beside Wi-Fi from when a link is in trouble until Wi-Fi has carried again for half a minute, or for longer if it
+     *     had failed to: make before break, at some battery
      * @param sleepsInBackground suspend the session while no activity is visible; false for apps with a foreground service
      */
     suspend fun connect(
