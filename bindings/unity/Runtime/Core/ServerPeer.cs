@@ -41,13 +41,14 @@ namespace Unbroken
             }
         }
 
-        /// <summary>As <see cref="UnbrokenClient.TrySend"/>.</summary>
+        /// <summary>As <see cref="UnbrokenClient.TrySend"/>; <see cref="Status.ErrUnknownSession"/> when the session has ended or left, and
+        /// <see cref="Status.ErrWouldBlock"/> while it leaves (<see cref="UnbrokenServer.Leave"/>).</summary>
         public Status TrySend(ReadOnlySpan<byte> message)
         {
             return server.TrySend(Id, message);
         }
 
-        /// <summary>As <see cref="UnbrokenClient.TrySendUnreliable"/>.</summary>
+        /// <summary>As <see cref="UnbrokenClient.TrySendUnreliable"/>; <see cref="Status.ErrUnknownSession"/> when the session has ended or left.</summary>
         public Status TrySendUnreliable(ReadOnlySpan<byte> message)
         {
             return server.TrySendUnreliable(Id, message);
@@ -59,13 +60,13 @@ namespace Unbroken
             return server.Answer(this, verdict);
         }
 
-        /// <summary>Ends the session for good, after what was sent.</summary>
+        /// <summary>Ends the session for good, after what was sent: the client sees <see cref="CloseReason.Peer"/>. Nothing happens if it has ended.</summary>
         public void Close(uint code)
         {
             server.End(Id, code, false);
         }
 
-        /// <summary>Puts the client out: it sees <see cref="CloseReason.Kicked"/>.</summary>
+        /// <summary>Puts the client out: it sees <see cref="CloseReason.Kicked"/>. Nothing happens if the session has ended.</summary>
         public void Kick(uint code)
         {
             server.End(Id, code, true);

@@ -14,7 +14,7 @@ namespace Unbroken
         public string Realm = "";
         /// <summary>What the server judges, at most 8192 bytes: a ticket, a token. It travels encrypted.</summary>
         public byte[] Credential = new byte[0];
-        /// <summary>Bounds on memory and work; null for the defaults.</summary>
+        /// <summary>Bounds on memory and work; null for the defaults. To change one, begin with <see cref="Unbroken.Limits.Default"/>.</summary>
         public Limits? Limits;
         /// <summary>ACK and silence timing; null for the defaults.</summary>
         public Timing? Timing;
@@ -56,7 +56,7 @@ namespace Unbroken
         public Timing? Timing;
         /// <summary>Let every client in without asking.</summary>
         public bool AuthoriseAll;
-        /// <summary>Ask on each resume, too.</summary>
+        /// <summary>Ask <see cref="UnbrokenServer.AuthoriseResume"/> on each resume, too.</summary>
         public bool AskOnResume;
 
         /// <summary>Where sessions are kept, so that they go on when the server is restarted; null: nowhere. It is not disposed with the server, and servers of

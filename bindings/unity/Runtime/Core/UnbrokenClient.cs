@@ -62,6 +62,8 @@ namespace Unbroken
         /// <param name="port">TCP port.</param>
         /// <param name="settings">Not to be changed afterwards.</param>
         /// <exception cref="UnbrokenException">A setting cannot be used; the message names it.</exception>
+        /// <exception cref="ArgumentException">There is no host, the port is none, or a key is not of 32 bytes.</exception>
+        /// <exception cref="DllNotFoundException">The native library is not there for this platform.</exception>
         public UnbrokenClient(string host, int port, ClientSettings settings)
         {
             if (string.IsNullOrEmpty(host) || port <= 0 || port > ushort.MaxValue)
@@ -78,8 +80,10 @@ namespace Unbroken
             LiveObjects.Add(this);
         }
 
-        /// <summary>Ends the connections and the threads. A farewell that was said with <see cref="Disconnect"/> is sent if that is possible at once;
-        /// to be sure, await <see cref="DisconnectAsync"/> before.</summary>
+        /// <summary>Ends the connections and the threads; waits a second at most. A farewell that was said with <see cref="Disconnect"/> is sent if that is
+        /// possible at once; to be sure, await <see cref="DisconnectAsync"/> before. Without one the server keeps the session until it expires. Afterwards
+        /// <see cref="Pump"/> and <see cref="TryReceive"/> find nothing, and sending throws
+        /// <see cref="ObjectDisposedException"/>.</summary>
         public void Dispose()
         {
             LiveObjects.Remove(this);
@@ -263,7 +267,9 @@ namespace Unbroken
 
         // ---- the session's life ----
 
-        /// <summary>Ends the session for good, after what was sent; <see cref="Closed"/> tells when it is done. It never reconnects.</summary>
+        /// <summary>Ends the session for good, after what was sent; <see cref="Closed"/> tells when it is done, after 2 s at most. It never reconnects: without
+        /// a connection it is over at once, and the server keeps the session until it expires.</summary>
+        /// <param name="code">The application's, for the server.</param>
         public void Disconnect(uint code)
         {
             lock (gate)

@@ -32,19 +32,20 @@ namespace Unbroken
         private readonly LinkedList<Receiver> receivers = new LinkedList<Receiver>();
 
         /// <summary>Until the session stands; the result has the server's welcome. Fails with an <see cref="UnbrokenException"/> when it was
-        /// refused or given up; after a <see cref="Retry"/> ask again.</summary>
+        /// refused or given up; after a <see cref="Retry"/> ask again. Settled by <see cref="Pump"/>, as all that is awaited here.</summary>
         public Task<SessionEvent> EstablishedAsync()
         {
             return established.Task;
         }
 
-        /// <summary>Until the session is over, for whatever reason.</summary>
+        /// <summary>Until the session is over, for whatever reason; cancelled if the client is disposed before.</summary>
         public Task<SessionEvent> ClosedAsync()
         {
             return closed.Task;
         }
 
-        /// <summary>Ends the session for good and waits until the server was told, or cannot be.</summary>
+        /// <summary>Ends the session for good and waits until the server was told, or cannot be: 2 s at most. As <see cref="Disconnect"/> and
+        /// <see cref="ClosedAsync"/>.</summary>
         public Task<SessionEvent> DisconnectAsync(uint code)
         {
             Disconnect(code);
@@ -52,7 +53,7 @@ namespace Unbroken
         }
 
         /// <summary>Sends when there is room: messages that wait go out in their order. Fails with an <see cref="UnbrokenException"/> if the
-        /// message cannot be taken.</summary>
+        /// message cannot be taken, or the session is over before there was room. It cannot be cancelled.</summary>
         public Task SendAsync(ReadOnlyMemory<byte> message)
         {
             lock (gate)
@@ -73,7 +74,7 @@ namespace Unbroken
         }
 
         /// <summary>The next message; dispose it after use. Several callers are served in their order. Fails with an
-        /// <see cref="UnbrokenException"/> when the session is over and read.</summary>
+        /// <see cref="UnbrokenException"/> when the session is over and read. If it is cancelled, no message was taken.</summary>
         public Task<UnbrokenMessage> ReceiveAsync(CancellationToken cancellation = default(CancellationToken))
         {
             if (cancellation.IsCancellationRequested)

@@ -68,6 +68,8 @@ namespace Unbroken
         /// <summary>Listens. Port 0 takes any; IPv6Any takes IPv4, too.</summary>
         /// <exception cref="SocketException">The port cannot be had.</exception>
         /// <exception cref="UnbrokenException">A setting cannot be used; the message names it.</exception>
+        /// <exception cref="ArgumentException">A key is not of 32 bytes.</exception>
+        /// <exception cref="DllNotFoundException">The native library is not there for this platform.</exception>
         public UnbrokenServer(ServerSettings settings, IPEndPoint at)
         {
             maxConnections = settings.MaxConnections;

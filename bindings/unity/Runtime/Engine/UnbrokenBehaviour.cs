@@ -5,7 +5,8 @@ namespace Unbroken
 {
     /// <summary>
     /// Puts an <see cref="UnbrokenClient"/> into a scene: pumps it in each frame, so that events and messages come on the main thread, tells it of
-    /// pause, focus and reachability, and disposes it with the object. Everything else is the client's.
+    /// pause, focus and reachability, and disposes it with the object, as at a change of scene: if the session is to outlive that, the object must
+    /// (DontDestroyOnLoad). When the game quits it says farewell. Everything else is the client's.
     /// </summary>
     [AddComponentMenu("Network/Unbroken Client")]
     [DisallowMultipleComponent]
@@ -19,7 +20,7 @@ namespace Unbroken
         public UnbrokenClient Client { get { return client; } }
 
         /// <summary>Begins a session; one that was there is dropped. Subscribe to the result's events at once: they come from the next frame
-        /// on.</summary>
+        /// on. Parameters and exceptions are those of <see cref="UnbrokenClient"/>.</summary>
         public UnbrokenClient Connect(string host, int port, ClientSettings settings)
         {
             Drop();

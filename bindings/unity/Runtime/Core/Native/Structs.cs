@@ -34,7 +34,8 @@ namespace Unbroken
         public uint TombstoneMs;
         /// <summary>(server) Ended sessions remembered: 0 to 16,777,216, default 65,536.</summary>
         public uint Tombstones;
-        /// <summary>(server with a store) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB.</summary>
+        /// <summary>(server with a store) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the unacknowledged messages and the
+        /// application's state: at least <see cref="UnackedBytes"/> and 64 KiB.</summary>
         public uint Snapshot;
 
         /// <summary>The library's defaults.</summary>
@@ -63,7 +64,8 @@ namespace Unbroken
         public uint AckDelayMs;
         /// <summary>An idle link is probed by the client after this much silence: 1 s to 1 h, default 25 s. Both ends should have the same.</summary>
         public uint IdleProbeMs;
-        /// <summary>A link that should answer and does not is given up after this long: 500 ms to 5 min, default 5 s.</summary>
+        /// <summary>A link that should answer and does not is given up after this long, or twice the time in which it becomes suspect: 500 ms to 5 min, default
+        /// 5 s.</summary>
         public uint DeadAfterMs;
         /// <summary>(server with a store) After so long without a word a server counts as dead: 1 s to 5 min, default 6 s.</summary>
         public uint LeaseMs;
