@@ -111,7 +111,8 @@ enum unbroken_status
    */
   UNBROKEN_ERR_CONFIG = -9,
   /**
-   * A struct's `struct_size` is too small, or the struct is of a later version and says something this library does not know.
+   * A struct's `struct_size` is too small, as in one that its `_init` function did not fill, or the struct is of a later version and says
+   * something this library does not know.
    */
   UNBROKEN_ERR_STRUCT_SIZE = -10,
   /**
@@ -1690,7 +1691,8 @@ int32_t unbroken_session_recv(struct unbroken_session *session,
                               int64_t *id);
 
 /**
- * Ends the session for good: what was sent goes out first, then the farewell. It never reconnects; without a link it ends at once.
+ * Ends the session for good: what was sent goes out first, then the farewell. `UNBROKEN_EVENT_CLOSED` says that it is done, after 2 s at most.
+ * It never reconnects; without a link it ends at once, and the server keeps the session for its detached life.
  */
 UNBROKEN_API
 int32_t unbroken_session_disconnect(struct unbroken_session *session,

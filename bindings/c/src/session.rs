@@ -272,7 +272,8 @@ pub unsafe extern "C" fn unbroken_session_recv(
     })
 }
 
-/// Ends the session for good: what was sent goes out first, then the farewell. It never reconnects; without a link it ends at once.
+/// Ends the session for good: what was sent goes out first, then the farewell. `UNBROKEN_EVENT_CLOSED` says that it is done, after 2 s at most.
+/// It never reconnects; without a link it ends at once, and the server keeps the session for its detached life.
 #[unsafe(no_mangle)]
 pub extern "C" fn unbroken_session_disconnect(session: *mut unbroken_session, code: u32) -> i32 {
     tell(session, |session| session.disconnect(code))

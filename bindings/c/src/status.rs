@@ -33,7 +33,8 @@ pub enum unbroken_status {
     UNBROKEN_ERR_BUFFER_TOO_SMALL = -8,
     /// A value in a configuration cannot be used; `unbroken_last_error` names the field.
     UNBROKEN_ERR_CONFIG = -9,
-    /// A struct's `struct_size` is too small, or the struct is of a later version and says something this library does not know.
+    /// A struct's `struct_size` is too small, as in one that its `_init` function did not fill, or the struct is of a later version and says
+    /// something this library does not know.
     UNBROKEN_ERR_STRUCT_SIZE = -10,
     /// An argument has a value that means nothing.
     UNBROKEN_ERR_ARGUMENT = -11,
