@@ -88,6 +88,17 @@ impl Server {
         self.place.path()
     }
 
+    /// Makes a user `game` with the password `secret`, with the rights that the README names for one, and these.
+    pub fn admit(&self, more: &[&str]) {
+        let readme = include_str!("../../../README.md");
+        let named = readme
+            .split_once("An ACL user needs `")
+            .and_then(|(_, rest)| rest.split_once('`'));
+        let rights: Vec<&str> = named.expect("the README names them").0.split(' ').collect();
+        let user = ["ACL", "SETUSER", "game", "on", ">secret", "~unbroken:*"];
+        assert_eq!(self.cli(&[&user[..], &rights, more].concat()), "OK");
+    }
+
     /// As a crash does it.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use unbroken_store::{Confirm, Expect, RedisStore, Store, StoreError, StoreReply};
+use unbroken_store::{Confirm, Expect, RedisStore, Store, StoreError, StoreReply, conformance};
 
 use super::server::Server;
+use super::{PATIENT, keeping};
 use crate::writers::{live, one, put};
 
 async fn findings(options: &[&str], confirm: Confirm) -> Vec<String> {
@@ -132,6 +133,20 @@ async fn user_password_and_database_stand_in_the_url() {
             "{error}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_rights_that_the_readme_names_for_a_user_are_enough() {
+    let server = Server::start();
+    server.admit(&[]);
+    let url = format!("redis://game:secret@127.0.0.1:{}", server.port);
+    let store = RedisStore::builder([url])
+        .timeout(PATIENT)
+        .connect()
+        .await
+        .expect("it connects");
+    assert_eq!(store.check().await, Ok(()));
+    conformance::run(keeping(store, server)).await;
 }
 
 /// Debian's Redis 7.0 has no WAITAOF: the option is refused when the store is opened, not when the first session is lost. Newer ones offer it.

@@ -30,7 +30,9 @@ async fn a_cluster_of_three_passes_the_suite_and_a_moved_slot() {
     let agreed = |node: &Server| node.tells(&["CLUSTER", "INFO"], "cluster_state:ok");
     eventually("all nodes agree", || nodes.iter().all(agreed));
 
-    let store = RedisStore::builder([nodes[0].url()])
+    // As a user with no more rights than the README says.
+    nodes.iter().for_each(|node| node.admit(&["+cluster|slots"]));
+    let store = RedisStore::builder([format!("redis://game:secret@127.0.0.1:{}", nodes[0].port)])
         .cluster()
         .timeout(PATIENT)
         .connect()
