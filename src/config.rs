@@ -33,7 +33,7 @@ pub struct Limits {
     /// From link up to a whole first flight, and from the first flight to its answer: 100 ms to 60 s, default 5 s.
     pub handshake: Duration,
     /// (server, for each endpoint, of which a server may have several) Links without an accepted flight, and sessions whose client has not confirmed its keys: 1 to 1,048,576, default 1,024.
-    /// Each costs up to 17 KiB after mac1, 2 KiB before.
+    /// Each costs up to 2 KiB before mac1, 17 KiB after it, and 16 KiB more while it waits for the store or for the application.
     pub pending_handshakes: u32,
     /// (server, for each endpoint) Sessions, attached and detached: 1 to 16,777,216, default 1,048,576.
     pub sessions: u32,
@@ -47,7 +47,7 @@ pub struct Limits {
     /// one that did not fit stays there until it expires.
     pub tombstones: u32,
     /// (server) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the un-ACKed messages and the application's bytes: with
-    /// [`Durability::SwapOut`] and [`Durability::Durable`] it is at least `unacked_bytes` and 64 KiB.
+    /// [`Durability::SwapOut`] and [`Durability::Durable`] it is at least `unacked_bytes` and 64 KiB, so that these are at most 64 MiB together.
     pub snapshot: u32,
 }
 

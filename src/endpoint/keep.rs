@@ -263,7 +263,7 @@ impl Endpoint {
     /// The application's state of a session that [`Endpoint::poll_snapshot`] named; `None` if it has none.
     ///
     /// # Errors
-    /// [`SaveError::TooLarge`]: a session that was to be swapped out stays here, with [`Event::SwapOutFailed`](crate::Event::SwapOutFailed).
+    /// [`SaveError::Unwanted`] if nobody wants it now. [`SaveError::TooLarge`]: a session that was to be swapped out stays here, with [`Event::SwapOutFailed`](crate::Event::SwapOutFailed).
     pub fn save(&mut self, session: SessionId, app: Option<&[u8]>) -> Result<(), SaveError> {
         let locator = super::locator_of(&session);
         let (Some(cluster), Some(served)) = (&self.cluster, self.sessions.get(&locator)) else {

@@ -18,7 +18,7 @@ use crate::store::{Owner, Record, StoreOp, StoreReply};
 
 impl Endpoint {
     /// Swaps all sessions out, to leave: from now on nobody is let in here, and [`Endpoint::poll_snapshot`] names session after session. It is done
-    /// when [`Endpoint::sessions`] is 0. Sessions that the store does not take go on, with [`Event::SwapOutFailed`]; call this again to try them
+    /// when [`Endpoint::sessions`] is 0 and [`Endpoint::owes_store`] is false. Sessions that the store does not take go on, with [`Event::SwapOutFailed`]; call this again to try them
     /// again, or [`Endpoint::stay`]. Does nothing with [`Durability::Memory`](crate::Durability::Memory).
     pub fn retire(&mut self) {
         let Some(cluster) = &mut self.cluster else { return };

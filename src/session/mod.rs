@@ -5,10 +5,11 @@
 //! | `phase` | all state transitions |
 //! | `conversation` | what client and server have in common; the API's ground |
 //! | `receive`, `transmit` | bytes to messages, messages to bytes |
-//! | `outbox`, `overlay`, `marks`, `inbox`, `queue` | where messages wait |
+//! | `outbox`, `overlay`, `marks`, `inbox`, `stretches`, `queue` | where messages wait |
 //! | `batch` | messages taken all at once |
 //! | `ack`, `auth`, `closing`, `handover` | the mechanisms above records |
 //! | `link`, `liveness`, `rtt`, `timers` | one link, and whether it lives; when to look again |
+//! | `stats` | counters |
 //! | `client` | the API; `redial`, `spare`, `answer`: when to dial and what comes of it |
 //! | `dial`, `networks`, `handshake`, `backoff` | connections under way, where they lead, flights, delays |
 

@@ -121,15 +121,19 @@
 //! |---|---|---|
 //! | `unbroken::client` | info | established, handover begun and ended (with downtime), closed |
 //! | | warn | a handover failed |
+//! | | warn | a link is to go over a network that was not registered |
+//! | | error | a link cannot be bound to its network |
 //! | | debug | dialling, links up and down |
 //! | `unbroken::server` | info | listening, stopped |
-//! | | info | draining (each second), drained |
-//! | | warn | cannot accept, a worker is flooded, no authorise hook is set; not drained, a session not swapped out, the store gives no answer |
-//! | | error | a handler panicked, a worker died; a state that cannot be saved or restored |
+//! | | info | asked to leave, draining (each second), drained |
+//! | | warn | cannot accept, a worker does not keep up, no authorise hook is set, what a [`SessionHandle`] took is not sent; not drained, a session not swapped out, the store gives no answer or may forget |
+//! | | error | a handler panicked, a worker died, a session closed by an internal error; asked to leave and cannot; a state that cannot be saved or restored |
 //! | | debug | sessions established, handovers, taken over, swapped out, closed; links turned away |
 //! | | trace | links up and down |
+//! | `unbroken::store` | warn | settings by which a store may forget, what it did not do or not confirm, connections that are lost |
+//! | | error | a file that cannot be written |
 //!
-//! Handlers run within the span `session{id}` of the target `unbroken::server`, so what they log is tied to it.
+//! Handlers run within the span `session{id}` of the target `unbroken::server` (level debug), so what they log is tied to it.
 //!
 //! # Metrics
 //! Through the facade of the `metrics` crate; the names are in [`metrics`](mod@metrics). With the feature `prometheus`,

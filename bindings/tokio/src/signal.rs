@@ -19,7 +19,8 @@ use crate::server::{Drained, Server};
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Waits for SIGTERM (or Ctrl-C), drains the server over `window` and stops it. If it cannot be drained, because the store does not work, that is logged,
-/// the server goes on serving, and the next signal tries again: so the process ends by itself only when nothing is lost by it.
+/// the server goes on serving, and the next signal tries again: so the process ends by itself only when nothing is lost by it. With `Durability::Memory` that is
+/// never: such a server is ended by [`Server::shutdown`].
 ///
 /// # Errors
 /// The system gives no signals.

@@ -73,7 +73,7 @@ impl EmbeddedStore {
 }
 
 impl EmbeddedBuilder {
-    /// After how long a request without an answer is given up: 5 s unless told, at least 100 ms.
+    /// After how long a request without an answer is given up: 5 s unless told, from 100 ms to 60 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
