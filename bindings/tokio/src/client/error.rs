@@ -11,7 +11,7 @@ use unbroken::CloseReason;
 pub enum ConnectError {
     /// The address is no `host:port`.
     Address(String),
-    /// No server could be reached, or none answered with a pinned key, within `Backoff::give_up_after`.
+    /// No server could be reached, or none answered with a pinned key and in a version of the protocol that this client speaks, within `Backoff::give_up_after`.
     GaveUp,
     /// The server ended it: `CloseReason::Refused` carries its application's code.
     Closed(CloseReason),

@@ -57,7 +57,7 @@ pub trait SessionHandler: 'static {
     /// `Limits::snapshot`. Called often with `Durability::Durable`, once for each round of messages; what this process no longer may change is never called again.
     fn swap_out(&self) -> Bytes;
 
-    /// The last call: why it ends here.
+    /// The last call: why it ends here. A handler that has panicked, or whose state has become too large for `Durability::Durable`, is dropped without it.
     fn on_end(self, end: End)
     where
         Self: Sized,

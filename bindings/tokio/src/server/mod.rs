@@ -51,7 +51,7 @@ pub use readiness::Readiness;
 pub use remote::SessionHandle;
 pub use session::{ServerEvents, ServerSession};
 
-/// The code of the CLOSE that a client gets when its handler panicked.
+/// The code of the CLOSE that a client gets when its handler panicked, and of the refusal when it was the hook that authorises or judges a resume.
 pub const HANDLER_PANICKED: u32 = u32::MAX;
 
 /// The code of the CLOSE that a client gets when its session came here and the handler's state could not be read.
