@@ -46,6 +46,9 @@ namespace Unbroken
         public IList<byte[]> SecretKeys = new List<byte[]>();
         /// <summary>32 random bytes that the servers of a cluster share.</summary>
         public byte[] ClusterKey;
+        /// <summary>Cluster keys that are understood besides <see cref="ClusterKey"/>, at most 7: what was made under them is still opened, while the key is
+        /// being changed. Tell all servers of the next key here before any of them uses it as <see cref="ClusterKey"/>.</summary>
+        public IList<byte[]> OlderClusterKeys = new List<byte[]>();
         /// <summary>The service's name, at most 255 bytes of UTF-8; both ends must have the same.</summary>
         public string Realm = "";
         /// <summary>Where this very process can be reached, `host:port`; empty: through the usual address.</summary>
@@ -60,7 +63,7 @@ namespace Unbroken
         public bool AskOnResume;
 
         /// <summary>Where sessions are kept, so that they go on when the server is restarted; null: nowhere. It is not disposed with the server, and servers of
-        /// one process may share it. The server that reads it must have the same <see cref="ClusterKey"/>.</summary>
+        /// one process may share it. The server that reads it must have the same <see cref="ClusterKey"/>, or that among its <see cref="OlderClusterKeys"/>.</summary>
         public FileStore Store;
         /// <summary>What the store is for; without one sessions end with the server.</summary>
         public Durability Durability = Durability.SwapOut;

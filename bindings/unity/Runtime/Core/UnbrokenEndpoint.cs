@@ -26,6 +26,7 @@ namespace Unbroken
             Library.CompareVersions();
             Keys.Require(settings.ClusterKey, "ClusterKey");
             byte[] keys = Keys.Row(settings.SecretKeys, "SecretKeys");
+            byte[] olderKeys = Keys.Row(settings.OlderClusterKeys, "OlderClusterKeys");
             byte[] realm = Keys.Utf8(settings.Realm), address = Keys.Utf8(settings.Address);
             Limits limits = settings.Limits.GetValueOrDefault();
             Timing timing = settings.Timing.GetValueOrDefault();
@@ -33,11 +34,14 @@ namespace Unbroken
             Keys.RequireDefault(settings.Timing.HasValue, timing.StructSize, "Timing");
             ServerConfig config;
             UnbrokenException.Check(Library.unbroken_server_config_init(&config, (UIntPtr)sizeof(ServerConfig)));
-            fixed (byte* key = keys, cluster = settings.ClusterKey, realmed = realm, addressed = address, seed = Keys.Random())
+            fixed (byte* key = keys, cluster = settings.ClusterKey, older = olderKeys)
+            fixed (byte* realmed = realm, addressed = address, seed = Keys.Random())
             {
                 config.Keys = key;
                 config.KeyCount = (uint)settings.SecretKeys.Count;
                 config.ClusterKey = cluster;
+                config.OlderClusterCount = (uint)settings.OlderClusterKeys.Count;
+                config.OlderClusterKeys = older;
                 config.Realm = realmed;
                 config.RealmLen = (UIntPtr)realm.Length;
                 config.Address = addressed;

@@ -170,6 +170,21 @@ namespace Unbroken
             }
         }
 
+        /// <summary>
+        /// Tells every client with a connection of 1 to 4 server keys to trust from now on, and for how many seconds each: the next key, before
+        /// <see cref="ServerSettings.SecretKeys"/> begins to have it alone.
+        /// </summary>
+        /// <exception cref="UnbrokenException">Their number, or one of them, cannot be used.</exception>
+        /// <exception cref="ArgumentException">A key is not of 32 bytes, or has no lifetime.</exception>
+        public void AnnounceKeys(byte[][] publicKeys, uint[] lifetimesS)
+        {
+            lock (gate)
+            {
+                endpoint.AnnounceKeys(publicKeys, lifetimesS);
+                loop.Changed();
+            }
+        }
+
         /// <summary>Breaks all connections at once, for tests. How many there were.</summary>
         public int CutLinks()
         {

@@ -29,9 +29,10 @@ namespace Unbroken.Tests
         }
 
         /// <summary>A server that lets everybody in, at a port of an earlier one if it is given.</summary>
-        private static UnbrokenServer Listen(FileStore store, Durability durability, int port = 0, Limits? limits = null)
+        private static UnbrokenServer Listen(
+            FileStore store, Durability durability, int port = 0, Limits? limits = null, ServerSettings settings = null)
         {
-            ServerSettings settings = Ends.Server();
+            settings = settings ?? Ends.Server();
             settings.Store = store;
             settings.Durability = durability;
             settings.Limits = limits;
@@ -217,6 +218,45 @@ namespace Unbroken.Tests
             LiveObjects.DisposeAll();
             Assert.AreEqual(0, LiveObjects.Count);
             new FileStore(path).Dispose();
+        }
+
+        [Test]
+        public void A_session_goes_on_though_the_servers_key_and_the_clusters_were_changed()
+        {
+            byte[] next = Ends.Key(8), nextOfCluster = Ends.Key(10);
+            ServerSettings before = Ends.Server();
+            before.SecretKeys.Add(next);
+            before.OlderClusterKeys.Add(nextOfCluster);
+            var after = new ServerSettings(next, nextOfCluster) { Realm = Ends.Realm };
+            after.OlderClusterKeys.Add(before.ClusterKey);
+            using (var store = new FileStore(path))
+            using (UnbrokenServer first = Listen(store, Durability.SwapOut, settings: before))
+            using (UnbrokenClient client = Ends.Connect(first))
+            {
+                SessionEvent? failed = null;
+                int echoed = 0;
+                client.HandoverFailed += happened => failed = happened;
+                client.MessageReceived += (message, number) => echoed++;
+                first.MessageReceived += (peer, message, number) => peer.TrySend(message);
+                Stand(first, client);
+                first.AnnounceKeys(new[] { Keys.PublicKey(next) }, new uint[] { 3600 });
+                // Behind what was announced.
+                client.Send(new byte[1]);
+                Assert.IsTrue(Ends.Until(() => echoed == 1, 20, first.Pump, client.Pump));
+                Assert.IsTrue(first.Leave(TimeSpan.FromSeconds(20)));
+                int port = first.Address.Port;
+                first.Dispose();
+                using (UnbrokenServer second = Listen(store, Durability.SwapOut, port, settings: after))
+                {
+                    int restored = 0;
+                    second.Restored += (peer, state) => restored++;
+                    second.MessageReceived += (peer, message, number) => peer.TrySend(message);
+                    client.Send(new byte[1]);
+                    Assert.IsTrue(Ends.Until(() => echoed == 2, 30, second.Pump, client.Pump));
+                    Assert.AreEqual(1, restored);
+                    Assert.IsFalse(failed.HasValue);
+                }
+            }
         }
 
         [Test]
