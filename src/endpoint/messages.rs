@@ -72,7 +72,7 @@ impl Endpoint {
         if served.id != id || !served.confirmed {
             return None;
         }
-        served.talk.tick(self.now);
+        served.talk.catch_up(self.now);
         let timed = served.talk.acks.deadline();
         let taken = take(&mut served.talk);
         served.count(&mut self.counters);
@@ -88,7 +88,7 @@ impl Endpoint {
         if served.id != id || !served.confirmed {
             return None;
         }
-        served.talk.tick(self.now);
+        served.talk.catch_up(self.now);
         let given = give(&mut served.talk);
         served.count(&mut self.counters);
         if !served.ready || served.kept.is_some() {

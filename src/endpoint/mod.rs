@@ -241,7 +241,7 @@ impl Endpoint {
         let mut served = self
             .sessions
             .take_if(&locator, |served| served.id == id && served.confirmed)?;
-        served.talk.tick(self.now);
+        served.talk.catch_up(self.now);
         Some(SessionMut::new(self, locator, served))
     }
 

@@ -147,6 +147,12 @@ impl Conversation {
         self.now
     }
 
+    /// The time that the endpoint was told last, in a call that tells none: it may be long past, so a wish to end is not counted from it.
+    #[inline]
+    pub fn catch_up(&mut self, last: Instant) {
+        self.now = self.now.max(last);
+    }
+
     // ---- the application ----
 
     #[inline]

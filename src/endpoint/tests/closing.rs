@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use super::stand::Stand;
 use crate::config::Durability;
-use crate::event::{LinkId, NetworkEvent, NetworkId};
+use crate::endpoint::Endpoint;
+use crate::error::CloseReason;
+use crate::event::{Event, LinkId, NetworkEvent, NetworkId, SessionId};
 use crate::session::Batch;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -41,6 +43,38 @@ fn a_goodbye_on_a_link_that_nobody_has_proved_does_not_ask_to_be_woken_all_the_t
         );
     }
     assert_eq!(stand.server.sessions(), 0);
+}
+
+/// What an application does tells no time, and the last call that did may be long ago.
+#[test]
+fn a_goodbye_has_its_time_from_the_next_call_that_tells_it_whatever_the_application_does_first() {
+    let first: [fn(&mut Endpoint, SessionId); 5] = [
+        |_, _| {},
+        |server, id| assert!(server.session(id).is_some()),
+        |server, id| assert!(server.recv(id, |_| ()).is_none()),
+        |server, id| assert!(server.send(id, "too late".into()).is_err()),
+        |server, id| assert!(server.session(id).expect("it is here").answer_resume(Ok(()))),
+    ];
+    for (n, first) in first.into_iter().enumerate() {
+        let mut stand = Stand::changed(Durability::Memory, true, |config| config.with_ask_on_resume(true));
+        let (i, id) = stand.session();
+        if n == 4 {
+            let (changed, now) = (NetworkEvent::Changed(NetworkId(1)), stand.now);
+            stand.clients[i].session.handle_network(changed, now);
+            stand.exchange();
+            assert!(stand.told.contains(&(id, Event::ResumeRequest)));
+        }
+        stand.now += 3 * SECOND;
+        stand.server.send(id, "the last words".into()).expect("there is room");
+        stand.server.session(id).expect("it is here").close(7);
+        first(&mut stand.server, id);
+        stand.server.handle_timeout(stand.now);
+        stand.exchange();
+        let client = &stand.clients[i];
+        assert_eq!(client.heard, [b"the last words"], "{n}");
+        let (code, truncated) = (7, false);
+        assert_eq!(client.closed(), Some(CloseReason::Peer { code, truncated }), "{n}");
+    }
 }
 
 /// What had arrived may be read as long as it may; but whoever leaves need not wait for that.
