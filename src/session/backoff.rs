@@ -12,6 +12,8 @@ use crate::time::Instant;
 /// See the module's head.
 pub struct Backoff {
     failures: u32,
+    /// Of attempts beside another that is under way: these have delays of their own.
+    beside: u32,
     /// Immediate redials left.
     tokens: u32,
     refilled: Instant,
@@ -26,6 +28,7 @@ impl Backoff {
     pub fn new(now: Instant) -> Self {
         Backoff {
             failures: 0,
+            beside: 0,
             tokens: BURST,
             refilled: now,
         }
@@ -33,9 +36,12 @@ impl Backoff {
 
     /// The delay after an attempt that failed.
     pub fn after_failure(&mut self, bounds: &Bounds, rng: &mut Rng) -> Duration {
-        let bound = bounds.base.saturating_mul(1 << self.failures.min(20)).min(bounds.cap);
-        self.failures = self.failures.saturating_add(1);
-        jitter(bound, rng)
+        delay(&mut self.failures, bounds, rng)
+    }
+
+    /// The same after one that failed while another was under way, which keeps its time: it may fail often before that does.
+    pub fn after_failure_beside(&mut self, bounds: &Bounds, rng: &mut Rng) -> Duration {
+        delay(&mut self.beside, bounds, rng)
     }
 
     /// The delay after a link that had carried the session broke: none, unless that happens all the time.
@@ -54,8 +60,14 @@ impl Backoff {
 
     /// An attempt succeeded.
     pub fn reset(&mut self) {
-        self.failures = 0;
+        (self.failures, self.beside) = (0, 0);
     }
+}
+
+fn delay(failures: &mut u32, bounds: &Bounds, rng: &mut Rng) -> Duration {
+    let bound = bounds.base.saturating_mul(1 << (*failures).min(20)).min(bounds.cap);
+    *failures = failures.saturating_add(1);
+    jitter(bound, rng)
 }
 
 /// Evenly from zero to `bound`.

@@ -2,7 +2,7 @@
 //!
 //! At most two connections are tried at once: the one the plan asked for, and a *hedge* beside it when the first does not get
 //! through soon (the server's own address first, the configured one behind it, as in happy eyeballs; on another network, if one is
-//! up). Only one of them has a
+//! up). If one of the two fails while the other hangs, the hedge comes again in its place, after a back-off of its own. Only one of them has a
 //! flight under way: before a second RESUME leaves, the link of the first is closed (U-18).
 //!
 //! ```text
@@ -92,7 +92,7 @@ pub struct Dialler {
     pub advised: Option<alloc::string::String>,
 }
 
-/// A second connection, to the configured address, beside the first.
+/// A second connection beside the first: to the configured address, or in the place of one that failed.
 #[derive(Clone, Copy)]
 struct Hedge {
     at: Instant,
@@ -100,6 +100,8 @@ struct Hedge {
     elsewhere: bool,
     /// The first was refused, and this one leads over another network: it comes all the same.
     apart: bool,
+    /// One of two failed: this leads where the other does not.
+    again: bool,
 }
 
 impl Hedge {
@@ -108,6 +110,7 @@ impl Hedge {
             at: now + if advised { HEAD_START } else { PATIENCE },
             elsewhere: advised,
             apart: false,
+            again: false,
         }
     }
 }
@@ -236,6 +239,39 @@ impl Dialler {
         self.plan(now + delay);
     }
 
+    /// One of two failed, and the other may hang for long: its place is taken after the back-off, but not before the other has had its head start. One that would be over
+    /// soon after is waited for: a pair for which time is up is planned anew as a pair.
+    pub fn replan_beside(&mut self, now: Instant, limit: Duration, bounds: &Bounds, rng: &mut Rng) {
+        self.hedge = None;
+        if let [other] = &self.tries[..]
+            && other.overdue_at(limit) > now + PATIENCE
+        {
+            let delay = self.backoff.after_failure_beside(bounds, rng);
+            let head_start = Hedge::behind(other.target != Target::Configured, other.since).at;
+            self.hedge = Some(Hedge {
+                at: head_start.max(now + delay).max(self.not_before),
+                elsewhere: false,
+                apart: false,
+                again: true,
+            });
+        }
+    }
+
+    /// Where a connection leads that is to be unlike the one under way, if there is a choice.
+    fn unlike(&self, other: &Try, own: &str) -> (Target, Option<NetworkId>) {
+        let address = self.advised.as_deref().unwrap_or(own);
+        let target = if other.target == Target::Configured && !address.is_empty() {
+            Target::Advised(address.into())
+        } else {
+            Target::Configured
+        };
+        let network = self.networks.choice();
+        if network == other.network {
+            return (target, self.networks.second_choice());
+        }
+        (target, network)
+    }
+
     /// Opens what is due; says whether it opened anything.
     pub fn open_due(&mut self, now: Instant, own: &str, outputs: &mut VecDeque<Output>) -> bool {
         let before = outputs.len();
@@ -250,7 +286,11 @@ impl Dialler {
         if let Some(hedge) = self.hedge.filter(|hedge| hedge.at <= now) {
             self.hedge = None;
             if self.tries.len() == 1 || hedge.apart && self.tries.is_empty() {
-                self.open(Target::Configured, self.networks.second_choice(), now, outputs);
+                let (target, network) = match self.tries.first() {
+                    Some(other) if hedge.again => self.unlike(other, own),
+                    _ => (Target::Configured, self.networks.second_choice()),
+                };
+                self.open(target, network, now, outputs);
             }
         }
         outputs.len() > before
@@ -264,9 +304,9 @@ impl Dialler {
         }
     }
 
-    /// The hedge comes now: the first connection failed, or the network changed under it.
+    /// The hedge comes now: the first connection failed, or the network changed under it. One that failed already keeps its back-off.
     pub fn hurry(&mut self, now: Instant) {
-        if let Some(hedge) = &mut self.hedge {
+        if let Some(hedge) = self.hedge.as_mut().filter(|hedge| !hedge.again) {
             hedge.at = now;
         }
     }

@@ -7,6 +7,7 @@
 //! | a link is suspect, the network changed, the process woke | beside the link that carries (make before break) |
 //! | DRAIN | at a random moment of the window; later only if that happens all the time |
 //! | a try failed | back-off with full jitter, at least what the server advised |
+//! | ... while another hangs | the same, beside it: nobody waits until that has had its time |
 //! | the client was refused | never again |
 //! | nothing got through for `give_up_after` | `HandoverFailed`; nothing more before `retry()` |
 
@@ -180,6 +181,12 @@ impl Session {
         }
         // One that is made ahead is nobody's hope: when it fails, nothing follows.
         if self.dialler.tries.iter().any(|attempt| attempt.warm.is_none()) {
+            // While the old link carries nobody waits for either.
+            if !self.carrier_is_sound() {
+                let limit = self.config.limits().handshake;
+                self.dialler
+                    .replan_beside(now, limit, &self.config.backoff, &mut self.rng);
+            }
             return;
         }
         if self.carrier_is_sound() && self.dialler.draining.is_none() {

@@ -35,6 +35,22 @@ fn the_bound_doubles_up_to_the_cap_and_starts_over() {
     }
 }
 
+/// A connection that hangs is not put off by what fails beside it, nor the other way round; both start over together.
+#[test]
+fn what_fails_beside_another_has_a_delay_of_its_own() {
+    let bounds = Bounds::default();
+    for seed in 0..200 {
+        let (mut backoff, mut rng) = (Backoff::new(Instant::ZERO), rng(seed));
+        for failures in 0..10 {
+            let bound = bounds.base.saturating_mul(1 << failures).min(bounds.cap);
+            assert!(backoff.after_failure_beside(&bounds, &mut rng) <= bound);
+        }
+        assert!(backoff.after_failure(&bounds, &mut rng) <= bounds.base);
+        backoff.reset();
+        assert!(backoff.after_failure_beside(&bounds, &mut rng) <= bounds.base);
+    }
+}
+
 #[test]
 fn no_number_of_failures_overflows() {
     let bounds = Bounds {

@@ -8,7 +8,12 @@ use crate::wire::flight::{Accept, AcceptOk, Refuse, RefuseCode};
 use crate::wire::prelude::FlightKind;
 
 const SECOND: Duration = Duration::from_secs(1);
+const HEAD_START: Duration = Duration::from_millis(250);
+/// The longest that the first failure is waited for.
+const BACK_OFF: Duration = Duration::from_millis(100);
 const WIFI: NetworkId = NetworkId(1);
+const CELL: NetworkId = NetworkId(2);
+const OWN: &str = "own.example:4";
 
 #[test]
 fn the_configured_address_is_tried_at_once_when_the_servers_own_fails_and_not_twice() {
@@ -142,4 +147,193 @@ fn a_second_connection_sends_its_flight_when_the_first_is_taken_back() {
     play.session.handle_network(NetworkEvent::Changed(WIFI), play.now);
     assert_eq!(play.flight().prelude.kind, FlightKind::Resume);
     assert_eq!((play.link, &play.closed[..]), (second, &[first][..]));
+}
+
+/// A client whose link broke; to the server's own address no connection comes to stand, and that to the configured one is the newest.
+fn beside_one_that_hangs() -> Play {
+    let mut play = Play::begun_at(OWN);
+    play.stands = false;
+    play.cut();
+    play.perform();
+    assert_eq!(play.target, Target::Advised(OWN.into()));
+    play.pass(HEAD_START);
+    play.perform();
+    assert_eq!((play.opened, &play.target), (3, &Target::Configured));
+    play
+}
+
+/// Passes over time until another connection has been opened; how long that took.
+fn until_next(play: &mut Play) -> Duration {
+    let (begin, opened) = (play.now, play.opened);
+    while play.opened == opened {
+        assert!(play.pass_to_next());
+        play.perform();
+    }
+    play.now.since(begin)
+}
+
+fn refused(code: RefuseCode, retry_ms: u32) -> Refuse {
+    Refuse {
+        code,
+        retry_ms,
+        min_version: 1,
+        max_version: 1,
+    }
+}
+
+/// U-23, U-24: whoever is not answered at one address does what the other says, and when it says.
+#[test]
+fn a_refusal_is_followed_though_the_first_connection_hangs() {
+    for (code, retry_ms, kind) in [
+        (RefuseCode::NotHere, 0, FlightKind::Query),
+        (RefuseCode::NotHere, 300, FlightKind::Query),
+        (RefuseCode::Later, 100, FlightKind::Resume),
+        (RefuseCode::Busy, 2000, FlightKind::Resume),
+    ] {
+        let mut play = beside_one_that_hangs();
+        play.session.handle_link_up(play.link, play.now);
+        assert_eq!(play.flight().prelude.kind, FlightKind::Resume);
+        play.refuses(&refused(code, retry_ms));
+        let waited = until_next(&mut play);
+        let least = Duration::from_millis(retry_ms.into());
+        let most = (least + least / 2).max(BACK_OFF);
+        assert!(waited >= least && waited <= most, "{code:?}, {retry_ms}: {waited:?}");
+        assert_eq!(
+            (&play.target, play.session.dialler.tries.len()),
+            (&Target::Configured, 2)
+        );
+        play.session.handle_link_up(play.link, play.now);
+        assert_eq!(play.flight().prelude.kind, kind);
+    }
+}
+
+/// It is tried less and less often; and the first keeps its time, and its own back-off.
+#[test]
+fn a_second_connection_that_fails_is_tried_again_while_the_first_hangs() {
+    let mut play = beside_one_that_hangs();
+    let (begun, mut last) = (play.now, play.now);
+    for round in 0..50 {
+        play.fails();
+        let waited = until_next(&mut play);
+        if play.target != Target::Configured {
+            break;
+        }
+        assert!(waited <= BACK_OFF * (1 << round), "{round}: {waited:?}");
+        last = play.now;
+    }
+    assert_eq!(play.target, Target::Advised(OWN.into()));
+    let hung = begun + (SECOND * 5 - HEAD_START);
+    assert!(last < hung && play.now >= hung && play.now <= hung + BACK_OFF);
+    assert!((6..=12).contains(&play.opened), "{}", play.opened);
+}
+
+/// Whichever of the two fails: what follows leads where the other does not, if there is a choice.
+#[test]
+fn what_follows_leads_neither_to_the_address_nor_over_the_network_of_the_one_that_hangs() {
+    let (own, configured) = (Target::Advised(OWN.into()), Target::Configured);
+    for (first_fails, refuses, networks) in [
+        (false, false, &[CELL, WIFI][..]),
+        (false, true, &[CELL, WIFI]),
+        (true, false, &[CELL, WIFI]),
+        (true, true, &[CELL, WIFI]),
+        (true, false, &[WIFI]),
+        (false, false, &[]),
+    ] {
+        let mut play = Play::begun_at(OWN);
+        for network in networks {
+            play.session.handle_network(NetworkEvent::Available(*network), play.now);
+            let flight = play.flight();
+            let address = OWN;
+            play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+        }
+        play.stands = false;
+        play.cut();
+        play.perform();
+        let first = (play.link, play.network);
+        assert_eq!((play.network, &play.target), (networks.last().copied(), &own));
+        play.pass(HEAD_START);
+        play.perform();
+        let second = (play.link, play.network);
+        assert_eq!((play.network, &play.target), (networks.first().copied(), &configured));
+        let (fails, hangs) = if first_fails { (first, second) } else { (second, first) };
+        play.link = fails.0;
+        if refuses {
+            play.session.handle_link_up(play.link, play.now);
+            play.perform();
+            play.refuses(&refused(RefuseCode::Later, 100));
+        } else {
+            play.session.handle_link_down(play.link, play.now);
+        }
+        let waited = until_next(&mut play);
+        // The configured address has a second before anything else follows.
+        let most = if first_fails { SECOND } else { BACK_OFF * 3 / 2 };
+        assert!(waited <= most, "{waited:?}");
+        assert_eq!(&play.target, if first_fails { &own } else { &configured });
+        let elsewhere = play.network != hangs.1 || networks.len() < 2;
+        assert!(elsewhere, "{first_fails}, {refuses}: {:?}", play.network);
+    }
+}
+
+/// There is no session yet, and no other address: the same.
+#[test]
+fn a_first_connect_is_tried_again_too_while_another_hangs() {
+    let mut play = Play::new();
+    play.stands = false;
+    play.perform();
+    play.pass(SECOND);
+    play.perform();
+    assert_eq!(play.opened, 2);
+    play.fails();
+    assert!(until_next(&mut play) <= BACK_OFF);
+    play.session.handle_link_up(play.link, play.now);
+    assert_eq!(play.flight().prelude.kind, FlightKind::Hello);
+}
+
+/// Nobody waits for either.
+#[test]
+fn beside_a_link_that_carries_nothing_follows_while_one_hangs() {
+    let mut play = Play::established_at(OWN);
+    play.stands = false;
+    play.changes_network();
+    play.pass(HEAD_START);
+    play.perform();
+    assert_eq!(play.opened, 3);
+    play.fails();
+    play.pass(SECOND);
+    play.perform();
+    assert_eq!(play.opened, 3);
+}
+
+/// When neither is answered there are two connections in five seconds and the back-off, and no more.
+#[test]
+fn two_that_hang_are_followed_when_both_had_their_time() {
+    for (address, beside) in [(OWN, HEAD_START), ("", SECOND)] {
+        let mut play = Play::begun_at(address);
+        play.stands = false;
+        play.cut();
+        play.perform();
+        let begun = play.now;
+        assert_eq!((until_next(&mut play), play.opened), (beside, 3), "{address}");
+        until_next(&mut play);
+        let both = begun + (SECOND * 5 + beside);
+        assert!(play.now >= both && play.now <= both + BACK_OFF, "{address}");
+    }
+}
+
+/// It must not be the newer of two that hang for which all else waits.
+#[test]
+fn one_whose_time_is_up_is_followed_if_the_other_has_more_than_a_second() {
+    let mut play = beside_one_that_hangs();
+    let begun = play.now;
+    play.pass(SECOND * 3);
+    play.fails();
+    until_next(&mut play);
+    let second = play.now;
+    play.pass((begun + (SECOND * 5 - HEAD_START)).since(play.now));
+    play.perform();
+    assert_eq!((play.opened, play.closed.len()), (4, 1));
+    let least = (second + SECOND).since(play.now);
+    let waited = until_next(&mut play);
+    assert!(waited >= least && waited <= BACK_OFF * 2, "{waited:?}");
+    assert_eq!(play.target, Target::Advised(OWN.into()));
 }
