@@ -257,6 +257,11 @@ impl Dialler {
         }
     }
 
+    /// One is under way, and none is to come beside it.
+    pub fn hangs_alone(&self) -> bool {
+        matches!(&self.tries[..], [alone] if alone.warm.is_none()) && self.hedge.is_none()
+    }
+
     /// Where a connection leads that is to be unlike the one under way, if there is a choice.
     fn unlike(&self, other: &Try, own: &str) -> (Target, Option<NetworkId>) {
         let address = self.advised.as_deref().unwrap_or(own);

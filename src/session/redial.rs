@@ -85,7 +85,21 @@ impl Session {
             self.dialler.plan(now + delay);
         }
         self.dialler.hurry(now);
+        self.miss_second();
         self.dial();
+    }
+
+    /// What failed beside another while a link carried had nobody waiting for it, and was let be. Now it is missed.
+    fn miss_second(&mut self) {
+        if self.dialler.hangs_alone() && !self.carrier_is_sound() {
+            self.replan_beside();
+        }
+    }
+
+    fn replan_beside(&mut self) {
+        let limit = self.config.limits().handshake;
+        self.dialler
+            .replan_beside(self.talk.now, limit, &self.config.backoff, &mut self.rng);
     }
 
     /// Opens a link beside the one that carries, or hurries the one under way.
@@ -119,6 +133,7 @@ impl Session {
         if self.dialler.tries.is_empty() {
             self.dialler.plan(now);
         }
+        self.miss_second();
         self.dial();
     }
 
@@ -183,9 +198,7 @@ impl Session {
         if self.dialler.tries.iter().any(|attempt| attempt.warm.is_none()) {
             // While the old link carries nobody waits for either.
             if !self.carrier_is_sound() {
-                let limit = self.config.limits().handshake;
-                self.dialler
-                    .replan_beside(now, limit, &self.config.backoff, &mut self.rng);
+                self.replan_beside();
             }
             return;
         }

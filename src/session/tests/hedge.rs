@@ -337,3 +337,37 @@ fn one_whose_time_is_up_is_followed_if_the_other_has_more_than_a_second() {
     assert!(waited >= least && waited <= BACK_OFF * 2, "{waited:?}");
     assert_eq!(play.target, Target::Advised(OWN.into()));
 }
+
+/// What failed beside a link that carried is missed when that goes or falls silent: the one that hangs is not all there is.
+#[test]
+fn a_link_that_goes_while_one_connection_hangs_alone_is_followed_by_another() {
+    for silent in [false, true] {
+        let mut play = Play::established_at(OWN);
+        let carrier = play.link;
+        play.stands = false;
+        play.changes_network();
+        play.pass(HEAD_START);
+        play.perform();
+        play.fails();
+        play.pass(HEAD_START);
+        assert_eq!(play.opened, 3);
+        let missed = if silent {
+            play.session.send("?".into()).expect("there is room");
+            while play.session.stats().suspicions == 0 {
+                play.perform();
+                assert!(play.pass_to_next());
+            }
+            play.now
+        } else {
+            play.session.handle_link_down(carrier, play.now);
+            play.now
+        };
+        play.perform();
+        if play.opened == 3 {
+            until_next(&mut play);
+        }
+        let waited = play.now.since(missed);
+        assert!(waited <= BACK_OFF, "{silent}: {waited:?}");
+        assert_eq!((play.opened, &play.target), (4, &Target::Configured));
+    }
+}
