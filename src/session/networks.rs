@@ -2,7 +2,8 @@
 //!
 //! The host reports networks; the latest reported is the wanted one. A network whose link went silent is *shunned*: the next link
 //! is asked for on another one that is up, if there is any (walking out of the Wi-Fi's reach); it is forgiven when the link goes on after all. What fails is not
-//! insisted on: after each failure the next one has its turn.
+//! insisted on: after each failure the next one has its turn. Addresses take turns beside that, so when all that was tried has failed the next round begins one network
+//! further on: else, of two each, an address would meet the same network every time.
 
 use alloc::vec::Vec;
 
@@ -17,7 +18,9 @@ pub struct Networks {
     /// Those that are up, the wanted one first.
     up: Vec<NetworkId>,
     shunned: Option<NetworkId>,
+    /// In this round, and the turn with which it began.
     failures: usize,
+    first: usize,
 }
 
 impl Networks {
@@ -27,24 +30,24 @@ impl Networks {
         self.up.insert(0, network);
         self.up.truncate(MAX);
         self.shunned = None;
-        self.failures = 0;
+        self.begin_anew();
     }
 
     pub fn lost(&mut self, network: NetworkId) {
         self.up.retain(|known| *known != network);
-        self.failures = 0;
+        self.begin_anew();
     }
 
     /// The link on this network has gone silent.
     pub fn shun(&mut self, network: Option<NetworkId>) {
         self.shunned = network;
-        self.failures = 0;
+        self.begin_anew();
     }
 
     /// What was silent or late carries on. Turns were counted in another order.
     pub fn forgive(&mut self) {
         if self.shunned.take().is_some() {
-            self.failures = 0;
+            self.begin_anew();
         }
     }
 
@@ -53,23 +56,35 @@ impl Networks {
         self.failures = self.failures.wrapping_add(1);
     }
 
+    /// All that was under way has failed; what is next is planned.
+    pub fn begin_round(&mut self) {
+        if core::mem::take(&mut self.failures) > 0 {
+            self.first = self.first.wrapping_add(1);
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        (self.failures, self.first) = (0, 0);
+    }
+
     /// A link carries the session again.
     pub fn carried(&mut self) {
         self.shunned = None;
-        self.failures = 0;
+        self.begin_anew();
     }
 
     /// The one to ask for now; `None` leaves it to the system.
     pub fn choice(&self) -> Option<NetworkId> {
-        self.turn(self.failures)
+        self.turn(0)
     }
 
     /// The one to ask for beside a try on [`Networks::choice`].
     pub fn second_choice(&self) -> Option<NetworkId> {
-        self.turn(self.failures.wrapping_add(1))
+        self.turn(1)
     }
 
-    fn turn(&self, turn: usize) -> Option<NetworkId> {
+    fn turn(&self, ahead: usize) -> Option<NetworkId> {
+        let turn = self.first.wrapping_add(self.failures).wrapping_add(ahead);
         let turn = turn.checked_rem(self.up.len())?;
         let sound = self.up.iter().filter(|known| Some(**known) != self.shunned);
         let shunned = self.up.iter().filter(|known| Some(**known) == self.shunned);

@@ -213,6 +213,7 @@ impl Session {
             let network = self.dialler.networks.choice();
             self.dialler.open(Target::Configured, network, now, &mut self.outputs);
         } else {
+            self.dialler.networks.begin_round();
             self.dialler.replan(now, &self.config.backoff, &mut self.rng);
         }
     }

@@ -371,3 +371,36 @@ fn a_link_that_goes_while_one_connection_hangs_alone_is_followed_by_another() {
         assert_eq!((play.opened, &play.target), (4, &Target::Configured));
     }
 }
+
+/// Of two addresses and two networks one pair is good; whether the others fail at once or hang, it has its turn.
+#[test]
+fn every_address_has_its_turn_over_every_network() {
+    let (own, configured) = (Target::Advised(OWN.into()), Target::Configured);
+    for (good, hangs) in [(&own, WIFI), (&own, CELL), (&configured, WIFI), (&configured, CELL)]
+        .into_iter()
+        .flat_map(|good| [(good, false), (good, true)])
+    {
+        let mut play = Play::begun();
+        for network in [CELL, WIFI] {
+            play.session.handle_network(NetworkEvent::Available(network), play.now);
+            let flight = play.flight();
+            let address = OWN;
+            play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+        }
+        play.stands = false;
+        play.cut();
+        let begun = play.now;
+        play.perform();
+        while (&play.target, play.network) != (good.0, Some(good.1)) {
+            let opened = play.opened;
+            if !hangs {
+                play.fails();
+            }
+            if play.opened == opened {
+                until_next(&mut play);
+            }
+            let waited = play.now.since(begun);
+            assert!(waited < SECOND * 20, "{good:?}, {hangs}: {waited:?}");
+        }
+    }
+}
