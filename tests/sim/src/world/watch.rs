@@ -23,6 +23,11 @@ const REFUSE: usize = 19;
 const ADVICE_MAX: Duration = Duration::from_secs(30);
 const ADVICE_SHARE: u32 = 3;
 
+/// What a client is told of how long its session is kept: `detached_ms`, hence whole milliseconds. It knows no other measure.
+fn told(detached: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(detached.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// What the test remembers of a client's connections.
 #[derive(Debug, Default)]
 pub struct Watch {
@@ -191,7 +196,7 @@ impl World {
         let client = &mut self.clients[i];
         let links = client.session.stats().links;
         let most = match client.session.id() {
-            Some(_) => ADVICE_MAX.min(self.options.server_limits.detached / ADVICE_SHARE),
+            Some(_) => ADVICE_MAX.min(told(self.options.server_limits.detached) / ADVICE_SHARE),
             None => ADVICE_MAX,
         };
         let watch = &mut client.watch;
