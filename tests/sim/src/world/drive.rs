@@ -83,7 +83,7 @@ impl World {
             let now = self.now();
             let held = self.watch_input(i, link, chunk);
             self.clients[i].session.handle_input(link, chunk, now);
-            self.watch_held(i, held);
+            self.watch_heard(i, held);
             if self.rng.coin() || chunk.len() == bytes.len() {
                 self.after_input(Node::Client(i));
             }

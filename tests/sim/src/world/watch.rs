@@ -33,13 +33,15 @@ fn told(detached: Duration) -> Duration {
 pub struct Watch {
     /// Networks that the host reported and did not lose, the latest first.
     up: Vec<NetworkId>,
-    /// Those on which a try has failed since they were reported last.
+    /// Those on which a try has failed, or may have, since they were reported last and since a new link carried the session.
     doubted: BTreeSet<NetworkId>,
     links: BTreeMap<LinkId, Link>,
     held: Option<Held>,
     /// A handover has begun since a new link carried the session, of so many.
     pub uneasy: bool,
     carried: u64,
+    /// As many links had carried it when it was given bytes last: one more comes of an answer only.
+    adopted: u64,
     /// The network that the next connection should be asked for on.
     wanted: Option<NetworkId>,
     /// Its last input was bytes, not a link's end or a timer.
@@ -129,8 +131,11 @@ impl World {
         network: Option<NetworkId>,
     ) {
         let now = self.now();
-        let links = self.clients[i].session.stats().links;
-        let watch = &mut self.clients[i].watch;
+        let client = &mut self.clients[i];
+        let links = client.session.stats().links;
+        let beside = !matches!(client.session.link_health(), LinkHealth::Idle | LinkHealth::Lost);
+        let let_in = client.talk.life.established;
+        let watch = &mut client.watch;
         if let Some(held) = &watch.held
             && held.forbids(now, links, network)
         {
@@ -152,6 +157,11 @@ impl World {
             self.fail(format_args!(
                 "client {i} asks for a connection on {network:?} after a link broke that was sound, where {wanted:?} is wanted"
             ));
+        }
+        // Who is not let in yet is told of no handover, so nothing else says that one was tried. What comes of it is not seen either when the client itself gives
+        // it up, for nonsense or for time: unless it is to carry the session (which makes good what failed before), the one it was tried on has had its turn.
+        if beside && !let_in {
+            watch.doubted.extend(network);
         }
         let target = target.clone();
         let link_of = Link {
@@ -216,9 +226,16 @@ impl World {
         })
     }
 
-    pub(super) fn watch_held(&mut self, i: usize, held: Option<Held>) {
-        if held.is_some() && self.clients[i].talk.life.closed.is_none() {
-            self.clients[i].watch.held = held;
+    /// It has been given them.
+    pub(super) fn watch_heard(&mut self, i: usize, held: Option<Held>) {
+        let client = &mut self.clients[i];
+        if held.is_some() && client.talk.life.closed.is_none() {
+            client.watch.held = held;
+        }
+        // Nothing that failed before a new link carried is held against a network.
+        let links = client.session.stats().links;
+        if core::mem::replace(&mut client.watch.adopted, links) != links {
+            client.watch.doubted.clear();
         }
     }
 
