@@ -34,7 +34,7 @@ pub struct RequestId(pub u64);
 /// A place in a session's queue: all messages up to it have been taken. The first message stands at 1.
 pub type Cursor = u64;
 
-/// A session as the store keeps it. Blobs are sealed by the endpoint; the store neither reads nor changes them.
+/// A session as the store keeps it. Snapshots are sealed by the endpoint, how a session ended is not; the store neither reads nor changes a blob.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Record {
     /// An endpoint has it. The blob is its last commit with `Durability::Durable`, else empty.

@@ -283,6 +283,7 @@ impl World {
         let Some(key) = self.some_key() else { return };
         self.tamper(&key);
         let now = self.now();
+        let mut other = None;
         let (at, kind) = (self.fates.u64(), self.fates.below(5));
         self.trace_at(0, "the store spoils", kind, 0);
         match kind {
@@ -298,13 +299,26 @@ impl World {
                 self.store.spoil(&key, |blob| blob.truncate(at as usize % blob.len()));
             }
             2 => {
-                if let Some(other) = self.some_key() {
-                    self.tamper(&other);
-                    self.swap_blobs(&key, &other);
+                other = self.some_key();
+                if let Some(other) = &other {
+                    self.tamper(other);
+                    self.swap_blobs(&key, other);
                 }
             }
             3 => self.store.evict(&key),
             _ => self.store.expire(&key, now),
+        }
+        if kind <= 2 {
+            let changed = [Some(key), other];
+            changed.iter().flatten().for_each(|key| self.note_misquote(key));
+        }
+    }
+
+    /// The blob under this key has been changed: if it is the word on a session's end, that is what its client may be told.
+    pub fn note_misquote(&mut self, key: &StoreKey) {
+        let whose = self.talks.iter().position(|talk| talk.id.map(store_key) == Some(*key));
+        if let (Some(i), Some(code)) = (whose, self.store.epitaph(key)) {
+            self.talks[i].misquotes.push(code);
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Talk {
     pub(super) said_digests: Vec<u64>,
     pub(super) mail_digests: Vec<u64>,
     pub excuses: Excuses,
+    /// The codes that the store's word on its end had when that had been changed.
+    pub misquotes: Vec<u32>,
     /// Users that it was ever bound to, and those before it was let in.
     pub(super) users: BTreeSet<u64>,
     pub(super) users_before: BTreeMap<SessionId, u64>,
@@ -129,6 +131,7 @@ impl Talk {
             said_digests: vec![START],
             mail_digests: vec![START],
             excuses: Excuses::default(),
+            misquotes: Vec::new(),
             users: BTreeSet::new(),
             users_before: BTreeMap::new(),
             bound: BTreeSet::new(),
@@ -140,6 +143,18 @@ impl Talk {
 
     pub fn client_closed(&self) -> bool {
         self.life.closed.is_some()
+    }
+
+    /// Whether this is what the store's word on its end says since that was changed. It is not sealed: whoever can write to the store can end sessions. What is told is
+    /// what stands there, and no other code.
+    pub(super) fn is_misquoted(&self, reason: CloseReason) -> bool {
+        match reason {
+            CloseReason::Local { .. } => false,
+            CloseReason::Peer { code, .. } | CloseReason::Kicked { code } | CloseReason::Refused { code } => {
+                self.misquotes.contains(&code)
+            }
+            _ => !self.misquotes.is_empty(),
+        }
     }
 
     pub(super) fn push_mail(&mut self, message: &[u8]) {

@@ -161,7 +161,7 @@ impl World {
             CloseReason::Kicked { code: USER_MOVED } => excuses.unseated,
             _ => false,
         };
-        if !legal {
+        if !legal && !talk.is_misquoted(reason) {
             self.fail(format_args!(
                 "G2: client {i} ended by {reason:?}, established {}; {excuses:?}, disconnects {:?} and {:?}; {}",
                 talk.life.established,

@@ -212,6 +212,14 @@ impl Store {
         true
     }
 
+    /// The code that a session's end is told with, as the endpoint writes it: status 1 | kind 1 | code 4.
+    pub fn epitaph(&self, key: &StoreKey) -> Option<u32> {
+        let Some(Record::Tomb { blob, .. }) = self.record(key) else {
+            return None;
+        };
+        blob.get(2..)?.first_chunk().map(|code| u32::from_be_bytes(*code))
+    }
+
     /// The record is gone before its time (F-89).
     pub fn evict(&mut self, key: &StoreKey) {
         self.records.remove(key);

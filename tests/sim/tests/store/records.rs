@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use unbroken::{CloseReason, Durability, NetworkEvent, NetworkId, Record};
 use unbroken_sim::cluster::{ClusterOptions, store_key};
-use unbroken_sim::{Fate, Stall};
+use unbroken_sim::{Connect, Fate, Stall};
 
 use crate::common::*;
 
@@ -51,6 +51,36 @@ fn f84_the_blob_of_another_session_is_nobodys() {
         assert_eq!(stage.ends(), CloseReason::RolledBack);
         stage.run_to("the other's end", 60 * SECOND, |w| w.talks[1].client_closed());
         assert_eq!(stage.talks[1].life.closed, Some(CloseReason::RolledBack));
+    }
+}
+
+/// The word on an end is not sealed, so it can be changed. Its client hears what stands there.
+#[test]
+fn f83_an_end_that_is_flipped_in_the_store_is_told_as_it_stands_there() {
+    let spoils: [fn(&mut Vec<u8>); 3] = [|blob| blob[1] ^= 2, |blob| blob[5] ^= 8, |blob| blob.truncate(3)];
+    for durability in BOTH {
+        for (n, spoil) in spoils.into_iter().enumerate() {
+            let mut stage = Stage::new(durability);
+            stage.script.extend(vec![Fate::connect(Connect::Refused); 50]);
+            stage.kill_links();
+            stage.run_for(100 * MS);
+            let key = store_key(stage.id());
+            assert!(stage.close_from_server(0, 7));
+            stage.run_for(SECOND);
+            assert_eq!(stage.store.epitaph(&key), Some(7));
+            assert!(stage.store.spoil(&key, spoil));
+            stage.note_misquote(&key);
+            stage.tampered();
+            stage.let_in();
+            stage.only_to(2);
+            let truncated = stage.talks[0].heard.len() < stage.talks[0].said.len();
+            let told = match n {
+                0 => CloseReason::Kicked { code: 7 },
+                1 => CloseReason::Peer { code: 15, truncated },
+                _ => CloseReason::UnknownSession,
+            };
+            assert_eq!(stage.ends(), told, "{durability:?}, spoil {n}");
+        }
     }
 }
 
