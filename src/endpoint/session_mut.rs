@@ -188,7 +188,8 @@ impl<'a> SessionMut<'a> {
         waits
     }
 
-    /// Ends the session for good, after what was sent. A client without a link learns it when it comes back.
+    /// Ends the session for good, after what was sent. A client without a link learns it when it comes back. If the session was being swapped out, and another server has it
+    /// by then, it is put out there: that server's application and the client see [`CloseReason::Kicked`] with this code.
     pub fn close(&mut self, code: u32) {
         self.talk()
             .close(CloseKind::Application, code, CloseReason::Local { code });

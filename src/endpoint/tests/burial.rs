@@ -251,8 +251,8 @@ enum Elsewhere {
 }
 
 /// A session that is put out here while nothing is known of its swap-out, or has been heard of it yet; before its end is written, the client takes it to another process.
-fn is_put_out_elsewhere(elsewhere: Elsewhere, reply: &StoreReply, in_doubt: bool) {
-    let what = format!("{elsewhere:?}, {reply:?}, in doubt: {in_doubt}");
+fn is_put_out_elsewhere(elsewhere: Elsewhere, reply: &StoreReply, in_doubt: bool, closed: bool) {
+    let what = format!("{elsewhere:?}, {reply:?}, in doubt: {in_doubt}, closed: {closed}");
     let (mut stand, i, id) = leaving(Durability::SwapOut, true);
     let key = Stand::key_of(id);
     let parked = stand.shelf.waiting(is_park);
@@ -262,7 +262,13 @@ fn is_put_out_elsewhere(elsewhere: Elsewhere, reply: &StoreReply, in_doubt: bool
         stand.shelf.instead = None;
         stand.shelf.silent = true;
     }
-    stand.server.session(id).expect("it is here").kick(7);
+    let mut session = stand.server.session(id).expect("it is here");
+    if closed {
+        session.close(7);
+    } else {
+        session.kick(7);
+    }
+    drop(session);
     stand.exchange();
     stand.shelf.records.insert(key, parked);
     let first = stand.replace_server();
@@ -309,14 +315,19 @@ fn is_put_out_elsewhere(elsewhere: Elsewhere, reply: &StoreReply, in_doubt: bool
     assert!(is_buried(&stand, id), "{what}");
 }
 
-/// It was put out here for a reason of the application's; the process that has it now must give that reason, and no other.
+/// It was put out here for a reason of the application's, or closed; the process that has it now puts it out with that code, and no other.
 #[test]
-fn who_is_put_out_while_another_process_takes_his_session_is_put_out_there_and_for_the_same_reason() {
-    for elsewhere in [Elsewhere::Alive, Elsewhere::Parked] {
-        is_put_out_elsewhere(elsewhere, &StoreReply::Done, false);
+fn who_is_put_out_while_another_process_takes_his_session_is_put_out_there_and_with_the_same_code() {
+    for (elsewhere, closed) in [
+        (Elsewhere::Alive, false),
+        (Elsewhere::Alive, true),
+        (Elsewhere::Parked, false),
+        (Elsewhere::Parked, true),
+    ] {
+        is_put_out_elsewhere(elsewhere, &StoreReply::Done, false, closed);
         for reply in [StoreReply::Failed, StoreReply::Conflict] {
-            is_put_out_elsewhere(elsewhere, &reply, false);
-            is_put_out_elsewhere(elsewhere, &reply, true);
+            is_put_out_elsewhere(elsewhere, &reply, false, closed);
+            is_put_out_elsewhere(elsewhere, &reply, true, closed);
         }
     }
 }

@@ -145,6 +145,15 @@ impl Talk {
         self.life.closed.is_some()
     }
 
+    /// Whether its end was told with this code by an owner that it was just leaving, perhaps for another: whoever has it by now is asked to put it out with that code
+    /// (`docs/TAKEOVER.md`, Leaving).
+    pub(super) fn is_put_out(&self, by: u32) -> bool {
+        matches!(
+            self.server_closed,
+            Some(CloseReason::Local { code } | CloseReason::Peer { code, .. } | CloseReason::Kicked { code }) if code == by
+        )
+    }
+
     /// Whether this is what the store's word on its end says since that was changed. It is not sealed: whoever can write to the store can end sessions. What is told is
     /// what stands there, and no other code.
     pub(super) fn is_misquoted(&self, reason: CloseReason) -> bool {

@@ -159,6 +159,7 @@ impl World {
             CloseReason::RolledBack => excuses.tampered,
             CloseReason::Expired => excuses.tampered || excuses.expired,
             CloseReason::Kicked { code: USER_MOVED } => excuses.unseated,
+            CloseReason::Kicked { code } => talk.is_put_out(code),
             _ => false,
         };
         if !legal && !talk.is_misquoted(reason) {

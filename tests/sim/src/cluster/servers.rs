@@ -10,6 +10,7 @@ use unbroken::{
 
 use super::app::{App, START, digest, numbers, saying};
 use super::{At, Event, World, store_key};
+use crate::trace::Who;
 use crate::world::app::{code, name};
 
 impl World {
@@ -277,6 +278,7 @@ impl World {
                     || excuses.tampered
             }
             CloseReason::Kicked { code: USER_MOVED } => excuses.unseated,
+            CloseReason::Kicked { code } => holds && talk.is_put_out(code),
             _ => false,
         };
         if holds {
@@ -478,6 +480,8 @@ impl World {
 
     /// The client's application ends the conversation.
     pub fn disconnect(&mut self, i: usize, code: u32) {
+        let now = self.now();
+        self.trace.add(now, Who::Client(i), "disconnects", code.into(), 0);
         self.talks[i].life.disconnected = Some(code);
         self.clients[i].session.disconnect(code);
         self.after_client(i);
@@ -498,6 +502,7 @@ impl World {
         };
         session.close(code);
         drop(session);
+        self.trace_at(at.process, "closes", code.into(), i as u64);
         self.talks[i].closed_by_server = Some(code);
         self.after_process(at.process);
         true
