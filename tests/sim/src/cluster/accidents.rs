@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use unbroken::{Record, SessionId, StoreKey, StoreOp};
+use unbroken::{Expect, Owner, Record, SessionId, StoreKey, StoreOp};
 
 use super::{At, Down, Event, World, store_key};
 
@@ -350,20 +350,29 @@ impl World {
         });
     }
 
-    /// A write has been done: one that a dead process had sent takes its session to the grave.
+    /// A write has been done: one that a dead process had sent takes its session to the grave, and one may take a session from its owner.
     pub(super) fn note_put(&mut self, key: &StoreKey, op: &StoreOp) {
         let StoreOp::Put {
+            expect,
             record: Record::Live { owner, .. },
             ..
         } = op
         else {
             return;
         };
-        let lives = self.processes.iter().any(|process| process.endpoint.owner() == *owner);
-        if let Some(i) = self.talks.iter().position(|talk| talk.id.map(store_key) == Some(*key))
-            && !lives
-        {
-            self.talks[i].excuses.crashed = true;
+        let whose = |owner: &Owner| {
+            self.processes
+                .iter()
+                .position(|process| process.endpoint.owner() == *owner)
+        };
+        let from = match expect {
+            Expect::Live(_, before) if before != owner => whose(before).map(|p| self.at(p)),
+            _ => None,
+        };
+        let lives = whose(owner).is_some();
+        if let Some(talk) = self.talks.iter_mut().find(|talk| talk.id.map(store_key) == Some(*key)) {
+            talk.excuses.crashed |= !lives;
+            talk.taken_from = from.or(talk.taken_from);
         }
     }
 

@@ -69,6 +69,10 @@ pub struct Talk {
     pub closed_by_server: Option<u32>,
     /// How the server's half ended, if it was told.
     pub server_closed: Option<CloseReason>,
+    /// ... and where.
+    pub(super) closed_at: Option<At>,
+    /// From whom another took the session last without its having let go of it.
+    pub(super) taken_from: Option<At>,
 }
 
 /// The server's application of one session, in one process.
@@ -138,6 +142,8 @@ impl Talk {
             went_to: None,
             closed_by_server: None,
             server_closed: None,
+            closed_at: None,
+            taken_from: None,
         }
     }
 
@@ -152,6 +158,12 @@ impl Talk {
             self.server_closed,
             Some(CloseReason::Local { code } | CloseReason::Peer { code, .. } | CloseReason::Kicked { code }) if code == by
         )
+    }
+
+    /// Whether it ended at a process from which another has taken it as the store had it. CLOSE does not wait for the store, and what one has to take from another goes on there, for as long
+    /// as a session may be without a client (`docs/TAKEOVER.md`, What this does not do).
+    pub fn goes_on_elsewhere(&self) -> bool {
+        self.closed_at.is_some() && self.closed_at == self.taken_from
     }
 
     /// Whether this is what the store's word on its end says since that was changed. It is not sealed: whoever can write to the store can end sessions. What is told is

@@ -266,8 +266,8 @@ impl World {
             let record = self.store.record(&store_key(id));
             // Who said goodbye in the midst of it may have said it to nobody.
             let heard = talk.life.disconnected.is_none() || talk.server_closed.is_some() || !early[i];
-            // ... and whose process died with it has a record that runs out.
-            let kept = talk.excuses.tampered || early[i] && talk.excuses.crashed;
+            // ... and whose process died with it has a record that runs out; so has one that another took from it meanwhile.
+            let kept = talk.excuses.tampered || early[i] && (talk.excuses.crashed || talk.goes_on_elsewhere());
             if said_goodbye && heard && !kept && !matches!(record, None | Some(Record::Tomb { .. })) {
                 self.fail(format_args!(
                     "the session of client {i} has ended, and the store has {record:?}"

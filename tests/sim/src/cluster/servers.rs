@@ -282,7 +282,7 @@ impl World {
             _ => false,
         };
         if holds {
-            talk.server_closed = Some(reason);
+            (talk.server_closed, talk.closed_at) = (Some(reason), Some(at));
         }
         if !legal {
             self.fail(format_args!(

@@ -1,6 +1,6 @@
 //! What seeds have found, each by itself.
 
-use unbroken::{Durability, NetworkEvent, NetworkId, Record};
+use unbroken::{CloseReason, Durability, NetworkEvent, NetworkId, Record};
 use unbroken_sim::cluster::{ClusterOptions, Step, StoreFate, World};
 
 use crate::common::*;
@@ -89,6 +89,28 @@ fn a_session_that_ends_during_a_write_is_buried() {
         let record = stage.record();
         assert!(matches!(record, Some(Record::Tomb { .. })), "{fate:?}: {record:?}");
     }
+}
+
+/// CLOSE does not wait for the store. Who claims the session cannot know of it, and may not let go of a claim of which nothing is known.
+#[test]
+fn a_claim_that_is_carried_out_after_the_end_only_has_a_session_without_a_client() {
+    let mut stage = Stage::orphaned();
+    stage.store_script.push((Some(1), Step::Claim, StoreFate::Lost));
+    for step in [Step::Commit, Step::Bury] {
+        stage.store_script.push((Some(0), step, StoreFate::Lost));
+    }
+    stage.move_to(1);
+    stage.run_to("that it is claimed", 10 * SECOND, |w| {
+        !w.store_script.iter().any(|(_, step, _)| *step == Step::Claim)
+    });
+    assert!(stage.close_from_server(0, 7));
+    stage.move_to(0);
+    assert!(!stage.talks[0].goes_on_elsewhere());
+    assert!(matches!(stage.ends(), CloseReason::Peer { code: 7, .. }));
+    stage.run_for(30 * SECOND);
+    assert_eq!(stage.owner_of(stage.id()), Some(1));
+    assert!(stage.talks[0].goes_on_elsewhere());
+    assert!(!stage.processes[0].endpoint.owes_store());
 }
 
 #[test]
