@@ -219,9 +219,10 @@ impl World {
             network: *network,
             links,
         };
-        // The longer one holds; over which network the other came is the same to it.
+        // The longer one holds; over which network the other came is the same to it. What was said before a server let the client in is over, and no REFUSE after that
+        // brings it back.
         Some(match watch.held.take() {
-            Some(before) if before.until > held.until => Held { links, ..before },
+            Some(before) if before.until > held.until && before.links == links => before,
             _ => held,
         })
     }
