@@ -351,6 +351,9 @@ impl World {
             idle = if something { 0 } else { idle + 1 };
             turn = if something && self.rng.coin() { turn } else { turn + 1 };
         }
+        if let Node::Client(i) = node {
+            self.watch_drained(i, idle >= 3);
+        }
     }
 
     fn poll_output(&mut self, node: Node, only: Only) -> bool {

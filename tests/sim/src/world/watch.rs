@@ -46,6 +46,8 @@ pub struct Watch {
     wanted: Option<NetworkId>,
     /// Its last input was bytes, not a link's end or a timer.
     pub heard: bool,
+    /// The host has left off asking what it wants, so it may have asked for a connection already.
+    wishes: bool,
 }
 
 /// A server said to wait.
@@ -57,11 +59,21 @@ pub struct Held {
     network: Option<NetworkId>,
     /// How many links there had been: another may let it in meanwhile.
     links: u64,
+    /// A lazy host may not have heard yet of one connection that was asked for before. It stands, as it would with a host that had heard, unless it leads to this address over
+    /// this network, which said to wait: then the wish is taken back.
+    unheard: Option<(Target, Option<NetworkId>)>,
 }
 
 impl Held {
     fn forbids(&self, now: Instant, links: u64, network: Option<NetworkId>) -> bool {
         now < self.until && links == self.links && network == self.network
+    }
+
+    /// It was asked for before the advice came. At most one is, beside the one that was refused.
+    fn was_asked_before(&mut self, target: &Target, network: Option<NetworkId>) -> bool {
+        self.unheard
+            .take()
+            .is_some_and(|(refused, over)| (refused, over) != (target.clone(), network))
     }
 }
 
@@ -136,7 +148,8 @@ impl World {
         let beside = !matches!(client.session.link_health(), LinkHealth::Idle | LinkHealth::Lost);
         let let_in = client.talk.life.established;
         let watch = &mut client.watch;
-        if let Some(held) = &watch.held
+        if let Some(held) = &mut watch.held
+            && !held.was_asked_before(target, network)
             && held.forbids(now, links, network)
         {
             let until = held.until;
@@ -218,11 +231,15 @@ impl World {
             target: target.clone(),
             network: *network,
             links,
+            unheard: watch.wishes.then(|| (target.clone(), *network)),
         };
         // The longer one holds; over which network the other came is the same to it. What was said before a server let the client in is over, and no REFUSE after that
         // brings it back.
         Some(match watch.held.take() {
-            Some(before) if before.until > held.until && before.links == links => before,
+            Some(before) if before.until > held.until && before.links == links => Held {
+                unheard: held.unheard,
+                ..before
+            },
             _ => held,
         })
     }
@@ -237,6 +254,15 @@ impl World {
         let links = client.session.stats().links;
         if core::mem::replace(&mut client.watch.adopted, links) != links {
             client.watch.doubted.clear();
+        }
+    }
+
+    /// The host has asked what it wants, and knows all of it or left off before.
+    pub(super) fn watch_drained(&mut self, i: usize, all: bool) {
+        let watch = &mut self.clients[i].watch;
+        watch.wishes = !all;
+        if all && let Some(held) = &mut watch.held {
+            held.unheard = None;
         }
     }
 
