@@ -95,6 +95,9 @@ impl Session {
         let outcome = handshake.finish(answer, self.talk.inbox.next());
         let Ok(Answer::Accepted(accepted)) = outcome else {
             self.outputs.push_back(Output::CloseLink { link: attempt.id });
+            if outcome.is_err() {
+                self.dialler.networks.failed(attempt.network, attempt.order);
+            }
             return self.turned_away(outcome.ok(), (&attempt.target, attempt.network));
         };
         self.version = version;
@@ -240,10 +243,7 @@ impl Session {
                 self.take_advice(&refuse, there);
                 self.after_failed_try();
             }
-            Some(Answer::Accepted(_)) | None => {
-                self.dialler.networks.failed();
-                self.after_failed_try();
-            }
+            Some(Answer::Accepted(_)) | None => self.after_failed_try(),
         }
     }
 

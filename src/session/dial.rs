@@ -37,6 +37,8 @@ pub struct Try {
     pub id: LinkId,
     pub target: Target,
     pub network: Option<NetworkId>,
+    /// That of the networks when it was asked for.
+    pub order: u32,
     pub since: Instant,
     pub stage: Stage,
     /// The first flight, and how much of it the host has taken.
@@ -347,6 +349,7 @@ impl Dialler {
             id,
             target: target.clone(),
             network,
+            order: self.networks.order(),
             since: now,
             stage: Stage::Opening,
             flight: Vec::new(),

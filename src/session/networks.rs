@@ -3,7 +3,8 @@
 //! The host reports networks; the latest reported is the wanted one. A network whose link went silent is *shunned*: the next link
 //! is asked for on another one that is up, if there is any (walking out of the Wi-Fi's reach); it is forgiven when the link goes on after all. What fails is not
 //! insisted on: after each failure the next one has its turn. Addresses take turns beside that, so when all that was tried has failed the next round begins one network
-//! further on: else, of two each, an address would meet the same network every time.
+//! further on: else, of two each, an address would meet the same network every time. What was begun in an order that is no more (another network was wanted then)
+//! takes the turn of its own network only.
 
 use alloc::vec::Vec;
 
@@ -21,6 +22,8 @@ pub struct Networks {
     /// In this round, and the turn with which it began.
     failures: usize,
     first: usize,
+    /// How often turns began anew.
+    order: u32,
 }
 
 impl Networks {
@@ -51,9 +54,16 @@ impl Networks {
         }
     }
 
-    /// A try on [`Networks::choice`] failed.
-    pub fn failed(&mut self) {
-        self.failures = self.failures.wrapping_add(1);
+    /// The order in which a try is begun now.
+    pub fn order(&self) -> u32 {
+        self.order
+    }
+
+    /// A try on this network failed that was begun in this order.
+    pub fn failed(&mut self, network: Option<NetworkId>, order: u32) {
+        if order == self.order || network == self.choice() {
+            self.failures = self.failures.wrapping_add(1);
+        }
     }
 
     /// All that was under way has failed; what is next is planned.
@@ -65,6 +75,7 @@ impl Networks {
 
     fn begin_anew(&mut self) {
         (self.failures, self.first) = (0, 0);
+        self.order = self.order.wrapping_add(1);
     }
 
     /// A link carries the session again.
@@ -108,9 +119,9 @@ mod tests {
         assert_eq!(networks.choice(), Some(WIFI));
         networks.shun(Some(WIFI));
         assert_eq!((networks.choice(), networks.second_choice()), (Some(CELL), Some(WIFI)));
-        networks.failed();
+        networks.failed(networks.choice(), networks.order());
         assert_eq!((networks.choice(), networks.second_choice()), (Some(WIFI), Some(CELL)));
-        networks.failed();
+        networks.failed(networks.choice(), networks.order());
         assert_eq!(networks.choice(), Some(CELL));
         networks.lost(CELL);
         assert_eq!(

@@ -177,7 +177,7 @@ impl Session {
             }
             return;
         }
-        self.dialler.networks.failed();
+        self.dialler.networks.failed(attempt.network, attempt.order);
         self.after_failed_try();
     }
 

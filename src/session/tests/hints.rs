@@ -179,7 +179,12 @@ fn a_link_on_a_network_that_nobody_named_is_replaced_when_one_goes() {
 
 #[test]
 fn a_link_that_carries_forgives_its_network_what_was_before() {
-    let spoils: [fn(&mut Networks); 2] = [|networks| networks.shun(Some(WIFI)), Networks::failed];
+    let spoils: [fn(&mut Networks); 2] = [
+        |networks| networks.shun(Some(WIFI)),
+        |networks| {
+            networks.failed(Some(WIFI), networks.order());
+        },
+    ];
     for spoil in spoils {
         let mut networks = Networks::default();
         networks.report(CELL);
@@ -215,6 +220,30 @@ fn another_network_has_its_turn_after_an_answer_that_cannot_be() {
             play.perform();
         }
         assert_eq!(play.network, Some(CELL), "{looks_like_one}");
+    }
+}
+
+/// A connection that was begun when another network was wanted says nothing against the one that is wanted now, whether it breaks or is answered with nonsense.
+#[test]
+fn a_network_does_not_lose_its_turn_to_what_fails_on_one_that_was_wanted_before() {
+    for nonsense in [false, true] {
+        let mut play = Play::begun();
+        play.hint(NetworkEvent::Available(WIFI));
+        play.moves_to(WIFI);
+        let carrier = play.link;
+        play.hint(NetworkEvent::Available(CELL));
+        play.perform();
+        assert_eq!(play.network, Some(CELL));
+        play.hint(NetworkEvent::Available(WIFI));
+        play.stays();
+        if nonsense {
+            play.session.handle_input(play.link, &[0; 64], play.now);
+        } else {
+            play.cut();
+        }
+        assert!(play.session.dialler.tries.is_empty());
+        play.session.handle_link_down(carrier, play.now);
+        play.moves_to(WIFI);
     }
 }
 
