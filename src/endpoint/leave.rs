@@ -193,8 +193,15 @@ impl Endpoint {
                 let made = kept.making.then_some(kept.highest);
                 self.find_and_bury(locator, End { status, parked, made });
             }
+            // A handover that was under way has failed first.
+            served.talk.finish(reason);
+            for event in served.talk.events.drain(..) {
+                // What has arrived goes with the copy.
+                if !matches!(event, Event::Readable) {
+                    self.events.push_back((served.id, event));
+                }
+            }
             self.counters.sessions_closed += 1;
-            self.events.push_back((served.id, Event::Closed(reason)));
             return;
         }
         if !served.confirmed {

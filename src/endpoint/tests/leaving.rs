@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::vec;
+use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
 
@@ -10,7 +11,7 @@ use super::stand::Stand;
 use crate::config::Durability;
 use crate::endpoint::{mail_note, notes};
 use crate::error::CloseReason;
-use crate::event::{Event, SessionId};
+use crate::event::{Event, LinkId, NetworkEvent, NetworkId, SessionId};
 use crate::session::Verdict;
 use crate::store::{Owner, Record, StoreOp, StoreReply};
 
@@ -107,6 +108,44 @@ fn who_is_put_out_while_his_session_leaves_learns_it_wherever_he_comes() {
             let ends = stand.told.iter().filter(|(_, event)| matches!(event, Event::Closed(_)));
             assert_eq!(ends.count(), 1, "told once: {durability:?} {fate:?}");
             assert_eq!(stand.server.counters().takeovers, 0, "nobody takes it up again");
+        }
+    }
+}
+
+/// A newer connection of its client has not been proved when it is to leave, so a handover has begun; then it is closed, and the store answers before the goodbye has got through.
+#[test]
+fn a_handover_that_a_swap_out_cuts_short_is_over_before_the_end_is_told() {
+    for durability in BOTH {
+        for fate in FATES {
+            let what = format!("{durability:?} {fate:?}");
+            let mut stand = Stand::new(durability);
+            let (i, id) = stand.session();
+            let old = stand.clients[i].newest;
+            stand.clients[i].deaf = vec![old, LinkId(old.0 + 1)];
+            let now = stand.now;
+            let changed = NetworkEvent::Changed(NetworkId(1));
+            stand.clients[i].session.handle_network(changed, now);
+            stand.exchange();
+            assert!(
+                matches!(stand.told.last(), Some((_, Event::HandoverBegin { .. }))),
+                "{what}"
+            );
+            stand.shelf.silent = true;
+            stand.server.session(id).expect("it is here").swap_out();
+            stand.exchange();
+            let begun = stand.told.len();
+            stand.server.session(id).expect("it is here").close(7);
+            stand.exchange();
+            answers(&mut stand, fate);
+            stand.run_for(5 * SECOND);
+            let told: Vec<_> = stand.told[begun..].iter().map(|(_, event)| event).collect();
+            let ends = |event: &&&Event| matches!(event, Event::HandoverEnd(_) | Event::HandoverFailed { .. });
+            assert_eq!(told.iter().filter(ends).count(), 1, "{what}: {told:?}");
+            let closed = Event::Closed(CloseReason::Local { code: 7 });
+            assert_eq!(told.last(), Some(&&closed), "{what}: {told:?}");
+            if matches!(fate, Fate::Done | Fate::DoneUnheard) {
+                assert!(matches!(told[0], Event::HandoverFailed { .. }), "{what}: {told:?}");
+            }
         }
     }
 }
