@@ -328,12 +328,13 @@ impl Endpoint {
             return;
         }
         // The one before may have been over when this one was taken: nobody could leave a note in between.
-        cluster.deaf |= self.now >= cluster.leased;
+        let lapsed = self.now >= cluster.leased;
+        cluster.deaf |= lapsed;
         cluster.leased = cluster.leased.max(until);
         let before = core::mem::replace(&mut cluster.standing, Standing::Alive);
         if (before == Standing::Failing) | core::mem::replace(&mut cluster.deaf, false) {
             self.read_all_mail();
-            self.tell_all_bindings();
+            self.tell_all_bindings(lapsed);
         }
         let Some(cluster) = &mut self.cluster else { return };
         if !cluster.listening {

@@ -6,7 +6,8 @@
 //! The store answers the same question again by the same answer. So a binding of which nothing is known is simply asked for again, by whoever has the session then: a process that took it
 //! over from one that died between binding and putting out does what is left to do. And a session that was put out, and does not know it yet, learns it here.
 //! A session may be bound before the store has its record, and then whoever looks for it finds nothing: so it is told again as soon as the record stands.
-//! And when a lease was lost and is back all are told again: whoever counts as dead is put out without being asked.
+//! And when a lease was lost and is back all are told again: whoever counts as dead is put out without being asked. Records without a snapshot are written anew then, as whoever put one out could
+//! not see whose it was by then.
 //! While it lasts, a binding is renewed long before the store forgets it.
 //!
 //! A session may change hands: then the store still has it among those of its former user. So whoever is put out is put out as this user's, and one that is another's by then goes on.
@@ -17,6 +18,7 @@ use core::fmt;
 use core::time::Duration;
 
 use super::cluster::{Later, Purpose};
+use super::keep::Stage;
 use super::{Endpoint, Locator, notes};
 use crate::crypto::keys::fingerprint;
 use crate::error::CloseReason;
@@ -120,7 +122,8 @@ impl Endpoint {
     }
 
     /// The lease was lost and is back: while this process counted as dead its sessions may have been put out by a record that it has not seen, and never will if that is forgotten.
-    pub(super) fn tell_all_bindings(&mut self) {
+    /// `lapsed`: it may indeed have counted as dead.
+    pub(super) fn tell_all_bindings(&mut self, lapsed: bool) {
         let stays = |key: &Locator| {
             let served = self.sessions.get(key).filter(|served| !served.talk.closing.has_begun());
             let kept = served.and_then(|served| served.kept.as_ref());
@@ -129,7 +132,19 @@ impl Endpoint {
         let mut keys: Vec<Locator> = self.sessions.keys().copied().filter(stays).collect();
         keys.sort_unstable();
         for key in keys {
+            if lapsed && !self.is_durable() {
+                self.write_bound(key);
+            }
             self.tell_binding(key);
+        }
+    }
+
+    /// Of a record without a snapshot nobody can know that the session is another user's by now: who looked for it as a former user's has put it out by that, and the store says of its user that it
+    /// stands. If this is refused, it is looked why.
+    fn write_bound(&mut self, key: Locator) {
+        let kept = self.sessions.get(&key).and_then(|served| served.kept.as_ref());
+        if kept.is_some_and(|kept| kept.user.is_some() && kept.stage == Stage::Live && !kept.writing) {
+            self.put_live(key, None);
         }
     }
 

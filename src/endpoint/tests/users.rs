@@ -13,7 +13,7 @@ use crate::endpoint::USER_MOVED;
 use crate::error::CloseReason;
 use crate::event::{Event, SessionId};
 use crate::session::Verdict;
-use crate::store::{StoreOp, StoreReply};
+use crate::store::{Record, StoreOp, StoreReply};
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -112,6 +112,51 @@ fn a_session_that_was_put_out_while_its_lease_was_over_learns_it_with_the_next()
         assert!(
             !stand.shelf.records.contains_key(&Stand::key_of(former)),
             "{durability:?}"
+        );
+    }
+}
+
+/// While its process counted as dead it was put out as its former user's: of a record without a snapshot nobody can know better. Then its user comes elsewhere.
+#[test]
+fn a_session_whose_record_was_buried_while_its_lease_was_over_does_not_stand_beside_its_users_next() {
+    for forgotten in [false, true] {
+        let mut stand = Stand::new(Durability::SwapOut);
+        let (i, former) = stand.session();
+        bind(&mut stand, former, b"anna");
+        bind(&mut stand, former, b"berta");
+        stand.shelf.instead = Some(|op| matches!(op, StoreOp::Lease { .. }).then_some(StoreReply::Failed));
+        stand.run_for(7 * SECOND);
+        stand.shelf.instead = None;
+        let first = stand.replace_server();
+        stand.shelf.dead.push(first.owner());
+        let (n, newer) = stand.session();
+        bind(&mut stand, newer, b"anna");
+        let key = Stand::key_of(former);
+        assert!(matches!(stand.shelf.records[&key], Record::Tomb { .. }));
+        if forgotten {
+            stand.shelf.records.remove(&key);
+        }
+        stand.shelf.dead.clear();
+        stand.clients[n].away = true;
+        let second = core::mem::replace(&mut stand.server, first);
+        stand.run_for(10 * SECOND);
+        assert!(stand.server.store_is_up());
+        let first = core::mem::replace(&mut stand.server, second);
+        bind(&mut stand, newer, b"berta");
+        stand.run_for(SECOND);
+        let told = stand
+            .shelf
+            .count(|op| matches!(op, StoreOp::Send { to, .. } if *to == first.owner()));
+        stand.server = first;
+        let ended = stand.server.session(former).is_none();
+        assert!(ended || told > 0, "forgotten: {forgotten}");
+        stand.clients[i].away = false;
+        stand.run_for(10 * SECOND);
+        let moved = Some(CloseReason::Kicked { code: USER_MOVED });
+        assert_eq!(
+            stand.clients[i].closed(),
+            moved.filter(|_| !forgotten),
+            "forgotten: {forgotten}"
         );
     }
 }
