@@ -84,7 +84,7 @@ impl Endpoint {
         let again = Later::Write(locator, doubted);
         match found.map(|found| found.record) {
             Some(Record::Live { token, owner: by, .. }) if by == owner => {
-                kept.stands(token);
+                let made = kept.stands(token);
                 if kept.stage == Stage::Creating {
                     // How much of it is covered does not matter: with `Durable` the next commit follows at once.
                     kept.writing = false;
@@ -92,6 +92,9 @@ impl Endpoint {
                     self.confirmed_by_store(locator, Mark::default());
                 } else {
                     self.try_later(again);
+                }
+                if made {
+                    self.tell_binding(locator);
                 }
             }
             None if kept.stage == Stage::Creating => self.try_later(again),

@@ -153,10 +153,11 @@ impl Kept {
         }
     }
 
-    /// The store has this record, and it is this session's.
-    pub fn stands(&mut self, token: u64) {
+    /// The store has this record, and it is this session's. Whether it was to be made where there was none: who has come to the user meanwhile may have looked for it in vain.
+    pub fn stands(&mut self, token: u64) -> bool {
         self.token = token;
-        (self.absent, self.making) = (false, false);
+        self.absent = false;
+        core::mem::replace(&mut self.making, false)
     }
 
     /// The application's place in its queue that the store has.
@@ -445,9 +446,12 @@ impl Endpoint {
             StoreReply::Done if kept.stage == Stage::Creating && now >= asked + PATIENCE => self.check(locator),
             StoreReply::Done => {
                 kept.writing = false;
-                kept.stands(token);
+                let made = kept.stands(token);
                 kept.was_written(now);
                 self.confirmed_by_store(locator, mark);
+                if made {
+                    self.tell_binding(locator);
+                }
             }
             StoreReply::Unavailable => self.try_later(Later::Write(locator, token)),
             _ => self.check(locator),
@@ -485,8 +489,6 @@ impl Endpoint {
         self.forget_mail(locator);
         self.touch(locator);
         if created {
-            // Who has come to the user meanwhile may have looked for it in vain.
-            self.tell_binding(locator);
             self.leave_too(locator);
         }
     }

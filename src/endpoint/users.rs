@@ -5,7 +5,7 @@
 //!
 //! The store answers the same question again by the same answer. So a binding of which nothing is known is simply asked for again, by whoever has the session then: a process that took it
 //! over from one that died between binding and putting out does what is left to do. And a session that was put out, and does not know it yet, learns it here.
-//! A session may be bound before the store has its record, and then whoever looks for it finds nothing: so it is told again as soon as the record stands.
+//! A session may be bound while the store has no record of it, not yet or not any more, and then whoever looks for it finds nothing: so it is told again as soon as the record stands.
 //! And when a lease was lost and is back all are told again: whoever counts as dead is put out without being asked. Records without a snapshot are written anew then, as whoever put one out could
 //! not see whose it was by then.
 //! While it lasts, a binding is renewed long before the store forgets it.

@@ -161,6 +161,35 @@ fn a_session_whose_record_was_buried_while_its_lease_was_over_does_not_stand_bes
     }
 }
 
+/// Whoever has come to the user while the store had no record of his session has looked for it in vain.
+#[test]
+fn a_session_whose_record_is_made_anew_does_not_stand_beside_its_users_next() {
+    for unheard in [false, true] {
+        // No lease that comes back tells it anew.
+        let mut stand = Stand::changed(Durability::SwapOut, true, |mut config| {
+            config.timing.lease = 3 * DAY;
+            config
+        });
+        let (i, former) = stand.session();
+        bind(&mut stand, former, b"anna");
+        stand.shelf.records.clear();
+        let first = stand.replace_server();
+        let (n, newer) = stand.session();
+        bind(&mut stand, newer, b"anna");
+        stand.clients[n].away = true;
+        stand.server = first;
+        if unheard {
+            stand.shelf.afterwards = Some(|op| is_live(op).then_some(StoreReply::Failed));
+        }
+        stand.skip(Duration::from_secs(20 * 60));
+        stand.run_for(10 * SECOND);
+        stand.shelf.afterwards = None;
+        stand.run_for(10 * SECOND);
+        let moved = Some(CloseReason::Kicked { code: USER_MOVED });
+        assert_eq!(stand.clients[i].closed(), moved, "unheard: {unheard}");
+    }
+}
+
 /// Else one that has lost its place to it would take it back.
 #[test]
 fn who_is_about_to_end_is_not_bound_again_when_a_lease_comes_back() {
