@@ -100,8 +100,8 @@ struct Hedge {
     at: Instant,
     /// The first leads to a server's own address.
     elsewhere: bool,
-    /// The first was refused, and this one leads over another network: it comes all the same.
-    apart: bool,
+    /// The first was refused, and this one leads over another network: it comes all the same, and over that, whosever turn it is by then.
+    apart: Option<NetworkId>,
     /// One of two failed: this leads where the other does not.
     again: bool,
 }
@@ -111,7 +111,7 @@ impl Hedge {
         Hedge {
             at: now + if advised { HEAD_START } else { PATIENCE },
             elsewhere: advised,
-            apart: false,
+            apart: None,
             again: false,
         }
     }
@@ -166,9 +166,9 @@ impl Dialler {
 
     /// The first connection was refused on this network. If the second leads over another one, it comes all the same.
     pub fn keep_hedge(&mut self, refused: Option<NetworkId>) {
-        let other = self.networks.second_choice();
+        let choices = [self.networks.second_choice(), self.networks.choice()];
         if let Some(hedge) = &mut self.hedge {
-            hedge.apart = other.is_some() && other != refused;
+            hedge.apart = choices.into_iter().flatten().find(|other| Some(*other) != refused);
         }
     }
 
@@ -253,7 +253,7 @@ impl Dialler {
             self.hedge = Some(Hedge {
                 at: head_start.max(now + delay).max(self.not_before),
                 elsewhere: false,
-                apart: false,
+                apart: None,
                 again: true,
             });
         }
@@ -292,10 +292,11 @@ impl Dialler {
         }
         if let Some(hedge) = self.hedge.filter(|hedge| hedge.at <= now) {
             self.hedge = None;
-            if self.tries.len() == 1 || hedge.apart && self.tries.is_empty() {
+            if self.tries.len() == 1 || hedge.apart.is_some() && self.tries.is_empty() {
                 let (target, network) = match self.tries.first() {
+                    None => (Target::Configured, hedge.apart),
                     Some(other) if hedge.again => self.unlike(other, own),
-                    _ => (Target::Configured, self.networks.second_choice()),
+                    Some(_) => (Target::Configured, self.networks.second_choice()),
                 };
                 self.open(target, network, now, outputs);
             }
@@ -337,7 +338,7 @@ impl Dialler {
         self.hedge = if comes {
             Some(Hedge::behind(false, now))
         } else {
-            Some(hedge).filter(|hedge| hedge.apart)
+            Some(hedge).filter(|hedge| hedge.apart.is_some())
         };
         comes
     }

@@ -404,3 +404,39 @@ fn every_address_has_its_turn_over_every_network() {
         }
     }
 }
+
+/// U-23: a refusal does not hold for a second connection over another network. It leads over that, whosever turn it is when its time has come.
+#[test]
+fn what_comes_though_the_first_was_refused_leads_over_another_network_however_often_that_failed() {
+    for failures in 1..6 {
+        let mut play = Play::begun();
+        for network in [WIFI, CELL] {
+            play.session.handle_network(NetworkEvent::Available(network), play.now);
+            let flight = play.flight();
+            play.says(flight, &Accept::Ok(NEW));
+        }
+        play.stands = false;
+        play.cut();
+        play.perform();
+        let first = play.link;
+        assert_eq!(play.network, Some(CELL));
+        for _ in 0..failures {
+            until_next(&mut play);
+            assert_eq!(play.network, Some(WIFI));
+            play.fails();
+        }
+        let opened = play.opened;
+        play.session.handle_link_up(first, play.now);
+        play.perform();
+        play.link = first;
+        play.refuses(&refused(RefuseCode::Later, 5000));
+        let refusal = play.now;
+        while play.opened == opened {
+            assert!(play.pass_to_next());
+            play.perform();
+        }
+        let came = play.now.since(refusal);
+        assert!(came < SECOND * 5, "{failures}: {came:?}");
+        assert_eq!(play.network, Some(WIFI), "{failures}");
+    }
+}
