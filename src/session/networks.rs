@@ -134,6 +134,26 @@ mod tests {
         assert_eq!(networks.choice(), None);
     }
 
+    /// Of two tries beside each other only one is on the network whose turn it is, and either counts. One that was begun in an order before counts against its own network only.
+    #[test]
+    fn what_fails_counts_in_the_order_in_which_it_was_begun_or_against_its_own_network() {
+        let mut networks = Networks::default();
+        networks.report(CELL);
+        networks.report(WIFI);
+        for (network, next) in [(Some(CELL), CELL), (None, WIFI), (Some(WIFI), CELL)] {
+            networks.failed(network, networks.order());
+            assert_eq!(networks.choice(), Some(next), "{network:?}");
+        }
+        let before = networks.order();
+        networks.report(WIFI);
+        for network in [Some(CELL), None] {
+            networks.failed(network, before);
+            assert_eq!(networks.choice(), Some(WIFI), "{network:?} of an order before");
+        }
+        networks.failed(Some(WIFI), before);
+        assert_eq!(networks.choice(), Some(CELL), "it is no better in this order");
+    }
+
     #[test]
     fn swarms_of_networks_are_bounded() {
         let mut networks = Networks::default();
