@@ -300,3 +300,37 @@ fn whoever_was_refused_and_does_not_end_its_flight_goes_by_its_age() {
     let closed = endpoint.poll_output(&mut [0; 1024], now);
     assert_eq!(closed, Some(Output::CloseLink { link: LinkId(1) }));
 }
+
+/// Somebody else makes a client wait whose flight is there, and who was refused with a flight that is whole reads its last words: neither makes room as long as there is one that has shown nothing.
+#[test]
+fn whoever_has_shown_a_flight_is_the_last_to_make_room() {
+    let mut queue = Queue::default();
+    for link in 1..=5 {
+        queue.push(LinkId(link), Instant::from_millis(link));
+    }
+    let bytes = flight(FlightKind::Resume, 5000);
+    for (link, shown) in [
+        (1, bytes.len()),
+        (2, bytes.len()),
+        (3, RESUME_JUDGED),
+        (4, RESUME_JUDGED),
+    ] {
+        let pending = queue.by_link.get_mut(&LinkId(link)).expect("it is there");
+        let judged = feed(pending, &bytes[..shown]).pop();
+        if let Some((_, Step::Whole(prelude, _))) = judged {
+            // It is taken out before it is judged.
+            pending.input.clear();
+            if link == 1 {
+                pending.hold(prelude, b"");
+            }
+        }
+        if matches!(link, 2 | 3) {
+            pending.leave(b"words".to_vec());
+        }
+    }
+    for link in [3, 4, 5, 1, 2] {
+        assert_eq!(queue.least_promising(), Some(LinkId(link)));
+        queue.remove(LinkId(link));
+    }
+    assert_eq!(queue.least_promising(), None);
+}
