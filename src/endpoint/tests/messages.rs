@@ -373,6 +373,26 @@ fn a_host_that_wakes_an_endpoint_when_it_wants_to_be_woken_acks_in_time() {
     }
 }
 
+/// The application tells no time, and its session has seen none since the message came: counted from then the ACK would be late at once, and leave alone instead of beside an answer.
+#[test]
+fn an_ack_has_its_delay_from_the_time_that_the_endpoint_was_told_last() {
+    let fetch: [fn(&mut Endpoint, SessionId) -> bool; 3] = [
+        |server, id| server.recv(id, |_| ()).is_some(),
+        |server, id| server.recv_batch(id, &mut Batch::new()),
+        |server, id| server.session(id).expect("it is here").recv().is_some(),
+    ];
+    for (n, fetch) in fetch.into_iter().enumerate() {
+        let mut pair = Pair::new(1);
+        pair.client.send_slice(b"message").expect("there is room");
+        for _ in 0..200 {
+            pair.pass(Duration::from_millis(10));
+        }
+        assert!(fetch(&mut pair.server, pair.id), "{n}");
+        let delay = Timing::default().ack_delay;
+        assert_eq!(pair.server.poll_timeout(), Some(pair.now + delay), "{n}");
+    }
+}
+
 /// When a good part of the window has been fetched, one by one, the sender may be about to run out of credit: that ACK waits for nothing, not for its pace either.
 #[test]
 fn an_ack_that_the_sender_may_be_waiting_for_leaves_at_once() {
