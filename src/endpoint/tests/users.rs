@@ -161,6 +161,34 @@ fn a_session_whose_record_was_buried_while_its_lease_was_over_does_not_stand_bes
     }
 }
 
+/// A record with a snapshot says whose it is by now, and nobody buries what has a lease.
+#[test]
+fn a_bound_session_is_written_anew_only_without_a_snapshot_and_when_its_lease_was_over() {
+    for (durability, failing, writes) in [
+        (Durability::SwapOut, 7, 1),
+        (Durability::SwapOut, 1, 0),
+        (Durability::Durable, 7, 0),
+        (Durability::Durable, 1, 0),
+    ] {
+        let mut stand = Stand::new(durability);
+        let (_, id) = stand.session();
+        bind(&mut stand, id, b"anna");
+        stand.run_for(5 * SECOND);
+        stand.shelf.instead = Some(|op| matches!(op, StoreOp::Lease { .. }).then_some(StoreReply::Failed));
+        let before = [is_bind, is_live].map(|like| stand.shelf.count(like));
+        stand.run_for(failing * SECOND);
+        stand.shelf.instead = None;
+        stand.run_for(5 * SECOND);
+        assert!(stand.server.store_is_up());
+        let after = [is_bind, is_live].map(|like| stand.shelf.count(like));
+        assert_eq!(
+            [after[0] - before[0], after[1] - before[1]],
+            [1, writes],
+            "{durability:?}, failing for {failing} seconds"
+        );
+    }
+}
+
 /// Whoever has come to the user while the store had no record of his session has looked for it in vain.
 #[test]
 fn a_session_whose_record_is_made_anew_does_not_stand_beside_its_users_next() {
