@@ -214,6 +214,7 @@ impl Dialler {
 
     /// Forgets what is under way on a network that is gone; says whether any of it was to carry the session.
     pub fn cancel_on(&mut self, network: NetworkId, outputs: &mut VecDeque<Output>) -> bool {
+        self.hedge = self.hedge.filter(|hedge| hedge.apart != Some(network));
         let on_it = |attempt: &Try| attempt.network == Some(network);
         let missed = self
             .tries
