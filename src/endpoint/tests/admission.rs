@@ -241,16 +241,20 @@ fn f71_a_connection_is_over_when_its_deadline_said() {
     assert!(endpoint.poll_timeout().is_none_or(|next| next > deadline));
 }
 
-#[test]
-fn connections_that_never_become_links_are_counted_however_they_go() {
+fn with_room_for_two(now: Instant) -> Endpoint {
     let key = ServerKey::from_bytes([1; 32]).unwrap();
     let limits = Limits {
         pending_handshakes: 2,
         ..Limits::default()
     };
     let config = ServerConfig::builder(key, ClusterKey::from_bytes([2; 32]).unwrap()).limits(limits);
+    Endpoint::new(Arc::new(config.build().unwrap()), Seed::new([3; 32]), now)
+}
+
+#[test]
+fn connections_that_never_become_links_are_counted_however_they_go() {
     let now = Instant::from_millis(1);
-    let mut endpoint = Endpoint::new(Arc::new(config.build().unwrap()), Seed::new([3; 32]), now);
+    let mut endpoint = with_room_for_two(now);
     for link in 1..=4 {
         endpoint.handle_link_up(LinkId(link), now);
     }
@@ -275,14 +279,8 @@ fn connections_that_never_become_links_are_counted_however_they_go() {
 /// Nobody keeps a place among those that are judged by being turned away.
 #[test]
 fn whoever_was_refused_and_does_not_end_its_flight_goes_by_its_age() {
-    let key = ServerKey::from_bytes([1; 32]).unwrap();
-    let limits = Limits {
-        pending_handshakes: 2,
-        ..Limits::default()
-    };
-    let config = ServerConfig::builder(key, ClusterKey::from_bytes([2; 32]).unwrap()).limits(limits);
     let now = Instant::from_millis(1);
-    let mut endpoint = Endpoint::new(Arc::new(config.build().unwrap()), Seed::new([3; 32]), now);
+    let mut endpoint = with_room_for_two(now);
     endpoint.handle_link_up(LinkId(1), now);
     endpoint.handle_input(LinkId(1), &flight(FlightKind::Resume, 5000)[..100], now);
     let told = endpoint.poll_output(&mut [0; 1024], now);

@@ -9,7 +9,7 @@ use core::time::Duration;
 use super::requests::is_live;
 use super::stand::{Stand, elsewhere_and_back};
 use crate::config::Durability;
-use crate::endpoint::USER_MOVED;
+use crate::endpoint::{Endpoint, USER_MOVED};
 use crate::error::CloseReason;
 use crate::event::{Event, SessionId};
 use crate::session::Verdict;
@@ -31,6 +31,16 @@ fn bind(stand: &mut Stand, id: SessionId, user: &[u8]) {
 
 fn is_bind(op: &StoreOp) -> bool {
     matches!(op, StoreOp::Bind { .. })
+}
+
+/// The server's lease runs out, and another process has its place: until it is woken it counts as dead.
+fn fall_asleep(stand: &mut Stand) -> Endpoint {
+    stand.shelf.instead = Some(|op| matches!(op, StoreOp::Lease { .. }).then_some(StoreReply::Failed));
+    stand.run_for(7 * SECOND);
+    stand.shelf.instead = None;
+    let first = stand.replace_server();
+    stand.shelf.dead.push(first.owner());
+    first
 }
 
 #[test]
@@ -94,11 +104,7 @@ fn a_session_that_was_put_out_while_its_lease_was_over_learns_it_with_the_next()
         let mut stand = Stand::new(durability);
         let (i, former) = stand.session();
         bind(&mut stand, former, b"anna");
-        stand.shelf.instead = Some(|op| matches!(op, StoreOp::Lease { .. }).then_some(StoreReply::Failed));
-        stand.run_for(7 * SECOND);
-        stand.shelf.instead = None;
-        let first = stand.replace_server();
-        stand.shelf.dead.push(first.owner());
+        let first = fall_asleep(&mut stand);
         let (n, newer) = stand.session();
         bind(&mut stand, newer, b"anna");
         stand.clients[n].away = true;
@@ -124,11 +130,7 @@ fn a_session_whose_record_was_buried_while_its_lease_was_over_does_not_stand_bes
         let (i, former) = stand.session();
         bind(&mut stand, former, b"anna");
         bind(&mut stand, former, b"berta");
-        stand.shelf.instead = Some(|op| matches!(op, StoreOp::Lease { .. }).then_some(StoreReply::Failed));
-        stand.run_for(7 * SECOND);
-        stand.shelf.instead = None;
-        let first = stand.replace_server();
-        stand.shelf.dead.push(first.owner());
+        let first = fall_asleep(&mut stand);
         let (n, newer) = stand.session();
         bind(&mut stand, newer, b"anna");
         let key = Stand::key_of(former);

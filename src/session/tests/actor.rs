@@ -8,7 +8,7 @@ use core::time::Duration;
 use super::record;
 use crate::config::{ClientConfig, ClientConfigBuilder};
 use crate::crypto::{Responder, Resumption, Sealer, Seed, ServerKey, Split};
-use crate::event::{Event, LinkId, NetworkId, Output, Target};
+use crate::event::{Event, LinkId, NetworkEvent, NetworkId, Output, Target};
 use crate::session::Session;
 use crate::session::dial::Stage as TryStage;
 use crate::session::handshake::Handshake;
@@ -217,6 +217,13 @@ impl Play {
             self.before = self.carrier.replace((self.link, Sealer::new(&split.server)));
         }
         self.perform()
+    }
+
+    /// Another network is wanted, and the session is carried over it from then on; to the server's own address, if it names one.
+    pub fn joins(&mut self, network: NetworkId, address: &str) {
+        self.session.handle_network(NetworkEvent::Available(network), self.now);
+        let flight = self.flight();
+        self.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
     }
 
     /// The server says in the clear that it does not let the client in, on the newest link.

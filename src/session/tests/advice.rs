@@ -174,9 +174,7 @@ fn advice_to_wait_takes_back_nothing_that_is_under_way_on_another_network() {
     for (networks, stays) in [(&[cell, wifi][..], true), (&[wifi], false)] {
         let mut play = Play::begun();
         for network in networks {
-            play.session.handle_network(NetworkEvent::Available(*network), play.now);
-            let flight = play.flight();
-            play.says(flight, &Accept::Ok(NEW));
+            play.joins(*network, "");
         }
         play.stands = false;
         play.cut();
@@ -205,9 +203,7 @@ fn advice_to_wait_does_not_put_off_a_second_connection_over_another_network() {
     for (address, retry_ms) in [("", 30_000), ("", 0), ("own.example:4", 30_000), ("own.example:4", 0)] {
         let mut play = Play::begun();
         for network in [cell, wifi] {
-            play.session.handle_network(NetworkEvent::Available(network), play.now);
-            let flight = play.flight();
-            play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+            play.joins(network, address);
         }
         let begun = play.now;
         play.cut();
@@ -233,9 +229,7 @@ fn advice_to_wait_sends_nobody_to_another_network_from_a_link_that_carries() {
     let (wifi, cell) = (NetworkId(1), NetworkId(2));
     let mut play = Play::established();
     for network in [cell, wifi] {
-        play.session.handle_network(NetworkEvent::Available(network), play.now);
-        let flight = play.flight();
-        play.says(flight, &Accept::Ok(NEW));
+        play.joins(network, "");
     }
     play.pongs(play.now);
     play.tells(&drain(""));
@@ -256,9 +250,7 @@ fn the_configured_address_has_its_turn_though_a_second_connection_was_to_lead_th
     let own = "own.example:4";
     let mut play = Play::begun();
     for network in [cell, wifi] {
-        play.session.handle_network(NetworkEvent::Available(network), play.now);
-        let flight = play.flight();
-        play.says(flight, &Accept::Ok(AcceptOk { address: own, ..NEW }));
+        play.joins(network, own);
     }
     play.cut();
     play.perform();

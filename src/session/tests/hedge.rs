@@ -241,10 +241,7 @@ fn what_follows_leads_neither_to_the_address_nor_over_the_network_of_the_one_tha
     ] {
         let mut play = Play::begun_at(OWN);
         for network in networks {
-            play.session.handle_network(NetworkEvent::Available(*network), play.now);
-            let flight = play.flight();
-            let address = OWN;
-            play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+            play.joins(*network, OWN);
         }
         play.stands = false;
         play.cut();
@@ -382,10 +379,7 @@ fn every_address_has_its_turn_over_every_network() {
     {
         let mut play = Play::begun();
         for network in [CELL, WIFI] {
-            play.session.handle_network(NetworkEvent::Available(network), play.now);
-            let flight = play.flight();
-            let address = OWN;
-            play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
+            play.joins(network, OWN);
         }
         play.stands = false;
         play.cut();
@@ -411,9 +405,7 @@ fn what_comes_though_the_first_was_refused_leads_over_another_network_however_of
     for (failures, lost) in (1..6).flat_map(|failures| [(failures, false), (failures, true)]) {
         let mut play = Play::begun();
         for network in [WIFI, CELL] {
-            play.session.handle_network(NetworkEvent::Available(network), play.now);
-            let flight = play.flight();
-            play.says(flight, &Accept::Ok(NEW));
+            play.joins(network, "");
         }
         play.stands = false;
         play.cut();
