@@ -551,6 +551,16 @@ static void f61_configuration(void) {
     OK(unbroken_endpoint_new(&server, any, 0, &old));
     STATUS(unbroken_endpoint_poll_store(old, &nothing), UNBROKEN_EMPTY);
     OK(unbroken_endpoint_free(old));
+    /* A size between those ends within a field: half of a pointer would be taken for one. */
+    for (size_t size = 4; size < sizeof server; size++) {
+        server = fine, server.older_cluster_keys = older, server.older_cluster_count = 1;
+        server.struct_size = (uint32_t)size;
+        if (size != offsetof(unbroken_server_config, durability)) {
+            STATUS(unbroken_endpoint_new(&server, any, 0, &old), UNBROKEN_ERR_STRUCT_SIZE);
+            check_text("unbroken_server_config.struct_size");
+            STATUS(unbroken_server_config_init(&server, size), UNBROKEN_ERR_STRUCT_SIZE);
+        }
+    }
 
     /* Sizes: older ones than the first do not exist; of later ones only what is zero can be understood. */
     struct {

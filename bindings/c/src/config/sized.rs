@@ -16,14 +16,11 @@ use crate::store::unbroken_store_reply;
 /// `repr(C)`, begins with a `u32`, has no padding, and any bytes make a value of it.
 pub unsafe trait Sized32: Copy {
     const NAME: &'static str;
-    /// How large it was when it was new; nobody ever had a smaller one.
-    const FIRST: usize;
+    /// The sizes it has had, the first one first. Any other size that is smaller than the last ends within a field, of which half would be taken.
+    const SIZES: &'static [usize];
 
     fn defaults() -> Self;
 }
-
-/// A pointer, a `size_t`.
-const WORD: usize = size_of::<usize>();
 
 /// Zero is null, empty, none: the default of every pointer and count.
 macro_rules! zeroed {
@@ -36,7 +33,7 @@ macro_rules! zeroed {
 // SAFETY: `repr(C)`, fourteen `u32`.
 unsafe impl Sized32 for unbroken_limits {
     const NAME: &'static str = "unbroken_limits";
-    const FIRST: usize = 52;
+    const SIZES: &'static [usize] = &[52, size_of::<Self>()];
 
     fn defaults() -> Self {
         let limits = Limits::default();
@@ -62,7 +59,7 @@ unsafe impl Sized32 for unbroken_limits {
 // SAFETY: `repr(C)`, seven `u32`.
 unsafe impl Sized32 for unbroken_timing {
     const NAME: &'static str = "unbroken_timing";
-    const FIRST: usize = 24;
+    const SIZES: &'static [usize] = &[24, size_of::<Self>()];
 
     fn defaults() -> Self {
         let timing = Timing::default();
@@ -81,7 +78,7 @@ unsafe impl Sized32 for unbroken_timing {
 // SAFETY: `repr(C)`, four `u32`.
 unsafe impl Sized32 for unbroken_backoff {
     const NAME: &'static str = "unbroken_backoff";
-    const FIRST: usize = 16;
+    const SIZES: &'static [usize] = &[size_of::<Self>()];
 
     fn defaults() -> Self {
         let backoff = Backoff::default();
@@ -97,7 +94,7 @@ unsafe impl Sized32 for unbroken_backoff {
 // SAFETY: `repr(C)`, two `u32`, then words.
 unsafe impl Sized32 for unbroken_client_config {
     const NAME: &'static str = "unbroken_client_config";
-    const FIRST: usize = 2 * size_of::<u32>() + 8 * WORD;
+    const SIZES: &'static [usize] = &[size_of::<Self>()];
 
     fn defaults() -> Self {
         unbroken_client_config {
@@ -110,7 +107,7 @@ unsafe impl Sized32 for unbroken_client_config {
 // SAFETY: `repr(C)`, two `u32`, then words, then sixteen bytes without a gap, then a word.
 unsafe impl Sized32 for unbroken_server_config {
     const NAME: &'static str = "unbroken_server_config";
-    const FIRST: usize = 4 * size_of::<u32>() + 8 * WORD;
+    const SIZES: &'static [usize] = &[4 * size_of::<u32>() + 8 * size_of::<usize>(), size_of::<Self>()];
 
     fn defaults() -> Self {
         unbroken_server_config {
@@ -124,7 +121,7 @@ unsafe impl Sized32 for unbroken_server_config {
 // SAFETY: `repr(C)`, three of four bytes, four single ones, two `u64`, then bytes, then words.
 unsafe impl Sized32 for unbroken_store_reply {
     const NAME: &'static str = "unbroken_store_reply";
-    const FIRST: usize = 56 + 4 * WORD;
+    const SIZES: &'static [usize] = &[size_of::<Self>()];
 
     fn defaults() -> Self {
         unbroken_store_reply {
@@ -141,9 +138,7 @@ unsafe impl Sized32 for unbroken_store_reply {
 pub unsafe fn read<T: Sized32>(place: *const T) -> Result<T, Failure> {
     // SAFETY: `struct_size` is at least its own four bytes, or the caller's promise is broken.
     let size = u32::from_ne_bytes(unsafe { array(place.cast::<u8>()) }?) as usize;
-    if size < T::FIRST {
-        return Err(wrong_size::<T>(size));
-    }
+    check_size::<T>(size)?;
     // SAFETY: readable for `size` bytes, as the caller promises.
     let bytes = unsafe { slice(place.cast::<u8>(), size) }?;
     let known = size.min(size_of::<T>());
@@ -156,14 +151,23 @@ pub unsafe fn read<T: Sized32>(place: *const T) -> Result<T, Failure> {
     Ok(value)
 }
 
+/// It is a size that this struct has had, or may have later.
+fn check_size<T: Sized32>(size: usize) -> Result<(), Failure> {
+    if size > size_of::<T>() || T::SIZES.contains(&size) {
+        Ok(())
+    } else {
+        Err(wrong_size::<T>(size))
+    }
+}
+
 fn wrong_size<T: Sized32>(size: usize) -> Failure {
+    let known: Vec<_> = T::SIZES.iter().map(usize::to_string).collect();
     Failure::new(
         UNBROKEN_ERR_STRUCT_SIZE,
         format!(
-            "{}.struct_size is {size}; this library knows {} to {} bytes, and of more only zeros",
+            "{}.struct_size is {size}; this library knows {} bytes, and of more only zeros; fill it by its _init function",
             T::NAME,
-            T::FIRST,
-            size_of::<T>()
+            known.join(" or ")
         ),
     )
 }
@@ -175,9 +179,7 @@ fn wrong_size<T: Sized32>(size: usize) -> Failure {
 pub unsafe fn init<T: Sized32>(place: *mut T, size: usize, sized: impl FnOnce(&mut T, u32)) -> i32 {
     call(|| {
         let told = u32::try_from(size).map_err(|_| wrong_size::<T>(size))?;
-        if size < T::FIRST {
-            return Err(wrong_size::<T>(size));
-        }
+        check_size::<T>(size)?;
         let mut value = T::defaults();
         sized(&mut value, told);
         // SAFETY: passed on.
