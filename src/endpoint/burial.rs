@@ -7,7 +7,7 @@
 //!
 //!   Peek ──┬─ this process's, or parked by it ─► Tomb over that ───┬─ Done
 //!          │                                                       └─ else ─────────────────► Peek with the next sign of life
-//!          ├─ another's ─► it is asked to put it out, if it can have it only because it was on its way out
+//!          ├─ another's ─► it is asked to put it out, if it can have it only because it was on its way out; if it sleeps, until it counts as dead: then ─► Tomb
 //!          ├─ no record, and it may be made yet ─► Tomb ────────────┬─ Done
 //!          │                                                       └─ else ─────────────────► Peek with the next sign of life
 //!          ├─ no record, Tomb, expired ─► nothing is left to do
@@ -17,7 +17,7 @@
 //! What was on its way out may be parked, or not, or be parked later still: a write of which nothing is known may be carried out at any time. So the end goes along with the token of that write until it
 //! stands in the record, and what is done follows from what is found there, not from what became of the session here; that may be long forgotten.
 
-use super::cluster::Purpose;
+use super::cluster::{AGAIN, Purpose};
 use super::keep::Stage;
 use super::users::Unseating;
 use super::{Endpoint, Locator};
@@ -25,8 +25,8 @@ use crate::store::{Expect, Record, StoreOp, StoreReply};
 use crate::wire::flight::LostStatus;
 use crate::wire::frame::CloseKind;
 
-/// How often whoever has the session by now is looked for.
-const TRIES: u8 = 2;
+/// How often whoever has the session by now is looked for, beyond the time in which he counts as dead if he only sleeps.
+const TRIES: u16 = 8;
 
 /// The end of a session that was here.
 #[derive(Clone, Copy)]
@@ -161,11 +161,14 @@ impl Endpoint {
     /// The session goes on, here or elsewhere, though it was to end.
     fn put_out(&mut self, key: Locator, end: Option<End>) {
         if let Some(code) = end.and_then(|end| end.code()) {
+            // Who does not hear has no user who would tell him later, as after a binding.
+            let lease = self.config.timing.lease.as_millis() / AGAIN.as_millis();
+            let tries = u16::try_from(lease).unwrap_or(u16::MAX).saturating_add(TRIES);
             self.look_whom_to_unseat(Unseating {
                 key,
                 code,
                 user: None,
-                tries: TRIES,
+                tries,
             });
         }
     }

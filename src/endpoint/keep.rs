@@ -374,8 +374,12 @@ impl Endpoint {
 
     /// Writes that a session is here. Its client has as long to come for it after this process has died as it would have had here, though that dies just before the next write.
     pub(super) fn put_here(&mut self, key: Locator, expect: Expect, record: Record, purpose: Purpose) {
-        let life = LIVE.max(REFRESH + self.config.limits.detached);
-        self.put(key, expect, record, life, purpose);
+        self.put(key, expect, record, self.life_here(), purpose);
+    }
+
+    /// How long the record of a session that is somewhere counts without being written.
+    pub(super) fn life_here(&self) -> Duration {
+        LIVE.max(REFRESH + self.config.limits.detached)
     }
 
     pub(super) fn put(&mut self, key: Locator, expect: Expect, record: Record, life: Duration, purpose: Purpose) {

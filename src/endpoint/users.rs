@@ -6,8 +6,8 @@
 //! The store answers the same question again by the same answer. So a binding of which nothing is known is simply asked for again, by whoever has the session then: a process that took it
 //! over from one that died between binding and putting out does what is left to do. And a session that was put out, and does not know it yet, learns it here.
 //! A session may be bound while the store has no record of it, not yet or not any more, and then whoever looks for it finds nothing: so it is told again as soon as the record stands.
-//! And when a lease was lost and is back all are told again: whoever counts as dead is put out without being asked. Records without a snapshot are written anew then, as whoever put one out could
-//! not see whose it was by then.
+//! And when a lease was lost and is back all are told again: whoever counts as dead is put out without being asked. Records without a snapshot are written anew then, those of sessions without a user
+//! too: whoever put one out could not see whose it was by then, and what is refused is over.
 //! While it lasts, a binding is renewed long before the store forgets it.
 //!
 //! A session may change hands: then the store still has it among those of its former user. So whoever is put out is put out as this user's, and one that is another's by then goes on.
@@ -33,7 +33,7 @@ pub const USER_MOVED: u32 = u32::MAX - 1;
 const LABEL: &[u8] = b"unbroken/1 user";
 
 /// How often it is looked whether a session that was put out is over.
-const TRIES: u8 = 12;
+const TRIES: u16 = 12;
 /// How long a binding is remembered without a word.
 const BOUND: Duration = Duration::from_secs(7 * 86_400);
 /// How often it is renewed.
@@ -50,7 +50,7 @@ pub struct Unseating {
     /// Only if it is this user's still.
     pub user: Option<UserDigest>,
     /// How often it is looked for yet.
-    pub tries: u8,
+    pub tries: u16,
 }
 
 /// Bytes of a user's key that a snapshot has.
@@ -133,17 +133,17 @@ impl Endpoint {
         keys.sort_unstable();
         for key in keys {
             if lapsed && !self.is_durable() {
-                self.write_bound(key);
+                self.write_anew(key);
             }
             self.tell_binding(key);
         }
     }
 
     /// Of a record without a snapshot nobody can know that the session is another user's by now: who looked for it as a former user's has put it out by that, and the store says of its user that it
-    /// stands. If this is refused, it is looked why.
-    fn write_bound(&mut self, key: Locator) {
+    /// stands. And one without a user, which another process had put out, learns it by nothing else. If this is refused, it is looked why. With a snapshot nothing leaves before that is found.
+    fn write_anew(&mut self, key: Locator) {
         let kept = self.sessions.get(&key).and_then(|served| served.kept.as_ref());
-        if kept.is_some_and(|kept| kept.user.is_some() && kept.stage == Stage::Live && !kept.writing) {
+        if kept.is_some_and(|kept| kept.stage == Stage::Live && !kept.writing) {
             self.put_live(key, None);
         }
     }
@@ -269,7 +269,11 @@ impl Endpoint {
         };
         let blob = status.to_bytes().into();
         let record = Record::Tomb { token, blob };
-        let life = self.config.limits.tombstone;
+        let life = match expect {
+            // Its process may only sleep, and writes the record anew if it finds none: so its end stands there as long as it would have.
+            Expect::Live(..) => self.life_here(),
+            _ => self.config.limits.tombstone,
+        };
         self.put(key, expect, record, life, Purpose::Unseated(whom));
     }
 

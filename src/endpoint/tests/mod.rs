@@ -3,6 +3,7 @@
 mod admission;
 mod arrivals;
 mod asking;
+mod asleep;
 mod burial;
 mod claims;
 mod closing;
