@@ -15,6 +15,11 @@ use crate::session::conversation::Settings;
 /// The versions of the protocol this crate speaks.
 pub const VERSION: u8 = 1;
 
+/// The largest snapshot, in bytes.
+const SNAPSHOT_MAX: u32 = 64 << 20;
+/// What a snapshot has room for beside the un-ACKed payload, in bytes.
+const SNAPSHOT_REST: u32 = 64 << 10;
+
 /// Bounds on memory and work. Each says what it costs at worst, per session unless it says otherwise.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -85,7 +90,23 @@ impl Limits {
         span("limits.detached", self.detached, 1000, 86_400_000)?;
         span("limits.tombstone", self.tombstone, 0, 86_400_000)?;
         number("limits.tombstones", self.tombstones, 0..=1 << 24)?;
-        number("limits.snapshot", self.snapshot, 64 << 10..=64 << 20)
+        number("limits.snapshot", self.snapshot, 64 << 10..=SNAPSHOT_MAX)
+    }
+
+    /// (with a store) What may be un-ACKed fits a snapshot, and a little of the application's beside it.
+    fn check_snapshot(&self) -> Result<(), ConfigError> {
+        let (unacked, snapshot) = (self.unacked_bytes, self.snapshot);
+        let most = SNAPSHOT_MAX - SNAPSHOT_REST;
+        if unacked > most {
+            let text = format!("{unacked} fits no snapshot, which has {SNAPSHOT_MAX} at most; choose at most {most}");
+            return Err(problem("limits.unacked_bytes", text));
+        }
+        let least = unacked + SNAPSHOT_REST;
+        if snapshot < least {
+            let text = format!("{snapshot} cannot hold limits.unacked_bytes; choose at least {least}");
+            return Err(problem("limits.snapshot", text));
+        }
+        Ok(())
     }
 }
 
@@ -432,21 +453,13 @@ impl ServerConfigBuilder {
         let config = self.0;
         length("keys", config.keys.len(), 8)?;
         length("clusters", config.clusters.len(), 8)?;
-        let least = config.limits.unacked_bytes.saturating_add(64 << 10);
-        if config.durability != Durability::Memory && config.limits.snapshot < least {
-            let problem = format!(
-                "{} cannot hold limits.unacked_bytes; choose at least {least}",
-                config.limits.snapshot
-            );
-            return Err(ConfigError {
-                field: "limits.snapshot",
-                problem,
-            });
-        }
         length("realm", config.realm.len(), 255)?;
         length("address", config.address.len(), 255)?;
         versions(&config.versions)?;
         config.limits.check()?;
+        if config.durability != Durability::Memory {
+            config.limits.check_snapshot()?;
+        }
         config.timing.check()?;
         Ok(config)
     }

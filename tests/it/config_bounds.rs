@@ -360,6 +360,39 @@ fn a_snapshot_has_room_for_all_that_may_be_unacked_where_there_is_a_store() {
     assert_eq!(with(least - 1, Durability::Memory), Ok(()), "nothing is ever stored");
 }
 
+/// No snapshot can be so large, so it is this that must be less.
+#[test]
+fn what_no_snapshot_has_room_for_is_refused_by_its_own_name_and_what_is_advised_works() {
+    let with = |unacked_bytes, snapshot, durability| {
+        let limits = Limits {
+            unacked_bytes,
+            snapshot,
+            ..Limits::default()
+        };
+        server().limits(limits).durability(durability).build().map(drop)
+    };
+    let largest = 64 << 20;
+    let most = largest - (64 << 10);
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        for snapshot in [Limits::default().snapshot, largest] {
+            for unacked in [most + 1, largest] {
+                let result = with(unacked, snapshot, durability);
+                refused(result, "limits.unacked_bytes", &most.to_string());
+            }
+            let beyond = with(u32::MAX, snapshot, durability);
+            refused(beyond, "limits.unacked_bytes", &u32::MAX.to_string());
+        }
+        assert_eq!(with(most, largest, durability), Ok(()));
+        let too_small = with(most, largest - 1, durability);
+        refused(too_small, "limits.snapshot", &largest.to_string());
+    }
+    assert_eq!(
+        with(largest, largest, Durability::Memory),
+        Ok(()),
+        "nothing is ever stored"
+    );
+}
+
 #[test]
 fn versions_are_a_range_from_1_on() {
     #[expect(clippy::reversed_empty_ranges, reason = "it is what is refused")]
