@@ -13,7 +13,7 @@
 //! have left and come back meanwhile, and then it is about a life that is over.
 
 use super::cluster::{Later, Purpose};
-use super::keep::{Mark, Stage};
+use super::keep::Stage;
 use super::{Endpoint, Locator};
 use crate::store::{Record, StoreOp, StoreReply};
 
@@ -89,7 +89,8 @@ impl Endpoint {
                     // How much of it is covered does not matter: with `Durable` the next commit follows at once.
                     kept.writing = false;
                     kept.was_written(now);
-                    self.confirmed_by_store(locator, Mark::default());
+                    let mark = kept.covers_nothing();
+                    self.confirmed_by_store(locator, mark);
                 } else {
                     self.try_later(again);
                 }

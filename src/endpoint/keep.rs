@@ -160,6 +160,14 @@ impl Kept {
         core::mem::replace(&mut self.making, false)
     }
 
+    /// Of a record that may lack the application's first state, which was too large: it is no session's, so that it is asked for.
+    pub fn covers_nothing(&self) -> Mark {
+        Mark {
+            user: self.user_version.wrapping_sub(1),
+            ..Mark::default()
+        }
+    }
+
     /// The application's place in its queue that the store has.
     pub fn committed_mail(&self) -> u64 {
         self.committed.mail

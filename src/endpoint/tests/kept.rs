@@ -83,8 +83,9 @@ fn the_record_of_a_creation_that_was_looked_for_is_written_anew_in_time() {
             if lost {
                 stand.shelf.afterwards = Some(|op| is_live(op).then_some(StoreReply::Failed));
             }
-            stand.speak();
+            stand.hear(&StoreReply::Done, |_| false);
             stand.shelf.afterwards = None;
+            stand.exchange();
             stand.run_for(15 * SECOND);
             let what = (durability, lost);
             assert_eq!(
@@ -343,14 +344,19 @@ fn a_first_state_that_fits_is_in_the_first_record() {
 #[test]
 fn a_first_state_over_the_limit_is_not_written_and_asked_for_at_once() {
     let limit = Limits::default().snapshot as usize;
-    for refused_once in [false, true] {
+    for said in [StoreReply::Done, StoreReply::Unavailable, StoreReply::Failed] {
         let mut stand = Stand::with(Durability::Durable, false);
         let i = stand.client();
         stand.run_for(SECOND);
         let (id, asked) = stand.told.last().expect("it asks").clone();
         assert!(matches!(asked, Event::Authorise { .. }));
-        if refused_once {
-            stand.shelf.instead = Some(|op| is_live(op).then_some(StoreReply::Unavailable));
+        match said {
+            StoreReply::Unavailable => {
+                stand.shelf.instead = Some(|op| is_live(op).then_some(StoreReply::Unavailable));
+            }
+            // It is done, and nobody hears of it.
+            StoreReply::Failed => stand.shelf.afterwards = Some(|op| is_live(op).then_some(StoreReply::Failed)),
+            _ => {}
         }
         let accept = || Verdict::Accept { message: Bytes::new() };
         let app = Some(Bytes::from(alloc::vec![7; limit]));
@@ -358,7 +364,7 @@ fn a_first_state_over_the_limit_is_not_written_and_asked_for_at_once() {
         assert!(session.authorise_with(accept(), app));
         drop(session);
         stand.exchange();
-        stand.shelf.instead = None;
+        (stand.shelf.instead, stand.shelf.afterwards) = (None, None);
         stand.run_for(SECOND);
         assert!(stand.clients[i].session.id().is_some(), "it is let in");
         let sizes = stand.shelf.asked.iter().filter_map(|op| match op {
@@ -378,6 +384,6 @@ fn a_first_state_over_the_limit_is_not_written_and_asked_for_at_once() {
             Event::Restored { app, .. } => Some(app.clone()),
             _ => None,
         });
-        assert_eq!(restored, Some(Some("state".into())), "refused once: {refused_once}");
+        assert_eq!(restored, Some(Some("state".into())), "{said:?}");
     }
 }
