@@ -52,6 +52,8 @@ pub enum StoreError {
         /// Its size, in bytes.
         size: usize,
     },
+    /// (`send_to_session`) The store could not be reached, or turned the message down for now: it is certainly not queued, and can be sent again.
+    Unavailable,
     /// (`send_to_session`) The store gave no answer in time: the message may be queued, or not.
     NoAnswer,
 }
@@ -71,6 +73,9 @@ impl fmt::Display for StoreError {
             StoreError::TooLarge { size } => write!(
                 f,
                 "a message of {size} bytes is too large for a session's queue, which takes {QUEUE_MESSAGE}; split it, or send a reference to it"
+            ),
+            StoreError::Unavailable => f.write_str(
+                "the store could not be reached, or turned the message down, so it is not queued; send it again, and look at the store if that goes on",
             ),
             StoreError::NoAnswer => f.write_str(
                 "the store gave no answer in time, so the message may be queued or not; send it again only if twice does no harm",

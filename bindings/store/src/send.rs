@@ -21,7 +21,7 @@ pub struct Sent {
 /// order, however often the session moves.
 ///
 /// # Errors
-/// [`StoreError::NoSession`], [`StoreError::QueueFull`], [`StoreError::TooLarge`]: it is not queued. [`StoreError::NoAnswer`]: not known.
+/// [`StoreError::NoSession`], [`StoreError::QueueFull`], [`StoreError::TooLarge`], [`StoreError::Unavailable`]: it is not queued. [`StoreError::NoAnswer`]: not known.
 pub async fn send_to_session(
     store: &dyn Store,
     id: SessionId,
@@ -36,6 +36,7 @@ pub async fn send_to_session(
         StoreReply::Appended { cursor, owner } => (cursor, owner),
         StoreReply::NoSession => return Err(StoreError::NoSession),
         StoreReply::Conflict => return Err(StoreError::QueueFull),
+        StoreReply::Unavailable => return Err(StoreError::Unavailable),
         _ => return Err(StoreError::NoAnswer),
     };
     let note = mail_note(key);
@@ -54,4 +55,45 @@ fn store_key(id: SessionId) -> StoreKey {
 
 async fn one(store: &dyn Store, op: StoreOp) -> StoreReply {
     store.submit(vec![op]).await.pop().unwrap_or(StoreReply::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use unbroken::Owner;
+
+    use super::*;
+    use crate::BoxFuture;
+
+    /// Says this to whatever it is asked.
+    struct Says(StoreReply);
+
+    impl Store for Says {
+        fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>> {
+            let replies = batch.iter().map(|_| self.0.clone()).collect();
+            Box::pin(async move { replies })
+        }
+
+        fn receive(&self, _: Owner) -> BoxFuture<Vec<Bytes>> {
+            Box::pin(async { Vec::new() })
+        }
+
+        fn check(&self) -> BoxFuture<Result<(), StoreError>> {
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    /// Who hears that it is not known must not send it again if twice does harm; who hears that it is not queued may.
+    #[tokio::test]
+    async fn what_was_certainly_not_queued_is_told_from_what_may_be() {
+        for (reply, told, words) in [
+            (StoreReply::Unavailable, StoreError::Unavailable, "it is not queued"),
+            (StoreReply::Failed, StoreError::NoAnswer, "may be queued or not"),
+            (StoreReply::NoSession, StoreError::NoSession, "no such session"),
+            (StoreReply::Conflict, StoreError::QueueFull, "send later"),
+        ] {
+            let sent = send_to_session(&Says(reply), SessionId([1; 16]), "hello", Duration::from_secs(1)).await;
+            assert!(told.to_string().contains(words), "{told}");
+            assert_eq!(sent, Err(told));
+        }
+    }
 }
