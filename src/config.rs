@@ -127,7 +127,7 @@ pub struct Timing {
     /// 5 min, default 5 s. A client has opened another one long before.
     pub dead_after: Duration,
     /// (server, with a store) After so long without a word, by the store's clock, a server counts as dead: 1 s to 5 min, default 6 s. It renews
-    /// that every third of this time.
+    /// that every third of this time, and after 2 s if the store did not take it, or something else that it is told again with that.
     pub lease: Duration,
 }
 

@@ -199,11 +199,12 @@ impl Endpoint {
 
     /// With the next sign of life that the store takes.
     fn bury_later(&mut self, key: Locator, end: End) {
-        let max = self.config.limits.tombstones as usize;
+        let (max, now) = (self.config.limits.tombstones as usize, self.now);
         if let Some(cluster) = &mut self.cluster
             && cluster.unburied.len() < max
         {
             cluster.unburied.insert(key, end);
+            cluster.hurry(now);
         }
     }
 }

@@ -23,6 +23,9 @@ use crate::time::Instant;
 
 /// Between two tries of anything.
 pub const AGAIN: Duration = Duration::from_millis(250);
+/// Until the next sign of life when something waits for one: that the store takes it again, or notes, or ends. A long lease says how long a silent server counts as alive,
+/// not how long its clients wait.
+const SOON: Duration = Duration::from_secs(2);
 
 /// See the module's head.
 pub struct Cluster {
@@ -168,6 +171,11 @@ impl Cluster {
     /// Tries again in a moment.
     pub fn later(&mut self, now: Instant, what: Later) {
         self.later.push_back((now + AGAIN, what));
+    }
+
+    /// Something waits for the next sign of life.
+    pub fn hurry(&mut self, now: Instant) {
+        self.renew = self.renew.min(now + SOON);
     }
 
     /// Whoever waits for this session looks again now.
@@ -318,17 +326,19 @@ impl Endpoint {
     }
 
     fn renewed(&mut self, asked: Instant, reply: &StoreReply) {
+        let now = self.now;
         let Some(cluster) = &mut self.cluster else { return };
         let until = asked + self.config.timing.lease;
         if *reply != StoreReply::Done {
             // Not if a later one was taken meanwhile.
             if until > cluster.leased {
                 cluster.standing = Standing::Failing;
+                cluster.hurry(now);
             }
             return;
         }
         // The one before may have been over when this one was taken: nobody could leave a note in between.
-        let lapsed = self.now >= cluster.leased;
+        let lapsed = now >= cluster.leased;
         cluster.deaf |= lapsed;
         cluster.leased = cluster.leased.max(until);
         let before = core::mem::replace(&mut cluster.standing, Standing::Alive);
@@ -346,12 +356,13 @@ impl Endpoint {
     }
 
     fn received_notes(&mut self, reply: StoreReply) {
+        let now = self.now;
         let Some(cluster) = &mut self.cluster else { return };
         let StoreReply::Notes(notes) = reply else {
             // Not at once again: with the next sign of life. A note may have gone with the answer.
             cluster.listening = false;
             cluster.deaf = true;
-            return;
+            return cluster.hurry(now);
         };
         let owner = cluster.owner;
         cluster.ask(StoreOp::Receive { owner }, Purpose::Receive);

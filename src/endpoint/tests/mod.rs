@@ -17,6 +17,7 @@ mod inquest;
 mod kept;
 #[cfg(not(unbroken_mock_crypto))]
 mod large;
+mod leases;
 mod leaving;
 mod mail;
 #[cfg(not(unbroken_mock_crypto))]
