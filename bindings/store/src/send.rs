@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use unbroken::{Cursor, SessionId, StoreKey, StoreOp, StoreReply, mail_note};
+use unbroken::{Cursor, Owner, SessionId, StoreKey, StoreOp, StoreReply, mail_note};
 
 use crate::rules::QUEUE_MESSAGE;
 use crate::{Store, StoreError};
+
+/// Before each try to leave a note.
+const PAUSES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1)];
 
 /// A message that is queued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sent {
     /// Where it stands in the session's queue: 1 is the first.
     pub cursor: Cursor,
-    /// Its owner was told. If not, the session is parked, or its owner is gone; the message is read when the session is taken over.
+    /// Its owner was told. If not, the session is parked, or its owner is gone, and the message is read when the session is taken over; or the store did not take the note, tried three
+    /// times, and it is read with the next one too.
     pub told: bool,
 }
 
@@ -39,12 +43,24 @@ pub async fn send_to_session(
         StoreReply::Unavailable => return Err(StoreError::Unavailable),
         _ => return Err(StoreError::NoAnswer),
     };
-    let note = mail_note(key);
     let told = match owner {
-        Some(to) => one(store, StoreOp::Send { to, note }).await == StoreReply::Done,
+        Some(to) => tell(store, to, mail_note(key)).await,
         None => false,
     };
     Ok(Sent { cursor, told })
+}
+
+/// Without it the message would lie there until the next one comes, as its owner has no reason to look. It may come twice.
+async fn tell(store: &dyn Store, to: Owner, note: Bytes) -> bool {
+    for pause in PAUSES {
+        tokio::time::sleep(pause).await;
+        let note = note.clone();
+        match one(store, StoreOp::Send { to, note }).await {
+            StoreReply::Failed | StoreReply::Unavailable => {}
+            reply => return reply == StoreReply::Done,
+        }
+    }
+    false
 }
 
 /// The key under which the store has a session.
@@ -59,17 +75,23 @@ async fn one(store: &dyn Store, op: StoreOp) -> StoreReply {
 
 #[cfg(test)]
 mod tests {
-    use unbroken::Owner;
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
 
     use super::*;
     use crate::BoxFuture;
 
-    /// Says this to whatever it is asked.
-    struct Says(StoreReply);
+    /// Says this, one after another.
+    struct Says(Mutex<VecDeque<StoreReply>>);
+
+    fn says(replies: &[StoreReply]) -> Says {
+        Says(Mutex::new(replies.iter().cloned().collect()))
+    }
 
     impl Store for Says {
         fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>> {
-            let replies = batch.iter().map(|_| self.0.clone()).collect();
+            let mut says = self.0.lock().unwrap();
+            let replies = batch.iter().map(|_| says.pop_front().unwrap()).collect();
             Box::pin(async move { replies })
         }
 
@@ -91,9 +113,33 @@ mod tests {
             (StoreReply::NoSession, StoreError::NoSession, "no such session"),
             (StoreReply::Conflict, StoreError::QueueFull, "send later"),
         ] {
-            let sent = send_to_session(&Says(reply), SessionId([1; 16]), "hello", Duration::from_secs(1)).await;
+            let sent = send(&says(&[reply])).await;
             assert!(told.to_string().contains(words), "{told}");
             assert_eq!(sent, Err(told));
+        }
+    }
+
+    async fn send(store: &Says) -> Result<Sent, StoreError> {
+        send_to_session(store, SessionId([1; 16]), "hello", Duration::from_secs(1)).await
+    }
+
+    /// Its owner would not look: it knows of nothing.
+    #[tokio::test]
+    async fn a_note_that_the_store_did_not_take_is_left_again() {
+        use StoreReply::{Conflict, Done, Failed, Unavailable};
+        let queued = StoreReply::Appended {
+            cursor: 7,
+            owner: Some(Owner([2; 16])),
+        };
+        for (replies, told) in [
+            (vec![Unavailable, Done], true),
+            (vec![Failed, Unavailable, Done], true),
+            (vec![Failed, Failed, Failed], false),
+            (vec![Unavailable, Conflict], false),
+        ] {
+            let store = says(&[&[queued.clone()], &replies[..]].concat());
+            assert_eq!(send(&store).await, Ok(Sent { cursor: 7, told }), "{replies:?}");
+            assert!(store.0.lock().unwrap().is_empty(), "{replies:?}");
         }
     }
 }
