@@ -814,7 +814,7 @@ typedef struct unbroken_limits {
   uint32_t tombstones;
   /**
    * (server, with a store) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the un-ACKed messages and the
-   * application's bytes: at least `unacked_bytes` and 64 KiB.
+   * application's bytes: at least `unacked_bytes` and 64 KiB, or 16 KiB and 2 bytes for each of `unacked_messages` if that is more.
    */
   uint32_t snapshot;
 } unbroken_limits;

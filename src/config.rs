@@ -17,8 +17,8 @@ pub const VERSION: u8 = 1;
 
 /// The largest snapshot, in bytes.
 const SNAPSHOT_MAX: u32 = 64 << 20;
-/// What a snapshot has room for beside the un-ACKed payload, in bytes.
-const SNAPSHOT_REST: u32 = 64 << 10;
+/// What a snapshot has room for beside the un-ACKed payload, in bytes: at least, and beside what each message has in front of it.
+const SNAPSHOT_REST: (u32, u32) = (64 << 10, 16 << 10);
 
 /// Bounds on memory and work. Each says what it costs at worst, per session unless it says otherwise.
 #[derive(Clone, Debug)]
@@ -46,13 +46,14 @@ pub struct Limits {
     pub detached: Duration,
     /// (server) How long an ended session is remembered, to answer a late client: 0 to 24 h, default 30 s. Costs about 64 bytes.
     /// In a cluster: a server process that sleeps for longer, or does not hear for as long that a session was taken from it, may write the record of that session anew though it
-    /// has ended meanwhile. Nobody takes that over, and it expires.
+    /// has ended meanwhile. Nobody takes that over, and it expires. An end that another server writes over its record, as it counts as dead, stands there as long as that would have.
     pub tombstone: Duration,
     /// (server, for each endpoint) Ended sessions remembered: 0 to 16,777,216, default 65,536. So many at most wait, too, for a store that was away to be told of their end; the record of
     /// one that did not fit stays there until it expires.
     pub tombstones: u32,
     /// (server) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the un-ACKed messages and the application's bytes: with
-    /// [`Durability::SwapOut`] and [`Durability::Durable`] it is at least `unacked_bytes` and 64 KiB, so that these are at most 64 MiB together.
+    /// [`Durability::SwapOut`] and [`Durability::Durable`] it is at least `unacked_bytes` and 64 KiB, or 16 KiB and 2 bytes for each of `unacked_messages` if that is more; so these
+    /// are at most 64 MiB together.
     pub snapshot: u32,
 }
 
@@ -96,12 +97,14 @@ impl Limits {
     /// (with a store) What may be un-ACKed fits a snapshot, and a little of the application's beside it.
     fn check_snapshot(&self) -> Result<(), ConfigError> {
         let (unacked, snapshot) = (self.unacked_bytes, self.snapshot);
-        let most = SNAPSHOT_MAX - SNAPSHOT_REST;
+        // A length of 1 or 2 bytes; of 4 only in front of so long a message that there are few.
+        let rest = SNAPSHOT_REST.0.max(SNAPSHOT_REST.1 + 2 * self.unacked_messages);
+        let most = SNAPSHOT_MAX - rest;
         if unacked > most {
             let text = format!("{unacked} fits no snapshot, which has {SNAPSHOT_MAX} at most; choose at most {most}");
             return Err(problem("limits.unacked_bytes", text));
         }
-        let least = unacked + SNAPSHOT_REST;
+        let least = unacked + rest;
         if snapshot < least {
             let text = format!("{snapshot} cannot hold limits.unacked_bytes; choose at least {least}");
             return Err(problem("limits.snapshot", text));

@@ -393,6 +393,25 @@ fn what_no_snapshot_has_room_for_is_refused_by_its_own_name_and_what_is_advised_
     );
 }
 
+/// Each has a length in front of it.
+#[test]
+fn a_snapshot_has_room_for_the_lengths_of_very_many_messages() {
+    for (unacked_messages, rest) in [(24_576, 64 << 10), (24_577, (64 << 10) + 2), (65_536, 144 << 10)] {
+        let with = |snapshot| {
+            let limits = Limits {
+                unacked_messages,
+                snapshot,
+                ..Limits::default()
+            };
+            let builder = server().limits(limits).durability(Durability::SwapOut);
+            builder.build().map(drop)
+        };
+        let least = Limits::default().unacked_bytes + rest;
+        assert_eq!(with(least), Ok(()), "{unacked_messages}");
+        refused(with(least - 1), "limits.snapshot", &least.to_string());
+    }
+}
+
 #[test]
 fn versions_are_a_range_from_1_on() {
     #[expect(clippy::reversed_empty_ranges, reason = "it is what is refused")]

@@ -42,7 +42,7 @@ pub struct unbroken_limits {
     /// (server) Ended sessions remembered: 0 to 16,777,216, default 65,536.
     pub tombstones: u32,
     /// (server, with a store) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the un-ACKed messages and the
-    /// application's bytes: at least `unacked_bytes` and 64 KiB.
+    /// application's bytes: at least `unacked_bytes` and 64 KiB, or 16 KiB and 2 bytes for each of `unacked_messages` if that is more.
     pub snapshot: u32,
 }
 

@@ -1,5 +1,6 @@
 //! When a session's record is written: at its creation, when something has changed, and in time before the store forgets it; never two at once.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::time::Duration;
@@ -8,6 +9,8 @@ use super::leaving::{goes_away, is_park};
 use super::requests::{is_live, is_peek};
 use super::stand::{Stand, elsewhere_and_back};
 use crate::config::{Durability, Limits, ServerConfig};
+use crate::crypto::{ClusterKey, Seed, ServerKey};
+use crate::endpoint::Endpoint;
 use crate::error::SaveError;
 use crate::event::{Event, LinkId, SessionId};
 use crate::session::Verdict;
@@ -385,5 +388,48 @@ fn a_first_state_over_the_limit_is_not_written_and_asked_for_at_once() {
             _ => None,
         });
         assert_eq!(restored, Some(Some("state".into())), "{said:?}");
+    }
+}
+
+/// The least snapshot that a server may be given for so much.
+fn with_least_snapshot(unacked_messages: u32, unacked_bytes: u32) -> ServerConfig {
+    let key = ServerKey::from_bytes([7; 32]).expect("not zero");
+    let cluster = ClusterKey::from_bytes([9; 32]).expect("not zero");
+    let with = |snapshot| {
+        let limits = Limits {
+            unacked_messages,
+            unacked_bytes,
+            snapshot,
+            ..Limits::default()
+        };
+        let config = ServerConfig::builder(key.clone(), cluster.clone()).authorise_all(true);
+        config.durability(Durability::Durable).limits(limits).build()
+    };
+    let (mut refused, mut taken) = (unacked_bytes, 64 << 20);
+    while taken - refused > 1 {
+        let middle = refused + (taken - refused) / 2;
+        *if with(middle).is_ok() { &mut taken } else { &mut refused } = middle;
+    }
+    with(taken).expect("it was taken")
+}
+
+/// Each has a few bytes beside its payload. Else a session would end, or never leave, for a state that its application has not.
+#[test]
+fn the_least_snapshot_holds_all_that_may_be_unacked() {
+    for (messages, length) in [(65_536, 64), (65_536, 63), (4096, 1024), (1, 1 << 20)] {
+        let mut stand = Stand::changed(Durability::Durable, true, |config| config);
+        let config = with_least_snapshot(messages, (messages * length).max(1 << 20));
+        stand.server = Endpoint::new(Arc::new(config), Seed::new([2; 32]), stand.now);
+        let (i, id) = stand.session();
+        goes_away(&mut stand, i);
+        let mut session = stand.server.session(id).expect("it is here");
+        session.bind_user(&[b'u'; 1024]).expect("there is a store");
+        let message = alloc::vec![7; length as usize];
+        for _ in 0..messages {
+            session.send_slice(&message).expect("there is room");
+        }
+        drop(session);
+        assert_eq!(stand.server.poll_snapshot(), Some(id));
+        assert_eq!(stand.server.save(id, None), Ok(()), "{messages} of {length} bytes");
     }
 }

@@ -35,7 +35,8 @@ namespace Unbroken
         /// <summary>(server) Ended sessions remembered: 0 to 16,777,216, default 65,536.</summary>
         public uint Tombstones;
         /// <summary>(server with a store) A sealed snapshot, in bytes: 64 KiB to 64 MiB, default 2 MiB. It holds the unacknowledged messages and the
-        /// application's state: at least <see cref="UnackedBytes"/> and 64 KiB.</summary>
+        /// application's state: at least <see cref="UnackedBytes"/> and 64 KiB, or 16 KiB and 2 bytes for each of
+        /// <see cref="UnackedMessages"/> if that is more.</summary>
         public uint Snapshot;
 
         /// <summary>The library's defaults.</summary>
