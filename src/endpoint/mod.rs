@@ -185,6 +185,8 @@ impl Endpoint {
         let Some(served) = self.sessions.get_mut(&locator) else {
             return;
         };
+        // It may have been quiet for long: its life without a link begins now.
+        served.talk.tick(self.now);
         if let Some(index) = served.talk.link_index(link) {
             let gone = served.talk.links.remove(index);
             served.talk.after_loss(&gone, HandoverCause::LinkLost);

@@ -169,3 +169,23 @@ fn a_resume_waits_for_the_applications_word_as_long_as_a_handshake_may_take() {
         assert_eq!(stand.clients[i].heard.len(), usize::from(waits));
     }
 }
+
+fn short(mut config: ServerConfig) -> ServerConfig {
+    config.limits.detached = 10 * SECOND;
+    config
+}
+
+/// Nothing happened to it meanwhile that told the time, and the break of its link does.
+#[test]
+fn the_life_of_a_session_without_a_link_begins_when_that_breaks_however_quiet_it_was() {
+    for durability in [Durability::Memory, Durability::SwapOut, Durability::Durable] {
+        let mut stand = Stand::changed(durability, true, short);
+        let (i, _) = stand.session();
+        stand.run_for(9 * SECOND);
+        goes_away(&mut stand, i);
+        stand.run_for(9 * SECOND);
+        assert_eq!(stand.server.sessions(), 1, "{durability:?}");
+        stand.run_for(2 * SECOND);
+        assert_eq!(stand.server.counters().sessions_expired, 1, "{durability:?}");
+    }
+}
