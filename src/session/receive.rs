@@ -173,11 +173,11 @@ impl Conversation {
     fn heard(&mut self, index: usize) {
         let link = &mut self.links[index];
         link.liveness.heard(self.now);
-        if link.life == Life::Open {
-            self.handover.alive_again();
-        }
         if !core::mem::replace(&mut link.confirmed, true) {
+            // It says nothing of the link before it, which may have been down for long.
             self.confirmed(index);
+        } else if link.life == Life::Open {
+            self.handover.alive_again();
         }
     }
 

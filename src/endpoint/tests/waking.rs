@@ -1,5 +1,6 @@
 //! What has its time: when an endpoint wants to be woken, and what is over then.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::leaving::goes_away;
@@ -188,4 +189,29 @@ fn the_life_of_a_session_without_a_link_begins_when_that_breaks_however_quiet_it
         stand.run_for(2 * SECOND);
         assert_eq!(stand.server.counters().sessions_expired, 1, "{durability:?}");
     }
+}
+
+#[test]
+fn a_server_tells_how_long_a_session_had_no_link_and_not_how_long_it_was_quiet_before() {
+    let mut stand = Stand::new(Durability::Memory);
+    let (i, _) = stand.session();
+    stand.run_for(20 * SECOND);
+    goes_away(&mut stand, i);
+    let broke = stand.now;
+    stand.run_for(3 * SECOND);
+    stand.clients[i].away = false;
+    while stand.server.detached() > 0 {
+        stand.run_for(Duration::from_millis(10));
+    }
+    let down = stand.now.since(broke);
+    let ends = stand.told.iter().filter_map(|(_, event)| match event {
+        Event::HandoverEnd(end) => Some(end.downtime),
+        _ => None,
+    });
+    let downtimes: Vec<_> = ends.collect();
+    assert_eq!(downtimes.len(), 1);
+    assert!(
+        (down - Duration::from_millis(20)..=down).contains(&downtimes[0]),
+        "{downtimes:?} of {down:?}"
+    );
 }
