@@ -42,7 +42,7 @@ pub struct Limits {
     pub pending_handshakes: u32,
     /// (server, for each endpoint) Sessions, attached and detached: 1 to 16,777,216, default 1,048,576.
     pub sessions: u32,
-    /// (server) Life of a session without a link: 1 s to 24 h, default 30 s.
+    /// (server) Life of a session without a link: 1 s to 24 h, default 30 s. A client that comes in time is waited for, up to `handshake` longer.
     pub detached: Duration,
     /// (server) How long an ended session is remembered, to answer a late client: 0 to 24 h, default 30 s. Costs about 64 bytes.
     /// In a cluster: a server process that sleeps for longer, or does not hear for as long that a session was taken from it, may write the record of that session anew though it

@@ -171,14 +171,20 @@ impl Served {
         }
     }
 
-    /// When the session is over if no link comes.
+    /// When the session is over if no link comes. Not while its client is there: in the middle of a handshake, or waiting for the application's word.
     pub fn expires(&self, config: &ServerConfig) -> Option<Instant> {
-        let life = if self.confirmed {
-            config.limits.detached
-        } else {
-            config.limits.handshake
-        };
-        self.detached.map(|since| since + life)
+        let since = self.detached?;
+        if !self.confirmed {
+            return Some(since + config.limits.handshake);
+        }
+        let waits = self.held.as_ref().map_or(Instant::ZERO, |held| held.until);
+        let links = self.talk.links.iter().filter(|link| is_unproved(link));
+        let proves = links.map(|link| link.born + self.confirm_limit(config)).max();
+        Some(
+            (since + config.limits.detached)
+                .max(waits)
+                .max(proves.unwrap_or(Instant::ZERO)),
+        )
     }
 
     fn owes_auth(&self) -> bool {
@@ -204,8 +210,7 @@ impl Served {
         if let Some(kept) = &self.kept {
             deadline = deadline.min(kept.deadline());
         }
-        let unconfirmed = |link: &&Link| !link.confirmed && link.life == Life::Open;
-        for link in self.talk.links.iter().filter(unconfirmed) {
+        for link in self.talk.links.iter().filter(|link| is_unproved(link)) {
             deadline = deadline.min(link.born + self.confirm_limit(config));
         }
         deadline
@@ -235,10 +240,15 @@ impl Served {
     fn drop_unconfirmed(&mut self, config: &ServerConfig) {
         let now = self.talk.now;
         let limit = self.confirm_limit(config);
-        let overdue = |link: &Link| !link.confirmed && link.life == Life::Open && now >= link.born + limit;
+        let overdue = |link: &Link| is_unproved(link) && now >= link.born + limit;
         while let Some(index) = self.talk.links.iter().position(overdue) {
             let link = self.talk.close_link(index);
             self.talk.after_loss(&link, HandoverCause::LinkLost);
         }
     }
+}
+
+/// Its client has not proved its keys on it.
+fn is_unproved(link: &Link) -> bool {
+    !link.confirmed && link.life == Life::Open
 }

@@ -7,7 +7,8 @@ use super::leaving::goes_away;
 use super::stand::{Stand, name};
 use crate::config::{Durability, ServerConfig};
 use crate::endpoint::keep::PARKING_MAX;
-use crate::event::{Event, LinkId, NetworkEvent, NetworkId};
+use crate::error::CloseReason;
+use crate::event::{Event, LinkId, NetworkEvent, NetworkId, SessionId};
 use crate::store::{Record, StoreOp};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -214,4 +215,69 @@ fn a_server_tells_how_long_a_session_had_no_link_and_not_how_long_it_was_quiet_b
         (down - Duration::from_millis(20)..=down).contains(&downtimes[0]),
         "{downtimes:?} of {down:?}"
     );
+}
+
+/// A session that will have been without a link for as long as it may in a tenth of a second; just now its client comes. `asked`: the application has a word. What the server says to the client is on its way.
+fn comes_just_in_time(asked: bool) -> (Stand, usize, SessionId) {
+    let change: fn(ServerConfig) -> ServerConfig = match asked {
+        true => |config| short(config).with_ask_on_resume(true),
+        false => short,
+    };
+    let mut stand = Stand::changed(Durability::Memory, true, change);
+    let (i, id) = stand.session();
+    let newest = stand.clients[i].newest;
+    // The client notices later.
+    stand.server.handle_link_down(name(i, newest), stand.now);
+    stand.run_for(10 * SECOND - Duration::from_millis(200));
+    stand.clients[i].late = Some(Vec::new());
+    stand.cut(i, newest);
+    stand.run_for(Duration::from_millis(150));
+    let waits = stand.told.contains(&(id, Event::ResumeRequest));
+    assert_eq!((stand.server.counters().resumes, waits), (u64::from(!asked), asked));
+    assert_eq!(stand.server.detached(), 1);
+    (stand, i, id)
+}
+
+/// It was taken: the server knows that somebody is there.
+#[test]
+fn who_comes_back_in_time_is_not_cut_off_in_the_middle_of_his_handshake() {
+    let (mut stand, i, _) = comes_just_in_time(false);
+    stand.run_for(Duration::from_millis(500));
+    stand.arrive(i);
+    stand.run_for(SECOND);
+    assert_eq!((stand.server.sessions(), stand.server.detached()), (1, 0));
+    assert_eq!(stand.server.counters().sessions_expired, 0);
+    assert_eq!(stand.clients[i].closed(), None);
+}
+
+#[test]
+fn who_comes_back_in_time_may_wait_for_the_applications_word() {
+    for answer in [Ok(()), Err(7)] {
+        let (mut stand, i, id) = comes_just_in_time(true);
+        stand.run_for(2 * SECOND);
+        assert!(stand.told.contains(&(id, Event::ResumeRequest)));
+        let mut session = stand.server.session(id).expect("it is here still");
+        assert!(session.answer_resume(answer), "{answer:?}");
+        drop(session);
+        stand.exchange();
+        stand.arrive(i);
+        stand.run_for(SECOND);
+        let end = answer.err().map(|code| CloseReason::Refused { code });
+        assert_eq!(stand.clients[i].closed(), end);
+        assert_eq!(stand.server.counters().sessions_expired, 0, "{answer:?}");
+    }
+}
+
+/// Nobody proves that he has the keys, or the application says nothing.
+#[test]
+fn who_came_back_in_time_and_no_further_is_waited_for_as_long_as_a_handshake_may_take() {
+    for asked in [false, true] {
+        let (mut stand, i, _) = comes_just_in_time(asked);
+        stand.clients[i].away = true;
+        let limit = stand.server.config.limits.handshake;
+        stand.run_for(limit - Duration::from_millis(200));
+        assert_eq!(stand.server.sessions(), 1, "asked: {asked}");
+        stand.run_for(Duration::from_millis(250));
+        assert_eq!(stand.server.counters().sessions_expired, 1, "asked: {asked}");
+    }
 }
