@@ -137,7 +137,7 @@ mod tests {
             (vec![Failed, Failed, Failed], false),
             (vec![Unavailable, Conflict], false),
         ] {
-            let store = says(&[&[queued.clone()], &replies[..]].concat());
+            let store = says(&[std::slice::from_ref(&queued), &replies[..]].concat());
             assert_eq!(send(&store).await, Ok(Sent { cursor: 7, told }), "{replies:?}");
             assert!(store.0.lock().unwrap().is_empty(), "{replies:?}");
         }
