@@ -320,9 +320,11 @@ impl Dialler {
         }
     }
 
-    /// Nothing more is wanted: the link that carries goes on.
-    pub fn forget_hedge(&mut self) {
+    /// Nothing more is wanted: the link that carries goes on. A plan that is left would be taken for what a DRAIN asked for.
+    pub fn rest(&mut self) {
+        self.plan = None;
         self.hedge = None;
+        self.elsewhere = false;
     }
 
     /// A connection failed. If a hedge was to come that leads elsewhere, it comes now, as the first, or is what the next plan is for if a server advised to wait; one to

@@ -204,7 +204,7 @@ impl Session {
         }
         if self.carrier_is_sound() && self.dialler.draining.is_none() {
             // The hint was false, or the old link recovered: it goes on carrying.
-            self.dialler.forget_hedge();
+            self.dialler.rest();
             self.dialler.networks.forgive();
             self.talk.carried_again(true);
             return;

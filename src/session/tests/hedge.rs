@@ -1,9 +1,10 @@
 //! Two connections under way: where the second leads, when it may send its flight, and what the state is meanwhile.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::actor::{NEW, Play};
-use crate::event::{NetworkEvent, NetworkId, State, Target};
+use crate::event::{Event, NetworkEvent, NetworkId, State, Target};
 use crate::wire::flight::{Accept, AcceptOk, Refuse, RefuseCode};
 use crate::wire::prelude::FlightKind;
 
@@ -436,4 +437,43 @@ fn what_comes_though_the_first_was_refused_leads_over_another_network_however_of
         assert_eq!(came >= SECOND * 5, lost, "{failures}: {came:?}");
         assert_eq!(play.network, Some(if lost { CELL } else { WIFI }), "{failures}");
     }
+}
+
+/// The link that carries answers what it was asked last.
+fn answers(play: &mut Play) {
+    let carrier = play.session.talk.carrier().expect("it stands");
+    play.pongs(play.session.talk.links[carrier].liveness.asked_last());
+    play.perform();
+}
+
+/// What was planned for later, when a server's advice to wait is over, was for a link that was suspect. That carries again, and nothing came of what was tried beside it.
+#[test]
+fn a_link_that_carries_again_is_not_left_for_what_was_planned_while_it_was_silent() {
+    let mut play = Play::established();
+    for network in [CELL, WIFI] {
+        play.joins(network, "");
+    }
+    answers(&mut play);
+    play.session.send("?".into()).expect("there is room");
+    play.perform();
+    while play.session.stats().suspicions == 0 {
+        assert!(play.pass_to_next());
+        play.perform();
+    }
+    assert_eq!(play.network, Some(CELL));
+    play.refuses(&refused(RefuseCode::Later, 5000));
+    play.stands = false;
+    until_next(&mut play);
+    assert_eq!(play.network, Some(WIFI));
+    answers(&mut play);
+    play.fails();
+    let ends = |event: &Event| matches!(event, Event::HandoverEnd(_));
+    assert!(play.events().iter().any(ends));
+    let opened = play.opened;
+    for _ in 0..80 {
+        play.pass(SECOND / 10);
+        play.perform();
+        answers(&mut play);
+    }
+    assert_eq!((play.opened, play.events()), (opened, Vec::new()));
 }
