@@ -320,6 +320,11 @@ impl Dialler {
         }
     }
 
+    /// What was to come beside the first connection does not, as that is begun anew.
+    pub fn forget_hedge(&mut self) {
+        self.hedge = None;
+    }
+
     /// Nothing more is wanted: the link that carries goes on. A plan that is left would be taken for what a DRAIN asked for.
     pub fn rest(&mut self) {
         self.plan = None;

@@ -221,6 +221,7 @@ impl Session {
     /// What was under way went with its network, which says nothing of others and of the server: there is nothing to wait for.
     pub(super) fn replace_try(&mut self) {
         self.dialler.forget_advice();
+        self.dialler.forget_hedge();
         self.after_failed_try();
         if !self.carrier_is_sound() && self.dialler.tries.iter().all(|attempt| attempt.warm.is_some()) {
             self.dialler.plan(self.talk.now);

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::actor::{NEW, Play};
-use crate::event::{Event, LinkHealth, NetworkEvent, NetworkId};
+use crate::event::{Event, LinkHealth, NetworkEvent, NetworkId, Target};
 use crate::session::networks::Networks;
 use crate::time::Instant;
 use crate::wire::flight::{Accept, EARLY_MAX};
@@ -105,6 +105,32 @@ fn a_connection_under_way_goes_with_its_network_and_another_takes_its_place() {
         assert!(play.closed.contains(&under_way), "{before}");
         assert_eq!((play.network, play.opened), (Some(CELL), opened + 1), "{before}");
         assert_eq!(play.session.dialler.tries.len(), 1, "{before}");
+    }
+}
+
+/// U-22: it says nothing of the server, so that is looked for at its own address still, and the configured one is behind that.
+#[test]
+fn what_takes_the_place_of_a_connection_that_went_with_its_network_leads_to_the_servers_own_address() {
+    let own = "own.example:4";
+    let mut play = Play::begun();
+    for network in [CELL, WIFI] {
+        play.joins(network, own);
+    }
+    play.stands = false;
+    play.cut();
+    play.perform();
+    for (network, target) in [
+        (WIFI, Target::Advised(own.into())),
+        (CELL, Target::Advised(own.into())),
+        (CELL, Target::Configured),
+    ] {
+        assert_eq!((play.network, &play.target), (Some(network), &target));
+        if network == WIFI {
+            play.hint(NetworkEvent::Lost(WIFI));
+        } else {
+            play.pass(Duration::from_millis(250));
+        }
+        play.perform();
     }
 }
 
