@@ -265,11 +265,12 @@ impl Session {
             ADVICE_MAX.min(Duration::from_millis(ticket.detached_ms.into()) / ADVICE_SHARE)
         });
         let wait = Duration::from_millis(refuse.retry_ms.into()).min(most);
-        if !self.carrier_is_sound() {
-            self.dialler.keep_hedge(there.1);
-        }
+        let now = self.talk.now;
         self.dialler
-            .hold_off(self.talk.now, wait, there, &mut self.rng, &mut self.outputs);
+            .hold_off(now, wait, there, &mut self.rng, &mut self.outputs);
+        if !self.carrier_is_sound() {
+            self.dialler.keep_hedge(there.1, now);
+        }
     }
 
     /// What a verdict leads to, if it has come (U-42). After a bad one there is nothing to dial for: CLOSE follows on the link that carries, and without such a link the

@@ -94,26 +94,40 @@ pub struct Dialler {
     pub advised: Option<alloc::string::String>,
 }
 
-/// A second connection beside the first: to the configured address, or in the place of one that failed.
+/// A second connection, and when it is to come.
 #[derive(Clone, Copy)]
 struct Hedge {
     at: Instant,
-    /// The first leads to a server's own address.
-    elsewhere: bool,
-    /// The first was refused, and this one leads over another network: it comes all the same, and over that, whosever turn it is by then.
-    apart: Option<NetworkId>,
-    /// One of two failed: this leads where the other does not.
-    again: bool,
+    leads: Leads,
+}
+
+/// Where a second connection leads. That says what becomes of it when the first ends before it comes:
+///
+/// | | the first is refused | the first fails |
+/// |---|---|---|
+/// | `Alike`, `Again` | `Apart` if another network is up, else dropped | dropped: it would only knock twice |
+/// | `Elsewhere` | comes at once; if it has to wait, the next plan leads there, and it is `Apart` too if another network is up | comes at once; if it has to wait, the next plan leads there |
+/// | `Apart` | keeps its time | keeps its time |
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leads {
+    /// Both lead to the configured address.
+    Alike,
+    /// To the configured address; the first to a server's own.
+    Elsewhere,
+    /// One of two failed: where the other does not.
+    Again,
+    /// The first was refused, which does not hold on another network: to the configured address over that, whosever turn it is by then.
+    Apart(NetworkId),
 }
 
 impl Hedge {
     fn behind(advised: bool, now: Instant) -> Self {
-        Hedge {
-            at: now + if advised { HEAD_START } else { PATIENCE },
-            elsewhere: advised,
-            apart: None,
-            again: false,
-        }
+        let (wait, leads) = if advised {
+            (HEAD_START, Leads::Elsewhere)
+        } else {
+            (PATIENCE, Leads::Alike)
+        };
+        Hedge { at: now + wait, leads }
     }
 }
 
@@ -164,11 +178,17 @@ impl Dialler {
         }
     }
 
-    /// The first connection was refused on this network. If the second leads over another one, it comes all the same.
-    pub fn keep_hedge(&mut self, refused: Option<NetworkId>) {
+    /// The first connection was refused on this network, and [`Dialler::hold_off`] has been told. If the second can lead over another one, it comes all the same ([`Leads`]).
+    pub fn keep_hedge(&mut self, refused: Option<NetworkId>, now: Instant) {
         let choices = [self.networks.second_choice(), self.networks.choice()];
-        if let Some(hedge) = &mut self.hedge {
-            hedge.apart = choices.into_iter().flatten().find(|other| Some(*other) != refused);
+        let other = choices.into_iter().flatten().find(|other| Some(*other) != refused);
+        let is_held = self.is_held(now);
+        if let (Some(hedge), Some(other), []) = (&mut self.hedge, other, &self.tries[..]) {
+            let elsewhere = hedge.leads == Leads::Elsewhere;
+            if is_held || !elsewhere {
+                hedge.leads = Leads::Apart(other);
+                self.elsewhere = elsewhere;
+            }
         }
     }
 
@@ -214,7 +234,7 @@ impl Dialler {
 
     /// Forgets what is under way on a network that is gone; says whether any of it was to carry the session.
     pub fn cancel_on(&mut self, network: NetworkId, outputs: &mut VecDeque<Output>) -> bool {
-        self.hedge = self.hedge.filter(|hedge| hedge.apart != Some(network));
+        self.hedge = self.hedge.filter(|hedge| hedge.leads != Leads::Apart(network));
         let on_it = |attempt: &Try| attempt.network == Some(network);
         let missed = self
             .tries
@@ -253,9 +273,7 @@ impl Dialler {
             let head_start = Hedge::behind(other.target != Target::Configured, other.since).at;
             self.hedge = Some(Hedge {
                 at: head_start.max(now + delay).max(self.not_before),
-                elsewhere: false,
-                apart: None,
-                again: true,
+                leads: Leads::Again,
             });
         }
     }
@@ -293,12 +311,13 @@ impl Dialler {
         }
         if let Some(hedge) = self.hedge.filter(|hedge| hedge.at <= now) {
             self.hedge = None;
-            if self.tries.len() == 1 || hedge.apart.is_some() && self.tries.is_empty() {
-                let (target, network) = match self.tries.first() {
-                    None => (Target::Configured, hedge.apart),
-                    Some(other) if hedge.again => self.unlike(other, own),
-                    Some(_) => (Target::Configured, self.networks.second_choice()),
-                };
+            let to = match (&self.tries[..], hedge.leads) {
+                ([] | [_], Leads::Apart(network)) => Some((Target::Configured, Some(network))),
+                ([_], Leads::Alike | Leads::Elsewhere) => Some((Target::Configured, self.networks.second_choice())),
+                ([other], Leads::Again) => Some(self.unlike(other, own)),
+                _ => None,
+            };
+            if let Some((target, network)) = to {
                 self.open(target, network, now, outputs);
             }
         }
@@ -315,7 +334,7 @@ impl Dialler {
 
     /// The hedge comes now: the first connection failed, or the network changed under it. One that failed already keeps its back-off.
     pub fn hurry(&mut self, now: Instant) {
-        if let Some(hedge) = self.hedge.as_mut().filter(|hedge| !hedge.again) {
+        if let Some(hedge) = self.hedge.as_mut().filter(|hedge| hedge.leads != Leads::Again) {
             hedge.at = now;
         }
     }
@@ -332,22 +351,19 @@ impl Dialler {
         self.elsewhere = false;
     }
 
-    /// A connection failed. If a hedge was to come that leads elsewhere, it comes now, as the first, or is what the next plan is for if a server advised to wait; one to
-    /// the same address would only knock twice, and waits for the back-off; but if the first was refused and this one leads over another network, it keeps its time.
+    /// A connection failed, and none is left: what becomes of the second ([`Leads`]). Says whether it comes now, as the first.
     pub fn take_hedge(&mut self, now: Instant) -> bool {
         if !self.tries.is_empty() {
             return false;
         }
-        let Some(hedge) = self.hedge.take() else {
-            return false;
-        };
-        self.elsewhere = hedge.elsewhere && self.is_held(now);
-        let comes = hedge.elsewhere && !self.elsewhere;
-        self.hedge = if comes {
-            Some(Hedge::behind(false, now))
-        } else {
-            Some(hedge).filter(|hedge| hedge.apart.is_some())
-        };
+        let Some(hedge) = self.hedge else { return false };
+        let comes = hedge.leads == Leads::Elsewhere && !self.is_held(now);
+        match hedge.leads {
+            Leads::Apart(_) => return false,
+            Leads::Elsewhere => self.elsewhere = !comes,
+            Leads::Alike | Leads::Again => self.elsewhere = false,
+        }
+        self.hedge = comes.then(|| Hedge::behind(false, now));
         comes
     }
 
