@@ -153,8 +153,8 @@ impl Session {
             if self.talk.state == State::None {
                 self.talk.step(Input::Dial);
             }
-            if self.talk.carrier().is_some() {
-                // Nobody but a DRAIN gets here without having begun.
+            // Whoever else gets here beside a link has begun, or came before the verdict, when there was nothing to tell.
+            if self.talk.carrier().is_some() && self.dialler.draining.is_some() {
                 self.talk.begin_handover(HandoverCause::Drain, None);
             }
         }

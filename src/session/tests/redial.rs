@@ -89,6 +89,26 @@ fn a_drain_is_told_and_followed_to_where_it_says() {
     }
 }
 
+/// Before the verdict there is no handover to tell of. What follows behind it, beside what was begun then, is none that the server asked for.
+#[test]
+fn a_connection_that_was_begun_before_the_verdict_is_no_drain() {
+    let mut play = Play::begun();
+    play.stands = false;
+    play.changes_network();
+    let mut verdict = Vec::new();
+    frame::auth_result(&mut verdict, true, 0, b"");
+    play.tells(&verdict);
+    let left = play.now;
+    play.pass(Duration::from_millis(20));
+    play.pongs(left);
+    play.pass(SECOND);
+    play.perform();
+    assert_eq!(play.opened, 3);
+    let events = play.events();
+    let begins = |event: &Event| matches!(event, Event::HandoverBegin { .. });
+    assert!(!events.iter().any(begins), "{events:?}");
+}
+
 #[test]
 fn a_drain_in_one_record_with_the_end_means_nothing() {
     let mut play = Play::established();
