@@ -14,6 +14,8 @@ pub struct Backoff {
     failures: u32,
     /// Of attempts beside another that is under way: these have delays of their own.
     beside: u32,
+    /// Flights that were given up for another connection.
+    overtaken: u32,
     /// Immediate redials left.
     tokens: u32,
     refilled: Instant,
@@ -29,6 +31,7 @@ impl Backoff {
         Backoff {
             failures: 0,
             beside: 0,
+            overtaken: 0,
             tokens: BURST,
             refilled: now,
         }
@@ -58,9 +61,20 @@ impl Backoff {
         jitter(REFILL.max(bounds.base), rng)
     }
 
+    /// How long a flight has before another connection may have its turn: `least`, and twice as long after each that was given up. Else an answer that takes longer than that
+    /// would never be waited for, as long as there is something else to try.
+    pub fn patience(&self, least: Duration) -> Duration {
+        least * (1 << self.overtaken.min(3))
+    }
+
+    /// A flight was given up for another connection.
+    pub fn gave_way(&mut self) {
+        self.overtaken = self.overtaken.saturating_add(1);
+    }
+
     /// An attempt succeeded.
     pub fn reset(&mut self) {
-        (self.failures, self.beside) = (0, 0);
+        (self.failures, self.beside, self.overtaken) = (0, 0, 0);
     }
 }
 

@@ -231,6 +231,7 @@ impl Session {
         if let Some((elder, spare)) = self.dialler.overtaking(now) {
             let spare = self.dialler.tries[spare].id;
             self.dialler.took_too_long(elder);
+            self.dialler.backoff.gave_way();
             let elder = self.dialler.tries.remove(elder);
             self.outputs.push_back(Output::CloseLink { link: elder.id });
             if let Some(index) = self.dialler.index(spare) {

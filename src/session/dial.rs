@@ -3,7 +3,8 @@
 //! At most two connections are tried at once: the one the plan asked for, and a *hedge* beside it when the first does not get
 //! through soon (the server's own address first, the configured one behind it, as in happy eyeballs; on another network, if one is
 //! up). If one of the two fails while the other hangs, the hedge comes again in its place, after a back-off of its own. Only one of them has a
-//! flight under way: before a second RESUME leaves, the link of the first is closed (U-18).
+//! flight under way: before a second RESUME leaves, the link of the first is closed (U-18). Each that is given up so leaves the next twice the time: two addresses must not
+//! take each other's turn for ever, where the one only refuses and the other is slow.
 //!
 //! ```text
 //!   plan ── due ──► Opening ── link up ──► Handshaking ── ACCEPT ──► adopted by the conversation
@@ -27,7 +28,7 @@ use crate::wire::flight::EARLY_MAX;
 
 /// Head start of a server's own address over the configured one.
 const HEAD_START: Duration = Duration::from_millis(250);
-/// Without an answer for this long, a second connection is tried beside the first.
+/// Without an answer for this long, a second connection is tried beside the first; and it has its turn if it stands.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Most bytes of an answer that wait to be whole.
 pub const ANSWER_MAX: usize = 4096;
@@ -436,7 +437,11 @@ impl Dialler {
             .tries
             .iter()
             .position(|attempt| matches!(attempt.stage, Stage::Spare))?;
-        (now >= self.tries[elder].since + PATIENCE).then_some((elder, spare))
+        (now >= self.gives_way_at(elder)).then_some((elder, spare))
+    }
+
+    fn gives_way_at(&self, elder: usize) -> Instant {
+        self.tries[elder].since + self.backoff.patience(PATIENCE)
     }
 
     /// The first connection that has taken too long.
@@ -457,7 +462,7 @@ impl Dialler {
         if self.tries.iter().any(|attempt| matches!(attempt.stage, Stage::Spare))
             && let Some(elder) = self.handshaking()
         {
-            deadline = deadline.min(self.tries[elder].since + PATIENCE);
+            deadline = deadline.min(self.gives_way_at(elder));
         }
         deadline
     }

@@ -52,6 +52,18 @@ fn what_fails_beside_another_has_a_delay_of_its_own() {
 }
 
 #[test]
+fn the_time_for_an_answer_doubles_up_to_eight_times_and_starts_over() {
+    let least = Duration::from_secs(1);
+    let mut backoff = Backoff::new(Instant::ZERO);
+    for times in [1, 2, 4, 8, 8, 8] {
+        assert_eq!(backoff.patience(least), least * times);
+        backoff.gave_way();
+    }
+    backoff.reset();
+    assert_eq!(backoff.patience(least), least);
+}
+
+#[test]
 fn no_number_of_failures_overflows() {
     let bounds = Bounds {
         base: Duration::from_secs(60),

@@ -16,6 +16,7 @@ mod marks;
 mod measure;
 mod memory;
 mod outbox;
+mod patience;
 mod queue;
 mod receive;
 mod redial;
