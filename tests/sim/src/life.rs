@@ -1,6 +1,6 @@
 //! The oracle for the events of one end of one session: what may follow what, and which endings are legal (G2, G8).
 
-use unbroken::{CloseReason, Event, FailReason};
+use unbroken::{CloseReason, Event, FailReason, HandoverCause};
 
 /// What has been seen of one end.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Life {
     pub doomed: Option<FailReason>,
     /// Given up; only `retry` or a network event starts anew.
     pub resting: bool,
+    /// The server asked the client to move, and no handover has ended since.
+    pub draining: bool,
     pub events: u64,
 }
 
@@ -55,13 +57,18 @@ impl Life {
                 if core::mem::replace(&mut self.in_handover, true) {
                     return Err(format!("HandoverBegin({cause:?}) within a handover"));
                 }
+                if *cause == HandoverCause::Drain && !self.draining {
+                    return Err("HandoverBegin(Drain) though no server asked for it".to_string());
+                }
                 self.resting = false;
             }
+            Event::Draining { .. } => self.draining = true,
             Event::HandoverEnd(_) => {
                 if !core::mem::replace(&mut self.in_handover, false) {
                     return Err("HandoverEnd without a HandoverBegin".to_string());
                 }
                 self.handovers += 1;
+                self.draining = false;
             }
             Event::HandoverFailed { reason, .. } => {
                 if !core::mem::replace(&mut self.in_handover, false) && self.established {
@@ -94,7 +101,7 @@ impl Life {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use unbroken::HandoverCause;
+    use core::time::Duration;
 
     #[test]
     fn the_oracle_sees_events_out_of_order() {
@@ -120,6 +127,12 @@ mod tests {
         judge(&[&closed, &closed]).unwrap_err();
         judge(&[&begin, &failed, &Event::Closed(CloseReason::RolledBack)]).unwrap_err();
         judge(&[&begin, &failed, &begin]).unwrap_err();
+        let asked = Event::Draining { window: Duration::ZERO };
+        let moves = Event::HandoverBegin {
+            cause: HandoverCause::Drain,
+        };
+        judge(&[&asked, &moves]).unwrap();
+        judge(&[&moves]).unwrap_err();
         judge(&[&Event::Readable, &Event::Mail]).unwrap();
         for early in [Event::Readable, Event::Mail] {
             Life::default().see(&early).unwrap_err();
