@@ -37,35 +37,82 @@ namespace Unbroken.Tests
             Assert.IsFalse(Dialler.TrySplit(address, out host, out port));
         }
 
-        [Test]
-        public void A_connection_may_take_however_long()
+        /// <summary>Calls with an address that takes no more connections, and does not say so.</summary>
+        private static void BesideFull(Action<IPEndPoint> test)
         {
             var fillers = new List<Socket>();
             using (var full = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
             {
-                full.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+                full.Bind(new IPEndPoint(IPAddress.Parse("127.0.0.2"), 0));
                 full.Listen(1);
                 var at = (IPEndPoint)full.LocalEndPoint;
                 try
                 {
-                    // It takes no more connections, and does not say so.
                     for (int i = 0; i < 4; i++)
                     {
                         fillers.Add(new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
                         fillers[i].BeginConnect(at, null, null);
                     }
                     Thread.Sleep(100);
-                    foreach (TimeSpan limit in new[] { Timeout.InfiniteTimeSpan, TimeSpan.MaxValue })
-                    {
-                        var time = Stopwatch.StartNew();
-                        Assert.IsNull(new Dialler(limit, 0, () => time.ElapsedMilliseconds > 500).Connect("127.0.0.1", at.Port, null));
-                        Assert.Greater(time.ElapsedMilliseconds, 500);
-                    }
+                    test(at);
                 }
                 finally
                 {
                     fillers.ForEach(filler => filler.Close());
                 }
+            }
+        }
+
+        [Test]
+        public void A_connection_may_take_however_long()
+        {
+            BesideFull(at =>
+            {
+                foreach (TimeSpan limit in new[] { Timeout.InfiniteTimeSpan, TimeSpan.MaxValue })
+                {
+                    var time = Stopwatch.StartNew();
+                    Assert.IsNull(new Dialler(limit, 0, () => time.ElapsedMilliseconds > 500).Connect("127.0.0.2", at.Port, null));
+                    Assert.Greater(time.ElapsedMilliseconds, 500);
+                }
+            });
+        }
+
+        /// <summary>As with an IPv6 that leads nowhere.</summary>
+        [Test]
+        public void An_address_that_swallows_everything_holds_nobody_up()
+        {
+            BesideFull(at =>
+            {
+                using (var alive = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
+                {
+                    alive.Bind(new IPEndPoint(IPAddress.Loopback, at.Port));
+                    alive.Listen(1);
+                    var time = Stopwatch.StartNew();
+                    var dialler = new Dialler(Timeout.InfiniteTimeSpan, 0, () => time.ElapsedMilliseconds > 20000);
+                    using (Socket connected = dialler.First(new List<IPAddress> { at.Address, at.Address, IPAddress.Loopback }, at.Port, null))
+                    {
+                        Assert.IsNotNull(connected);
+                        Assert.AreEqual(IPAddress.Loopback, ((IPEndPoint)connected.RemoteEndPoint).Address);
+                    }
+                }
+            });
+        }
+
+        [Test]
+        public void An_address_that_refuses_gives_way_at_once()
+        {
+            using (var alive = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
+            {
+                alive.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+                alive.Listen(1);
+                int port = ((IPEndPoint)alive.LocalEndPoint).Port;
+                IPAddress nobody = IPAddress.Parse("127.0.0.3");
+                var dialler = new Dialler(TimeSpan.FromSeconds(60), 0, () => false);
+                using (Socket connected = dialler.First(new List<IPAddress> { nobody, nobody, IPAddress.Loopback }, port, null))
+                {
+                    Assert.IsNotNull(connected);
+                }
+                Assert.IsNull(new Dialler(TimeSpan.FromSeconds(60), 0, () => false).First(new List<IPAddress> { nobody }, port, null));
             }
         }
 
