@@ -545,6 +545,40 @@ typedef int32_t unbroken_network_event;
 #endif // __cplusplus
 
 /**
+ * What carries a session, for a host that has a second network to offer: it is of use while the link is suspect or lost, and no handover for
+ * another reason needs it.
+ */
+enum unbroken_health
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : int32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * No link is wanted: the session does not stand yet, is suspended, has given up, or ends.
+   */
+  UNBROKEN_HEALTH_IDLE = 0,
+  /**
+   * A link carries the session.
+   */
+  UNBROKEN_HEALTH_SOUND = 1,
+  /**
+   * A link carries it, and owes an answer for too long.
+   */
+  UNBROKEN_HEALTH_SUSPECT = 2,
+  /**
+   * There is none.
+   */
+  UNBROKEN_HEALTH_LOST = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum unbroken_health unbroken_health;
+#else
+typedef int32_t unbroken_health;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * What becomes of sessions when their server process ends.
  */
 enum unbroken_durability
@@ -1183,6 +1217,24 @@ typedef struct unbroken_stats {
 } unbroken_stats;
 
 /**
+ * How the link stands that carries a session. It may grow at its end; the function that fills it takes the caller's idea of its size.
+ */
+typedef struct unbroken_link_health {
+  /**
+   * An `unbroken_health`.
+   */
+  int32_t health;
+  /**
+   * `SOUND`, `SUSPECT`: 1 if the link was opened on the network that `network` names; 0 if that was the system's choice.
+   */
+  int32_t has_network;
+  /**
+   * The host's number for the network, if `has_network` is not 0.
+   */
+  uint64_t network;
+} unbroken_link_health;
+
+/**
  * Counters of an endpoint: cumulative since it began, unless it says otherwise.
  */
 typedef struct unbroken_counters {
@@ -1780,6 +1832,18 @@ UNBROKEN_API
 int32_t unbroken_session_stats(struct unbroken_session *session,
                                struct unbroken_stats *stats,
                                size_t struct_size);
+
+/**
+ * What carries the session now; any other call may change it. `struct_size` is
+ * `sizeof(unbroken_link_health)`. The link's round trip is in `unbroken_session_stats`.
+ *
+ * # Safety
+ * `health` must be writable for `struct_size` bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_session_link_health(struct unbroken_session *session,
+                                     struct unbroken_link_health *health,
+                                     size_t struct_size);
 
 /**
  * Makes an endpoint without sessions. `seed` is 32 bytes fresh from `unbroken_random_seed`. The configuration is copied. On failure

@@ -400,6 +400,49 @@ static void targets(void) {
     end(&w);
 }
 
+static unbroken_link_health health_of(unbroken_session *session) {
+    unbroken_link_health health;
+    memset(&health, 0xee, sizeof health);
+    OK(unbroken_session_link_health(session, &health, sizeof health));
+    CHECK(health.has_network == 1 || (health.has_network == 0 && health.network == 0));
+    return health;
+}
+
+/* What carries the session, through all that can become of it. */
+static void link_health(void) {
+    world w;
+    uint8_t buffer[65536];
+    unbroken_output output;
+    unbroken_session *young = make_session(0);
+    CHECK(health_of(young).health == UNBROKEN_HEALTH_IDLE && health_of(young).has_network == 0);
+    OK(unbroken_session_free(young));
+    options asked = {NULL, 0, 0, NULL};
+    begin(&w, asked);
+    CHECK(health_of(w.session).health == UNBROKEN_HEALTH_SOUND && health_of(w.session).has_network == 0);
+
+    OK(unbroken_session_handle_network(w.session, UNBROKEN_NETWORK_AVAILABLE, 7, w.now));
+    go(&w, 50);
+    CHECK(health_of(w.session).health == UNBROKEN_HEALTH_SOUND && health_of(w.session).network == 7);
+    CHECK(health_of(w.session).has_network == 1);
+
+    /* Nothing that it writes arrives. */
+    OK(unbroken_session_send(w.session, buffer, 1, NULL));
+    for (int i = 0; i < 4000 && health_of(w.session).health == UNBROKEN_HEALTH_SOUND; i++) {
+        w.now += 1000;
+        OK(unbroken_session_handle_timeout(w.session, w.now));
+        while (unbroken_session_poll_output(w.session, buffer, sizeof buffer, w.now, &output) == UNBROKEN_OK) {
+        }
+    }
+    CHECK(health_of(w.session).health == UNBROKEN_HEALTH_SUSPECT && health_of(w.session).network == 7);
+
+    OK(unbroken_loopback_refuse(w.loopback, 1));
+    OK(unbroken_loopback_cut(w.loopback, w.now));
+    CHECK(health_of(w.session).health == UNBROKEN_HEALTH_LOST && health_of(w.session).has_network == 0);
+    OK(unbroken_session_handle_network(w.session, UNBROKEN_NETWORK_SUSPEND, 0, w.now));
+    CHECK(health_of(w.session).health == UNBROKEN_HEALTH_IDLE);
+    end(&w);
+}
+
 int main(void) {
     CHECK(unbroken_abi_version() == UNBROKEN_ABI_VERSION);
     CHECK(strlen(unbroken_version()) >= 5);
@@ -411,6 +454,7 @@ int main(void) {
     resume_refused();
     closed_by_the_server();
     targets();
+    link_health();
     passed("loopback");
     return 0;
 }

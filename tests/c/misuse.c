@@ -220,6 +220,8 @@ static void f50_null_pointers(void) {
     STATUS(unbroken_session_acked(session, NULL), UNBROKEN_ERR_NULL);
     STATUS(unbroken_session_stats(session, NULL, sizeof stats), UNBROKEN_ERR_NULL);
     STATUS(unbroken_session_stats(session, NULL, 0), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_session_link_health(session, NULL, 16), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_session_link_health(session, NULL, 0), UNBROKEN_ERR_NULL);
     STATUS(unbroken_session_state(NULL, &state), UNBROKEN_ERR_NULL);
     STATUS(unbroken_endpoint_new(NULL, seed, 0, NULL), UNBROKEN_ERR_NULL);
     STATUS(unbroken_endpoint_handle_input(endpoint, 0, NULL, 1, 0), UNBROKEN_ERR_NULL);
@@ -597,6 +599,16 @@ static void f61_configuration(void) {
     memset(&more, 0xee, sizeof more);
     OK(unbroken_session_stats(session, &more.stats, 8));
     CHECK(more.stats.sent_messages == 0 && more.stats.sent_bytes != 0);
+    struct {
+        unbroken_link_health known;
+        uint64_t later;
+    } health;
+    memset(&health, 0xee, sizeof health);
+    OK(unbroken_session_link_health(session, &health.known, sizeof health));
+    CHECK(health.later == 0 && health.known.health == UNBROKEN_HEALTH_IDLE);
+    memset(&health, 0xee, sizeof health);
+    OK(unbroken_session_link_health(session, &health.known, 4));
+    CHECK(health.known.health == UNBROKEN_HEALTH_IDLE && health.known.has_network != 0);
     OK(unbroken_session_free(session));
 }
 

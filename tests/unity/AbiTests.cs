@@ -31,7 +31,7 @@ namespace Unbroken.Tests
         {
             { "EVENT", typeof(EventKind) }, { "STATE", typeof(SessionState) }, { "CAUSE", typeof(HandoverCause) },
             { "FAIL", typeof(HandoverFailure) }, { "CLOSE", typeof(CloseReason) }, { "OUTPUT", typeof(OutputKind) },
-            { "NETWORK", typeof(NetworkEvent) }, { "DURABILITY", typeof(Durability) }, { "STORE", typeof(Native.StoreOp) },
+            { "NETWORK", typeof(NetworkEvent) }, { "HEALTH", typeof(LinkCondition) }, { "DURABILITY", typeof(Durability) }, { "STORE", typeof(Native.StoreOp) },
             { "RECORD", typeof(Native.RecordKind) }, { "REPLY", typeof(Native.ReplyKind) },
         };
 

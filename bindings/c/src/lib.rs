@@ -23,7 +23,7 @@
 //! | `call` | what surrounds each call: panics, the handle, the status |
 //! | `config` | structs that begin with their size, and what the core makes of them |
 //! | `event`, `output`, `stats`, `store` | flat structs |
-//! | `library`, `session`, `endpoint`, `served`, `stored`, `loopback` | the functions |
+//! | `library`, `session`, `health`, `endpoint`, `served`, `stored`, `loopback` | the functions |
 //!
 //! This is the only crate of the workspace with `unsafe`, but for `calls` beside it, which calls it for the fuzzer. It is confined to reading and writing memory that the caller points to;
 //! handles need none.
@@ -50,6 +50,8 @@ mod config;
 
 mod session;
 
+mod health;
+
 mod endpoint;
 
 mod served;
@@ -68,6 +70,7 @@ mod testing;
 pub use config::*;
 pub use endpoint::*;
 pub use event::*;
+pub use health::*;
 pub use library::*;
 pub use loopback::*;
 pub use output::*;

@@ -10,6 +10,7 @@ fn fixed_structs_have_their_fixed_sizes() {
     assert_eq!(size_of::<unbroken_timing>(), 7 * 4);
     assert_eq!(size_of::<unbroken_backoff>(), 4 * 4);
     assert_eq!(size_of::<unbroken_stats>(), 15 * 8);
+    assert_eq!(size_of::<unbroken_link_health>(), 2 * 4 + 8);
     assert_eq!(size_of::<unbroken_counters>(), 28 * 8);
     let word = size_of::<usize>();
     assert_eq!(size_of::<unbroken_client_config>(), 8 + 8 * word);

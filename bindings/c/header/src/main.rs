@@ -105,6 +105,7 @@ fn generate(package: &Path) -> Result<String, cbindgen::Error> {
                 "unbroken_close",
                 "unbroken_output_kind",
                 "unbroken_network_event",
+                "unbroken_health",
                 "unbroken_durability",
                 "unbroken_store_op",
                 "unbroken_record",

@@ -339,6 +339,13 @@ namespace Unbroken
             get { lock (gate) { return session.Acked; } }
         }
 
+        /// <summary>What carries the session now. A link that becomes suspect, or is lost, also begins a handover, of which <see cref="HandoverBegan"/>
+        /// tells.</summary>
+        public LinkHealth LinkHealth
+        {
+            get { lock (gate) { return session.LinkHealth; } }
+        }
+
         /// <summary>Counters.</summary>
         public Stats Stats
         {

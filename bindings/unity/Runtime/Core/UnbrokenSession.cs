@@ -230,6 +230,17 @@ namespace Unbroken
             }
         }
 
+        /// <summary>What carries the session now.</summary>
+        public LinkHealth LinkHealth
+        {
+            get
+            {
+                LinkHealth health;
+                UnbrokenException.Check(Library.unbroken_session_link_health(handle, &health, (UIntPtr)sizeof(LinkHealth)));
+                return health;
+            }
+        }
+
         /// <summary>Counters.</summary>
         public Stats Stats
         {

@@ -167,6 +167,8 @@ namespace Unbroken.Tests
                 Assert.IsTrue(Ends.Until(() => ended.Count > 0, 10, server.Pump, client.Pump, () => most = Math.Max(most, server.Links)));
                 Assert.AreEqual(TimeSpan.Zero, ended[0].Downtime);
                 Assert.AreEqual(2, client.Stats.Links);
+                Assert.AreEqual(LinkCondition.Sound, client.LinkHealth.Condition);
+                Assert.AreEqual(2, client.LinkHealth.Network);
                 Assert.IsTrue(Ends.Until(() => client.Links == 1 && server.Links == 1, 10, server.Pump, client.Pump));
             }
         }

@@ -40,6 +40,25 @@ namespace Unbroken.Tests
         }
 
         [Test]
+        public void What_carries_a_session_is_told()
+        {
+            Assert.AreEqual(LinkCondition.Idle, session.LinkHealth.Condition);
+            Run(100);
+            Assert.AreEqual(LinkCondition.Sound, session.LinkHealth.Condition);
+            Assert.IsNull(session.LinkHealth.Network);
+            session.HandleNetwork(NetworkEvent.Available, 7, now);
+            Run(100);
+            Assert.AreEqual(LinkCondition.Sound, session.LinkHealth.Condition);
+            Assert.AreEqual(7, session.LinkHealth.Network);
+            network.Refuse(true);
+            Assert.IsTrue(network.Cut(now));
+            Assert.AreEqual(LinkCondition.Lost, session.LinkHealth.Condition);
+            Assert.IsNull(session.LinkHealth.Network);
+            session.HandleNetwork(NetworkEvent.Suspend, 0, now);
+            Assert.AreEqual(LinkCondition.Idle, session.LinkHealth.Condition);
+        }
+
+        [Test]
         public void A_message_survives_a_cut()
         {
             Run(100);

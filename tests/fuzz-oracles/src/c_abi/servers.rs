@@ -1,5 +1,7 @@
 //! What a server's process does besides talking: the store, snapshots, verbs on its sessions; and how an end stands.
 
+use unbroken_c_calls::abi::unbroken_health::*;
+use unbroken_c_calls::abi::unbroken_state::*;
 use unbroken_c_calls::abi::unbroken_status::*;
 use unbroken_c_calls::abi::{unbroken_counters, unbroken_stats};
 use unbroken_c_calls::{Data, Space};
@@ -111,6 +113,9 @@ impl World {
                 let (status, stats) = self.calls.session_stats(handle, Space::Of(size));
                 assert_eq!(status, 0);
                 self.counted(&stats, talk);
+                let (status, health) = self.calls.session_link_health(handle, Space::Of(size));
+                assert_eq!(status, 0);
+                carried(&health, state);
                 self.calls.session_event_data(handle, Space::Of(size));
             }
             Side::Server => {
@@ -152,4 +157,22 @@ impl World {
             "{received:?} of {talk:?} were received"
         );
     }
+}
+
+/// What carries a session goes with its state, and a network is named only where a link may be on one.
+fn carried(health: &[u8], state: i32) {
+    let Some((numbers, network)) = health.split_first_chunk::<8>() else {
+        return;
+    };
+    let [health, has_network] = [0, 4].map(|at| i32::from_ne_bytes(*numbers[at..].first_chunk().expect("4 bytes")));
+    assert!((0..=3).contains(&health) && (0..=1).contains(&has_network));
+    let is_over = state == UNBROKEN_STATE_NONE as i32 || state == UNBROKEN_STATE_CLOSED as i32;
+    assert!(
+        !is_over || health == UNBROKEN_HEALTH_IDLE as i32,
+        "{health} in state {state}"
+    );
+    let may_have = [UNBROKEN_HEALTH_SOUND as i32, UNBROKEN_HEALTH_SUSPECT as i32].contains(&health);
+    assert!(may_have || has_network == 0, "{health} on a network");
+    let network = network.iter().take(8).any(|byte| *byte != 0);
+    assert!(has_network == 1 || !network, "a network that nobody is on");
 }

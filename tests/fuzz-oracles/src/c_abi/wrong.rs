@@ -42,6 +42,7 @@ const SESSION: &[Verb] = &[
     (OUT, |c, h, _| _ = c.session_id(h)),
     (OUT, |c, h, _| _ = c.session_acked(h)),
     (SPACE, |c, h, a| _ = c.session_stats(h, a.space)),
+    (SPACE, |c, h, a| _ = c.session_link_health(h, a.space)),
 ];
 
 const ENDPOINT: &[Verb] = &[
@@ -179,7 +180,11 @@ impl World {
                     calls.session_acked(handle).1,
                     due(calls.session_deadline(handle).1),
                 ];
-                Some((calls.session_stats(handle, Space::Of(120)).1, numbers))
+                let health = calls.session_link_health(handle, Space::Of(16)).1;
+                Some((
+                    [calls.session_stats(handle, Space::Of(120)).1, health].concat(),
+                    numbers,
+                ))
             }
             Kind::Endpoint => {
                 let owes = calls.endpoint_owes_store(handle).1.map(|owes| owes as u64);

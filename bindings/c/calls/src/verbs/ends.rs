@@ -328,6 +328,13 @@ impl Calls {
         self.count(verb, of, space, size_of::<unbroken_stats>(), None, call)
     }
 
+    pub fn session_link_health(&mut self, of: Handle, space: Space) -> (Status, Vec<u8>) {
+        let verb = Verb("unbroken_session_link_health", Kind::Session, &[]);
+        // SAFETY: the place is writable as said, or null.
+        let call = |of, out: *mut u8, size| unsafe { unbroken_session_link_health(named(of), out.cast(), size) };
+        self.count(verb, of, space, size_of::<unbroken_link_health>(), None, call)
+    }
+
     pub fn endpoint_counters(&mut self, of: Handle, space: Space) -> (Status, Vec<u8>) {
         let verb = Verb("unbroken_endpoint_counters", Kind::Endpoint, &[]);
         // SAFETY: the place is writable as said, or null.

@@ -212,6 +212,19 @@ namespace Unbroken
         Wake = 5,
     }
 
+    /// <summary>How the link stands that carries a session.</summary>
+    public enum LinkCondition
+    {
+        /// <summary>No link is wanted: the session does not stand yet, is suspended, has given up, or ends.</summary>
+        Idle = 0,
+        /// <summary>A link carries the session.</summary>
+        Sound = 1,
+        /// <summary>A link carries it, and owes an answer for too long.</summary>
+        Suspect = 2,
+        /// <summary>There is none.</summary>
+        Lost = 3,
+    }
+
     /// <summary>What becomes of sessions when their server ends. What a <see cref="FileStore"/> does for it is said there.</summary>
     public enum Durability
     {

@@ -55,6 +55,7 @@ namespace Unbroken.Native
         [DllImport(File, CallingConvention = C)] public static extern int unbroken_session_state(SessionHandle session, int* state);
         [DllImport(File, CallingConvention = C)] public static extern int unbroken_session_id(SessionHandle session, byte* id);
         [DllImport(File, CallingConvention = C)] public static extern int unbroken_session_acked(SessionHandle session, ulong* number);
+        [DllImport(File, CallingConvention = C)] public static extern int unbroken_session_link_health(SessionHandle session, LinkHealth* health, UIntPtr size);
         [DllImport(File, CallingConvention = C)] public static extern int unbroken_session_stats(SessionHandle session, Stats* stats, UIntPtr size);
 
         [DllImport(File, CallingConvention = C)] public static extern int unbroken_endpoint_new(ServerConfig* config, byte* seed, ulong now, IntPtr* endpoint);

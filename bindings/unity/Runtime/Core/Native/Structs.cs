@@ -109,6 +109,22 @@ namespace Unbroken
         }
     }
 
+    /// <summary>What carries a session: while its link is suspect or lost, a second network is of use, and no handover for another reason needs one.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct LinkHealth
+    {
+        internal int health;
+        internal int hasNetwork;
+        internal ulong network;
+
+        /// <summary>How the link stands.</summary>
+        public LinkCondition Condition { get { return (LinkCondition)health; } }
+
+        /// <summary>The network on which the link was opened, by the number it was reported with; null if that was the system's choice, or there is no
+        /// link.</summary>
+        public ulong? Network { get { return hasNetwork != 0 ? network : (ulong?)null; } }
+    }
+
     /// <summary>Counters of one session: cumulative since it began, unless it says otherwise.</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct Stats
