@@ -99,6 +99,8 @@ extension UnbrokenClient {
         if case .gone = standing { return false }
         if standing.isOver && !more { return false }
         let happened = inbox.takeAll()
+        // The session has nothing more to say of such a link.
+        for case .linkDown(let link) in happened { links[link] = nil }
         let sends = next()
         let now = nowUs()
         let step: Step

@@ -537,6 +537,18 @@ final class ClientTests: XCTestCase {
         XCTAssertEqual(last, .idle)
     }
 
+    func testALinkThatBrokeIsKeptNoLonger() async throws {
+        let control = try Control()
+        let client = try await connected(control)
+        let rounds = Rounds(control, client)
+        for _ in 0..<10 { try await rounds.cut() }
+        // One that carries, and one beside it at most.
+        let kept = await client.links.count
+        XCTAssertLessThanOrEqual(kept, 2)
+        try await client.disconnect()
+        try await nothingLingers()
+    }
+
     func testUnreliableMessagesComeAtMostOnce() async throws {
         let control = try Control()
         let client = try await connected(control)
