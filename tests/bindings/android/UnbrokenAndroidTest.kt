@@ -2,8 +2,12 @@ package dev.unbroken.android
 
 import android.app.Activity
 import android.app.Application
+import dev.unbroken.BlackHole
 import dev.unbroken.ClientConfig
+import dev.unbroken.ConnectFailure
 import dev.unbroken.Control
+import dev.unbroken.Event
+import dev.unbroken.FailReason
 import dev.unbroken.InternalException
 import dev.unbroken.LinkHealth
 import dev.unbroken.PIN
@@ -11,8 +15,11 @@ import dev.unbroken.Reactor
 import dev.unbroken.UnbrokenClient
 import kotlin.test.AfterTest
 import kotlin.test.Test
+import kotlin.test.assertEquals
 import kotlin.test.assertFailsWith
 import kotlin.test.assertNull
+import kotlin.test.assertTrue
+import kotlin.time.Duration.Companion.milliseconds
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
@@ -69,6 +76,24 @@ class UnbrokenAndroidTest {
         until("a connection") { control.ask("links") != "0" }
         connecting.cancelAndJoin()
         nothingIsAttached()
+    }
+
+    @Test
+    fun `a connection is given the time that the application says`() = run {
+        BlackHole(control.port).use { hole ->
+            val config = ClientConfig(pins = listOf(PIN), backoffBaseMs = 10u, backoffCapMs = 100u, giveUpAfterMs = 2000u)
+            val connecting = async {
+                assertFailsWith<ConnectFailure> {
+                    UnbrokenAndroid.connect(application, hole.address, config, connectTimeout = 100.milliseconds)
+                }
+            }
+            // With the default of 5 s it would be two, which are tried beside each other, and those that fill the hole.
+            val tries = HashSet<String>()
+            until("several tries") { tries.addAll(hole.tries()).let { tries.size > 6 || connecting.isCompleted } }
+            assertTrue(tries.size > 6, "$tries")
+            assertEquals(FailReason.GAVE_UP, (connecting.await().event as Event.HandoverFailed).reason)
+            nothingIsAttached()
+        }
     }
 
     @Test

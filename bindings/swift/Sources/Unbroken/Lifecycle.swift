@@ -12,12 +12,13 @@ extension UnbrokenClient {
     ///
     /// The lifecycle is cancelled here if no session comes about, else by the caller, when the session has ended.
     static func connect(
-        to address: String, config: ClientConfig, transport: any Transport, following lifecycle: (any Lifecycle)?
+        to address: String, config: ClientConfig, transport: any Transport, connectTimeout: TimeInterval = 5,
+        following lifecycle: (any Lifecycle)?
     ) async throws -> UnbrokenClient {
         let waiting = LastHint()
         await lifecycle?.start(waiting.tell)
         do {
-            let client = try await connect(to: address, config: config, transport: transport)
+            let client = try await connect(to: address, config: config, transport: transport, connectTimeout: connectTimeout)
             waiting.pass { client.hint($0) }
             return client
         } catch {

@@ -8,17 +8,21 @@ extension UnbrokenClient {
     /// As `connect`, with what a phone needs attached until the session ends: it follows the device from network to network, and sleeps when the
     /// app does.
     ///
-    /// - Parameter sleepsInBackground: suspend the session while the app is in the background; iOS ends its sockets there anyway. False for apps
-    ///   that may run on.
+    /// - Parameters:
+    ///   - sleepsInBackground: suspend the session while the app is in the background; iOS ends its sockets there anyway. False for apps that may
+    ///     run on.
+    ///   - connectTimeout: seconds for one connection, as in `connect`
     public static func connectOnDevice(
-        to address: String, config: ClientConfig, sleepsInBackground: Bool = true
+        to address: String, config: ClientConfig, sleepsInBackground: Bool = true, connectTimeout: TimeInterval = 5
     ) async throws -> UnbrokenClient {
         #if canImport(UIKit) && !os(watchOS)
         let lifecycle: (any Lifecycle)? = sleepsInBackground ? await AppLifecycle() : nil
         #else
         let lifecycle: (any Lifecycle)? = nil
         #endif
-        let client = try await connect(to: address, config: config, transport: NetworkTransport(), following: lifecycle)
+        let client = try await connect(
+            to: address, config: config, transport: NetworkTransport(), connectTimeout: connectTimeout, following: lifecycle
+        )
         let paths = NetworkPaths { client.hint($0) }
         Task {
             paths.start()

@@ -4,6 +4,8 @@ import android.app.Application
 import dev.unbroken.ClientConfig
 import dev.unbroken.NetworkHint
 import dev.unbroken.UnbrokenClient
+import kotlin.time.Duration
+import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.coroutineScope
@@ -17,6 +19,7 @@ object UnbrokenAndroid {
      * @param holdCellular keep cellular up beside Wi-Fi from when a link is in trouble until Wi-Fi has carried again for half a minute, or for longer if it
      *     had failed to: make before break, at some battery
      * @param sleepsInBackground suspend the session while no activity is visible; false for apps with a foreground service
+     * @param connectTimeout for one connection, as in [UnbrokenClient.connect]
      */
     suspend fun connect(
         application: Application,
@@ -24,6 +27,7 @@ object UnbrokenAndroid {
         config: ClientConfig,
         holdCellular: Boolean = true,
         sleepsInBackground: Boolean = true,
+        connectTimeout: Duration = 5.seconds,
     ): UnbrokenClient {
         val networks = AndroidNetworks(application, holdCellular)
         val sleep = Sleep()
@@ -31,7 +35,7 @@ object UnbrokenAndroid {
         // Before: an app that leaves the screen while it connects is not seen to do so afterwards.
         if (sleepsInBackground) lifecycle.start()
         val client = try {
-            UnbrokenClient.connect(address, config, networks)
+            UnbrokenClient.connect(address, config, networks, connectTimeout)
         } catch (failed: Throwable) {
             lifecycle.close()
             throw failed
