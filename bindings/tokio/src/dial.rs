@@ -1,4 +1,4 @@
-//! Opening a connection: resolve the name, try each address for its share of the time that is left, set TCP_NODELAY.
+//! Opening a connection: resolve the name, try all its addresses, each a little behind the one before (RFC 8305), set TCP_NODELAY.
 //!
 //! It is a function behind an `Arc`, so that an application can put its own in its place: to bind to Wi-Fi or cellular as
 //! [`Dial::network`] asks, to go through a proxy, or to break things in a test.
@@ -11,10 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::{Instant, timeout};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use unbroken::NetworkId;
 
-use crate::client::network::{self, Binding, Networks};
+use crate::client::network::{self, Binding, HEAD_START, Networks};
 
 /// One connection to open.
 #[derive(Clone, Debug)]
@@ -47,10 +48,9 @@ pub(crate) fn over(networks: Arc<Networks>) -> Dialer {
 
 /// Over the given network, or the system's choice.
 pub(crate) async fn connect(dial: Dial, binding: Option<&Binding>) -> io::Result<TcpStream> {
-    let begun = Instant::now();
     let all = async {
-        let addresses: Vec<_> = lookup_host(dial.address.as_str()).await?.collect();
-        try_each(&addresses, dial.timeout.saturating_sub(begun.elapsed()), binding).await
+        let addresses = lookup_host(dial.address.as_str()).await?.collect();
+        first_of(in_turns(addresses), binding).await
     };
     match timeout(dial.timeout, all).await {
         Ok(result) => result,
@@ -58,40 +58,89 @@ pub(crate) async fn connect(dial: Dial, binding: Option<&Binding>) -> io::Result
     }
 }
 
-/// One after the other. What one does not use of its share is the next ones'.
-async fn try_each(addresses: &[SocketAddr], time: Duration, binding: Option<&Binding>) -> io::Result<TcpStream> {
-    let begun = Instant::now();
+/// The families by turns, beginning with the first address's: if one of them is dead, every second try is alive.
+fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let begins = addresses.first().map(SocketAddr::is_ipv6);
+    let (some, others): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|one| Some(one.is_ipv6()) == begins);
+    let most = some.len().max(others.len());
+    let turn = |at| [some.get(at), others.get(at)].into_iter().flatten().copied();
+    (0..most).flat_map(turn).collect()
+}
+
+/// The first that stands. Each is tried [`HEAD_START`] behind the one before, or at once when one has failed; all that others do not need of the time is left to it.
+async fn first_of(addresses: Vec<SocketAddr>, binding: Option<&Binding>) -> io::Result<TcpStream> {
+    let mut left = addresses.into_iter();
+    let mut tries = JoinSet::new();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for (left, address) in (1..=addresses.len()).rev().zip(addresses) {
-        let share = time.saturating_sub(begun.elapsed()) / u32::try_from(left).unwrap_or(u32::MAX);
-        match timeout(share, network::open(*address, binding)).await {
-            Ok(Ok(stream)) => {
+    loop {
+        if let Some(address) = left.next() {
+            let binding = binding.cloned();
+            tries.spawn(async move { network::open(address, binding.as_ref()).await });
+        }
+        let joined = match left.len() {
+            0 => tries.join_next().await,
+            _ => match timeout(HEAD_START, tries.join_next()).await {
+                Ok(joined) => joined,
+                Err(_) => continue,
+            },
+        };
+        match joined {
+            Some(Ok(Ok(stream))) => {
                 stream.set_nodelay(true)?;
                 return Ok(stream);
             }
-            Ok(Err(e)) => last = e,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
+            Some(Ok(Err(error))) => last = error,
+            Some(Err(error)) => last = io::Error::other(error),
+            None => return Err(last),
         }
     }
-    Err(last)
 }
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
-    use tokio::net::TcpSocket;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    /// A listener whose queue is full swallows the first packet of each connection, as a broken path does.
+    async fn full() -> (TcpListener, [TcpStream; 2]) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let crowd = [TcpStream::connect(address).await, TcpStream::connect(address).await];
+        (listener, crowd.map(Result::unwrap))
+    }
+
+    /// As with an IPv6 that leads nowhere: the name's first addresses swallow everything, and would do so for as long as a connection may take.
+    #[tokio::test]
+    async fn addresses_that_swallow_everything_hold_nobody_up() {
+        let (hole, _crowd) = full().await;
+        let alive = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (hole, alive) = (hole.local_addr().unwrap(), alive.local_addr().unwrap());
+        let making = first_of(vec![hole, hole, hole, alive], None);
+        let stream = timeout(Duration::from_secs(20), making)
+            .await
+            .expect("it is not held up");
+        assert_eq!(stream.unwrap().peer_addr().unwrap(), alive);
+    }
+
+    #[test]
+    fn the_families_take_turns() {
+        let [a, b, c] = [1, 2, 3].map(|port| SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port)));
+        let four = SocketAddr::from(([127, 0, 0, 1], 4));
+        assert_eq!(in_turns(vec![a, b, c, four]), [a, four, b, c]);
+        assert_eq!(in_turns(vec![four, a, b]), [four, a, b]);
+        assert_eq!(in_turns(Vec::new()), []);
+    }
 
     /// The last address of a name drops the first packet, as one does that is far away; the others refuse at once.
     #[tokio::test]
     async fn an_address_has_the_time_that_those_before_it_did_not_need() {
-        let slow = TcpSocket::new_v4().unwrap();
-        slow.bind(([127, 0, 0, 1], 0).into()).unwrap();
-        let full = slow.listen(1).unwrap();
+        let (full, crowd) = full().await;
         let address = full.local_addr().unwrap();
-        let crowd = [TcpStream::connect(address).await, TcpStream::connect(address).await];
         let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
         let addresses = [nobody, nobody, nobody, address];
-        let making = tokio::spawn(async move { try_each(&addresses, Duration::from_secs(3), None).await });
+        let making = tokio::spawn(async move { first_of(addresses.into(), None).await });
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(!making.is_finished(), "the queue was not full");
         for _ in crowd {
