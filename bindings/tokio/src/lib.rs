@@ -167,7 +167,7 @@ pub use server::{
 pub use bytes::Bytes;
 pub use unbroken::{
     Backoff, Batch, ClientConfig, CloseReason, ClusterKey, ConfigError, Durability, Event, FailReason, HandoverCause,
-    HandoverEnd, Limits, MessageId, NetworkEvent, NetworkId, NoStore, PublicKey, Refusal, SendError, ServerConfig,
-    ServerKey, SessionId, State, Stats, Timing, USER_MOVED, Verdict,
+    HandoverEnd, Limits, LinkHealth, MessageId, NetworkEvent, NetworkId, NoStore, PublicKey, Refusal, SendError,
+    ServerConfig, ServerKey, SessionId, State, Stats, Timing, USER_MOVED, Verdict,
 };
 pub use unbroken_store::{MemoryStore, Sent, Store, StoreError, send_to_session};

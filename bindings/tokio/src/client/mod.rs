@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use unbroken::{
-    Batch, ClientConfig, CloseReason, MessageId, NetworkEvent, NetworkId, Refusal, SendError, Session, SessionId,
-    State, Stats,
+    Batch, ClientConfig, CloseReason, LinkHealth, MessageId, NetworkEvent, NetworkId, Refusal, SendError, Session,
+    SessionId, State, Stats,
 };
 
 use crate::dial::{self, Dialer};
@@ -211,6 +211,13 @@ impl Client {
     pub fn state(&self) -> State {
         let state = |core: &mut Core| core.open().map_or(State::Closed, |session| session.state());
         self.handle.shared.with(state)
+    }
+
+    /// What carries the session now: while the link is suspect or lost, a second network is of use. Changes come with the events of a handover.
+    /// The network is the one that the session had asked for, and none where it left that to the [registered ones](Builder::network) or to the system.
+    pub fn link_health(&self) -> LinkHealth {
+        let health = |core: &mut Core| core.open().map_or(LinkHealth::Idle, |session| session.link_health());
+        self.handle.shared.with(health)
     }
 
     /// The session's name, once it stands.

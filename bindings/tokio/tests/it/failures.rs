@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use unbroken_tokio::{
-    Backoff, Client, ClientConfig, CloseReason, ConnectError, Event, FailReason, Server, ServerConfig, State,
+    Backoff, Client, ClientConfig, CloseReason, ConnectError, Event, FailReason, LinkHealth, Server, ServerConfig,
+    State,
 };
 
 use crate::{LOCAL, cluster, eager, echo, handover_end, key, open_server, ping, proxy, soon, until};
@@ -31,16 +32,20 @@ async fn after_giving_up_a_retry_saves_the_session() {
     let id = client.id();
     let mut events = client.events();
     ping(&client, 1).await;
+    assert_eq!(client.link_health(), LinkHealth::Sound { network: None });
     proxy.refuse(true);
     proxy.cut_all(true);
     client.send("kept").await.unwrap();
+    let begin = |event: &Event| matches!(event, Event::HandoverBegin { .. }).then_some(());
+    until(&mut events, begin).await;
+    assert_eq!(client.link_health(), LinkHealth::Lost);
     let failed = |event: &Event| match event {
         Event::HandoverFailed { reason, .. } => Some(*reason),
         _ => None,
     };
     let reason = until(&mut events, failed).await;
     assert_eq!((reason, reason.is_final()), (FailReason::GaveUp, false));
-    assert_eq!(client.state(), State::None);
+    assert_eq!((client.state(), client.link_health()), (State::None, LinkHealth::Idle));
     proxy.refuse(false);
     client.retry();
     until(&mut events, handover_end).await;
