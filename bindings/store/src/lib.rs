@@ -49,6 +49,7 @@ mod ticket;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 pub use bytes::Bytes;
 #[cfg(feature = "embedded")]
@@ -87,6 +88,12 @@ pub trait Store: Send + Sync + 'static {
     /// notes.
     fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>>;
 
+    /// The time-out within which [`Store::submit`] answers. A server that has no answer some seconds after it takes the requests for
+    /// [`StoreReply::Failed`]. 5 s, unless a store says otherwise.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
     /// Whether the store can be reached and will keep what it confirms.
     ///
     /// # Errors
@@ -112,13 +119,12 @@ fn unavailable(count: usize) -> Vec<StoreReply> {
 fn probe() -> StoreOp {
     StoreOp::Lease {
         owner: Owner::NONE,
-        life: std::time::Duration::ZERO,
+        life: Duration::ZERO,
     }
 }
 
 #[cfg(any(feature = "embedded", feature = "redis", feature = "remote"))]
-fn check_timeout(timeout: std::time::Duration) -> Result<(), StoreError> {
-    use std::time::Duration;
+fn check_timeout(timeout: Duration) -> Result<(), StoreError> {
     const BOUNDS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
     if BOUNDS.contains(&timeout) {
         return Ok(());

@@ -144,6 +144,10 @@ impl Store for EmbeddedStore {
         Box::pin(async move { mailboxes.wait(owner).await })
     }
 
+    fn patience(&self) -> Duration {
+        self.0.timeout
+    }
+
     fn check(&self) -> BoxFuture<Result<(), StoreError>> {
         let probe = self.submit(vec![crate::probe()]);
         let inner = self.0.clone();

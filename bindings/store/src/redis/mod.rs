@@ -99,6 +99,10 @@ impl Store for RedisStore {
         })
     }
 
+    fn patience(&self) -> Duration {
+        self.0.timeout
+    }
+
     fn check(&self) -> BoxFuture<Result<(), StoreError>> {
         let probe = self.submit(vec![crate::probe()]);
         let inner = self.0.clone();

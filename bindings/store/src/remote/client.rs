@@ -200,6 +200,10 @@ impl Store for RemoteStore {
         })
     }
 
+    fn patience(&self) -> Duration {
+        self.0.timeout
+    }
+
     fn check(&self) -> BoxFuture<Result<(), StoreError>> {
         // The other process may be at its own store's time-out.
         let answer = self.ask(Ask::Check, 2 * self.0.timeout);

@@ -21,9 +21,9 @@ use super::dispatch::Answer;
 use super::worker::Worker;
 use crate::clock;
 
-/// A store that is right answers sooner by itself.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a wait for notes may take: it ends by itself after some seconds.
+/// What a store has beyond its own time-out: one that is right answers by that, and knows better what it has done than this server.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a wait for notes may take, and twice the store's time-out beside: it ends by itself after some seconds.
 const NOTES_PATIENCE: Duration = Duration::from_secs(60);
 /// The last word to a store.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -69,11 +69,12 @@ impl Worker {
         state.tally.store_requests += ids.len() as u64;
         drop(state);
         let mut asked = Asked::new(self, ids);
+        let patience = storing.store.patience().saturating_add(GRACE);
         let answer = storing.store.submit(batch);
         spawn_local(async move {
             let begun = Instant::now();
-            let Ok(replies) = timeout(PATIENCE, answer).await else {
-                warn!(target: "unbroken::server", "the store gives no answer");
+            let Ok(replies) = timeout(patience, answer).await else {
+                warn!(target: "unbroken::server", ?patience, "the store gives no answer, not even beyond its own time-out");
                 return;
             };
             asked.worker.state.borrow_mut().tally.store_answered(begun.elapsed());
@@ -89,10 +90,15 @@ impl Worker {
                 state.endpoint.handle_store(id, reply, clock::now());
             }
         });
+        let patience = storing
+            .store
+            .patience()
+            .saturating_mul(2)
+            .saturating_add(NOTES_PATIENCE);
         let notes = storing.store.receive(owner);
         spawn_local(async move {
             // One that never ended, or that broke, would leave this worker deaf.
-            if let Ok(notes) = timeout(NOTES_PATIENCE, notes).await {
+            if let Ok(notes) = timeout(patience, notes).await {
                 answer.set(notes);
             }
         });

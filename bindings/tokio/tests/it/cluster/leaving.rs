@@ -1,15 +1,18 @@
 //! The planned end of a server: nobody is lost, or it does not leave.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-use unbroken::{Peeked, Record, StoreOp, StoreReply};
+use unbroken::{Owner, Peeked, Record, StoreOp, StoreReply};
+use unbroken_store::BoxFuture;
 use unbroken_tokio::server::{Drain, probe};
-use unbroken_tokio::{DrainError, Durability, End, MemoryStore, Server, ServerConfig, SessionId, Store};
+use unbroken_tokio::{
+    Bytes, DrainError, Durability, End, MemoryStore, Server, ServerConfig, SessionId, Store, StoreError,
+};
 
 use super::balancer::Balancer;
 use super::game::{Games, Player};
@@ -19,6 +22,55 @@ use super::switch::Switch;
 use crate::{LOCAL, cluster, key, soon};
 
 const PLAYERS: usize = 200;
+
+/// Parks a session after eleven seconds, for which its time-out leaves it the time.
+#[derive(Clone, Default)]
+struct Slow {
+    inner: MemoryStore,
+    /// How often it was asked to.
+    asked: Arc<AtomicUsize>,
+}
+
+impl Store for Slow {
+    fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>> {
+        let parks = |op: &StoreOp| matches!(op, StoreOp::Put { record, .. } if matches!(record, Record::Parked { .. }));
+        if !batch.iter().any(parks) {
+            return self.inner.submit(batch);
+        }
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(11)).await;
+            inner.submit(batch).await
+        })
+    }
+
+    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+        self.inner.receive(owner)
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(20)
+    }
+
+    fn check(&self) -> BoxFuture<Result<(), StoreError>> {
+        self.inner.check()
+    }
+}
+
+/// What a store does within its own time-out is not taken for failed before, nor asked for again.
+#[tokio::test]
+async fn a_store_has_the_time_that_it_says_it_may_need() {
+    let slow = Slow::default();
+    let store: Arc<dyn Store> = Arc::new(slow.clone());
+    let server = member(Durability::SwapOut, &store).serve_sessions(LOCAL, Games::default());
+    let server = server.await.unwrap();
+    let mut player = Player::join(server.local_addr()).await;
+    soon(player.play(3, Duration::ZERO)).await;
+    let how = Drain::within(Duration::ZERO).deadline(Duration::from_secs(25));
+    let drained = soon(server.drain_with(how)).await.unwrap();
+    assert_eq!((drained.swapped_out, slow.asked.load(Ordering::SeqCst)), (1, 1));
+}
 
 /// Two hundred play, their server leaves: those who move in time are fetched by the other server, the rest is swapped out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
