@@ -1,6 +1,7 @@
 package dev.unbroken
 
 import java.io.BufferedReader
+import java.io.File
 import java.net.InetAddress
 import java.net.InetSocketAddress
 import java.net.ServerSocket
@@ -59,7 +60,7 @@ class BlackHole(private val port: Int) : AutoCloseable {
     val address = "${here.hostAddress}:$port"
 
     /** The ports from which connections are tried now, as Linux tells them: those whose first word went unanswered. */
-    fun tries(): List<String> = java.io.File("/proc/net/tcp6").readLines().plus(java.io.File("/proc/net/tcp").readLines())
+    fun tries(): List<String> = listOf(File("/proc/net/tcp6"), File("/proc/net/tcp")).filter(File::exists).flatMap(File::readLines)
         .map { it.trim().split(' ').filter(String::isNotEmpty) }
         .filter { it[2].endsWith("0200007F:%04X".format(port)) && it[3] == "02" }
         .map { it[1] }
