@@ -12,7 +12,7 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::time::Instant;
 
 use super::lanes::Lanes;
-use super::link::{Connector, Keeper};
+use super::link::{AGAIN, Connector, Keeper};
 use super::ops::Ops;
 use super::{Inner, RECEIVE_WAIT, RedisStore, UNDER_WAY};
 use crate::StoreError;
@@ -136,7 +136,7 @@ impl RedisBuilder {
         self
     }
 
-    /// Connects, waiting up to the time-out, and logs a warning if by its settings Redis may forget what it confirms.
+    /// Connects, waiting up to the time-out (behind Sentinels 5 s at least), and logs a warning if by its settings Redis may forget what it confirms.
     ///
     /// # Errors
     /// [`StoreError::Option`] for an option out of bounds or one that this Redis does not offer, [`StoreError::Unreachable`],
@@ -186,8 +186,19 @@ impl RedisBuilder {
             timeout: self.timeout,
             confirm: self.confirm,
         }));
-        store.0.verify(Instant::now() + self.timeout).await?;
-        match crate::Store::check(&store).await {
+        let patience = store.0.connector.patience(self.timeout);
+        let deadline = Instant::now() + patience;
+        store.0.verify(deadline).await?;
+        let mut checked = crate::Store::check(&store).await;
+        // Each shared connection is looked up anew, for which a request alone may have too little time.
+        while patience > self.timeout
+            && matches!(checked, Err(StoreError::Unreachable { .. }))
+            && Instant::now() < deadline
+        {
+            tokio::time::sleep(AGAIN).await;
+            checked = crate::Store::check(&store).await;
+        }
+        match checked {
             Err(warning @ StoreError::Forgets { .. }) => tracing::warn!(target: "unbroken::store", "{warning}"),
             checked => checked?,
         }
@@ -223,7 +234,8 @@ impl RedisBuilder {
                 let builder = ClusterClientBuilder::new(infos)
                     // Nothing is sent twice; see `link`.
                     .retries(0)
-                    .connection_timeout(self.timeout)
+                    // It waits for all nodes that it was named by, also for one that is gone, and then looks for the others: both must fit into an attempt.
+                    .connection_timeout(self.timeout / 4)
                     .response_timeout(self.timeout + RECEIVE_WAIT)
                     .overall_response_timeout(None);
                 Connector::Cluster(Box::new(self.secure_cluster(builder, &address).build()?))

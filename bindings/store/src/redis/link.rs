@@ -21,7 +21,11 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Between two attempts to connect, or to have something done that was turned down.
-const AGAIN: Duration = Duration::from_millis(50);
+pub(super) const AGAIN: Duration = Duration::from_millis(50);
+
+/// What an attempt behind Sentinels has at least. The library gives each of them a second and a half to answer, and waits for the first before it hears the second: a shorter
+/// attempt would come to nothing for as long as the first is gone, as with the machine whose primary it watched.
+const SENTINELS: Duration = Duration::from_secs(5);
 
 /// Who can be asked for a connection.
 pub(super) enum Connector {
@@ -38,6 +42,14 @@ pub(super) enum Link {
 }
 
 impl Connector {
+    /// How long an attempt may take, where requests have so long.
+    pub(super) fn patience(&self, timeout: Duration) -> Duration {
+        match self {
+            Connector::Sentinel(_) => timeout.max(SENTINELS),
+            _ => timeout,
+        }
+    }
+
     /// A connection of its own, for requests that block it.
     pub(super) async fn connect(&self, timeout: Duration) -> Result<Link, RedisError> {
         // Answers are waited for by deadlines of ours.
@@ -224,7 +236,7 @@ impl Keeper {
         let (connector, patience) = (self.connector.clone(), self.timeout);
         tokio::spawn(async move {
             // A cluster's connection has no bound of its own.
-            let made = timeout(patience, connector.connect(patience)).await;
+            let made = timeout(connector.patience(patience), connector.connect(patience)).await;
             made.unwrap_or_else(|_| Err(late()))
         })
     }

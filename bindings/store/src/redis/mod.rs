@@ -212,9 +212,12 @@ impl Inner {
         let mut link = match idle {
             Some(link) => link,
             // A cluster's connection has no bound of its own.
-            None => timeout_at(Instant::now() + self.timeout, self.connector.connect(self.timeout))
-                .await
-                .map_err(|_| late())??,
+            None => timeout_at(
+                Instant::now() + self.connector.patience(self.timeout),
+                self.connector.connect(self.timeout),
+            )
+            .await
+            .map_err(|_| late())??,
         };
         let patience = RECEIVE_WAIT + self.timeout;
         let wait = self.ops.blocking_take(owner, RECEIVE_WAIT);

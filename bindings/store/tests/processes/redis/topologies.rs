@@ -1,5 +1,6 @@
 //! The ways to reach Redis: a cluster, Sentinels, TLS. The suite through each, and a failover.
 
+use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
 
@@ -90,6 +91,52 @@ async fn a_cluster_of_three_passes_the_suite_and_a_moved_slot() {
         "{held:?} became {now:?}"
     );
     conformance::run(keeping(store, nodes)).await;
+}
+
+/// A port that takes connections and never says a word, as a machine that hangs does. One that is gone swallows them, which takes a client as long.
+fn silent() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("redis://{}", listener.local_addr().expect("it is bound"));
+    (listener, url)
+}
+
+/// A cluster whose addresses are those of several machines is there as long as one of them is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_reached_while_one_of_the_nodes_that_it_was_named_by_is_silent() {
+    let node = Server::with(&["--cluster-enabled yes", "--appendonly yes", "--appendfsync always"]);
+    let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
+    let all: Vec<&str> = slots.iter().map(String::as_str).collect();
+    node.cli(&[&["CLUSTER", "ADDSLOTS"], &all[..]].concat());
+    eventually("it has all slots", || {
+        node.tells(&["CLUSTER", "INFO"], "cluster_state:ok")
+    });
+    let (_held, silent) = silent();
+    for urls in [[silent.clone(), node.url()], [node.url(), silent.clone()]] {
+        let builder = RedisStore::builder(urls).cluster().timeout(Duration::from_secs(8));
+        let store = builder.connect().await.expect("it connects");
+        assert_eq!(
+            one(&store, StoreOp::Peek { key: [1; 8] }).await,
+            StoreReply::Peeked(None)
+        );
+    }
+}
+
+/// So is what Sentinels lead to, also with a time-out that is short for finding out that one of them is silent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_is_found_while_one_of_the_sentinels_is_silent() {
+    let primary = Server::start();
+    let sentinel = Server::sentinel(primary.port, 1);
+    eventually("the Sentinel knows the primary", || {
+        sentinel.tells(&["INFO", "sentinel"], "status=ok")
+    });
+    let (_held, silent) = silent();
+    for timeout in [Duration::from_millis(800), PATIENT] {
+        let builder = RedisStore::builder([silent.clone(), sentinel.url()]).sentinel("sessions");
+        let store = builder.timeout(timeout).connect().await.expect("it connects");
+        // Each of its connections is looked up anew.
+        let reached = async { while one(&store, StoreOp::Peek { key: [1; 8] }).await != StoreReply::Peeked(None) {} };
+        tokio::time::timeout(PATIENT, reached).await.expect("it is reached");
+    }
 }
 
 /// The primary dies; the Sentinels agree on another; the store finds it. What the replica had is there.
