@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 
+use super::dial::dial;
 use crate::StoreError;
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,7 +46,7 @@ impl Address {
 
     pub(super) async fn connect(&self) -> io::Result<(Reader, Writer)> {
         Ok(match self {
-            Address::Tcp(address) => halves(TcpStream::connect(address).await?)?,
+            Address::Tcp(address) => halves(dial(address).await?)?,
             #[cfg(unix)]
             Address::Unix(path) => unix_halves(UnixStream::connect(path).await?),
         })

@@ -1,9 +1,10 @@
 //! A store in another process, which has it and lends it: so several servers of one machine share one file.
 //!
-//! `client` asks, `server` answers, `wire` says how.
+//! `client` asks, `server` answers, `wire` says how, `address` where, and `dial` gets there.
 
 mod address;
 mod client;
+mod dial;
 mod server;
 mod wire;
 
