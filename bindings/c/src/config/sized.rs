@@ -22,6 +22,9 @@ pub unsafe trait Sized32: Copy {
     fn defaults() -> Self;
 }
 
+/// A pointer, a `size_t`.
+const WORD: usize = size_of::<usize>();
+
 /// Zero is null, empty, none: the default of every pointer and count.
 macro_rules! zeroed {
     ($type:ty) => {
@@ -107,7 +110,7 @@ unsafe impl Sized32 for unbroken_client_config {
 // SAFETY: `repr(C)`, two `u32`, then words, then sixteen bytes without a gap, then a word.
 unsafe impl Sized32 for unbroken_server_config {
     const NAME: &'static str = "unbroken_server_config";
-    const SIZES: &'static [usize] = &[4 * size_of::<u32>() + 8 * size_of::<usize>(), size_of::<Self>()];
+    const SIZES: &'static [usize] = &[16 + 8 * WORD, size_of::<Self>()];
 
     fn defaults() -> Self {
         unbroken_server_config {
