@@ -448,8 +448,11 @@ impl Conversation {
 
     /// Opens the account of a handover, unless it is open or the session never stood.
     pub fn begin_handover(&mut self, cause: HandoverCause, down_since: Option<Instant>) {
-        if !self.auth.accepted() || self.state == State::Closed || self.closing.has_begun() {
+        if self.state == State::Closed || self.closing.has_begun() {
             return;
+        }
+        if !self.auth.accepted() {
+            return self.handover.down_early(down_since);
         }
         if let Some(cause) = self.handover.begin(cause, down_since) {
             self.events.push_back(Event::HandoverBegin { cause });

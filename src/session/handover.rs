@@ -9,6 +9,8 @@ use crate::time::Instant;
 #[derive(Default)]
 pub struct Handover {
     active: Option<Active>,
+    /// Since when no link carries, if that was before there was anything to hand over.
+    down_early: Option<Instant>,
 }
 
 struct Active {
@@ -19,6 +21,11 @@ struct Active {
 }
 
 impl Handover {
+    /// The link stopped carrying before the verdict: that is no handover yet, and counts as part of the one in which the client comes back if it is let in meanwhile.
+    pub fn down_early(&mut self, since: Option<Instant>) {
+        self.down_early = self.down_early.or(since);
+    }
+
     /// Begins, unless it has begun already; returns the cause to report. `down_since` is the moment the old link stopped carrying, if it has.
     pub fn begin(&mut self, cause: HandoverCause, down_since: Option<Instant>) -> Option<HandoverCause> {
         if let Some(active) = &mut self.active {
@@ -26,7 +33,7 @@ impl Handover {
             return None;
         }
         self.active = Some(Active {
-            down_since,
+            down_since: self.down_early.take().or(down_since),
             replayed_messages: 0,
             replayed_bytes: 0,
         });
@@ -35,6 +42,7 @@ impl Handover {
 
     /// The old link carries again (or still).
     pub fn alive_again(&mut self) {
+        self.down_early = None;
         if let Some(active) = &mut self.active {
             active.down_since = None;
         }
@@ -50,6 +58,7 @@ impl Handover {
 
     /// Ends well.
     pub fn end(&mut self, now: Instant, same_server: bool) -> Option<HandoverEnd> {
+        self.down_early = None;
         let active = self.active.take()?;
         Some(HandoverEnd {
             downtime: active.down_since.map_or(Duration::ZERO, |since| now.since(since)),

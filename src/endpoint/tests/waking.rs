@@ -3,13 +3,17 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use bytes::Bytes;
+
 use super::leaving::goes_away;
 use super::stand::{Stand, name};
 use crate::config::{Durability, ServerConfig};
 use crate::endpoint::keep::PARKING_MAX;
 use crate::error::CloseReason;
 use crate::event::{Event, LinkId, NetworkEvent, NetworkId, SessionId};
+use crate::session::Verdict;
 use crate::store::{Record, StoreOp};
+use crate::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
 const BOTH: [Durability; 2] = [Durability::SwapOut, Durability::Durable];
@@ -204,6 +208,44 @@ fn a_server_tells_how_long_a_session_had_no_link_and_not_how_long_it_was_quiet_b
     while stand.server.detached() > 0 {
         stand.run_for(Duration::from_millis(10));
     }
+    assert_downtime(&stand, broke);
+}
+
+/// The application took its time to let it in, and had heard of no handover when the link broke.
+#[test]
+fn a_server_tells_how_long_a_session_had_no_link_also_if_that_broke_before_the_verdict() {
+    for comes_in_vain in [false, true] {
+        let mut stand = Stand::with(Durability::Memory, false);
+        let i = stand.client();
+        stand.run_for(SECOND);
+        let id = stand.told.last().expect("it asks").0;
+        let newest = stand.clients[i].newest;
+        stand.server.handle_link_down(name(i, newest), stand.now);
+        let broke = stand.now;
+        stand.run_for(SECOND);
+        if comes_in_vain {
+            stand.clients[i].late = Some(Vec::new());
+            stand.cut(i, newest);
+            stand.run_for(SECOND);
+            assert_eq!(stand.server.counters().resumes, 1);
+        }
+        let message = Bytes::new();
+        let mut session = stand.server.session(id).expect("it is here");
+        assert!(session.authorise(Verdict::Accept { message }));
+        drop(session);
+        stand.run_for(2 * SECOND);
+        stand.clients[i].late = None;
+        let newest = stand.clients[i].newest;
+        stand.cut(i, newest);
+        while stand.server.detached() > 0 {
+            stand.run_for(Duration::from_millis(10));
+        }
+        assert_downtime(&stand, broke);
+    }
+}
+
+/// One handover has ended just now, and was told to have been without a link since then.
+fn assert_downtime(stand: &Stand, broke: Instant) {
     let down = stand.now.since(broke);
     let ends = stand.told.iter().filter_map(|(_, event)| match event {
         Event::HandoverEnd(end) => Some(end.downtime),
