@@ -5,7 +5,7 @@
 //!
 //! - [`world`] has the parts and drives them; [`pair`] and [`fleet`] are the two ways to use it.
 //! - [`net`] and [`fate`] are the network and what goes wrong in it.
-//! - [`flow`] and [`life`] are the oracles: what is delivered, what is told.
+//! - [`flow`], [`life`] and [`absence`] are the oracles: what is delivered, what is told, how long nothing could be.
 //! - [`links`] is another network, about time: what TCP makes of a Wi-Fi that fades.
 //! - [`cluster`] is another world: several server processes that share a store, and what goes wrong between them.
 //! - [`setting`] is a run before it runs; [`random`] draws the widest, [`shrink`] makes one that fails simpler.
@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod absence;
 pub mod bench;
 pub mod campaign;
 pub mod clock;

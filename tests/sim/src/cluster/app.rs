@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use unbroken::{CloseReason, SessionId};
 
 use super::{At, ClusterOptions, letters};
+use crate::absence::Absence;
 use crate::flow::Flow;
 use crate::life::Life;
 
@@ -80,6 +81,7 @@ pub struct Talk {
 pub struct App {
     pub client: usize,
     pub life: Life,
+    pub absence: Absence,
     pub taken: u64,
     pub said: Vec<u64>,
     pub mail_taken: u64,
@@ -199,6 +201,7 @@ impl App {
         App {
             client,
             life: Life::default(),
+            absence: Absence::default(),
             taken: 0,
             said: Vec::new(),
             mail_taken: 0,

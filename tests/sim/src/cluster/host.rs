@@ -77,7 +77,9 @@ impl World {
 
     fn server_notice(&mut self, at: At, conn: ConnId, notice: Notice) {
         let (now, link, p) = (self.now(), LinkId(conn), at.process);
+        let whose = self.ends.get(&conn).map(|ends| ends.client);
         let process = &mut self.processes[p];
+        let before = process.endpoint.detached();
         match notice {
             Notice::Up(..) => {
                 process.host.links.insert(link, conn);
@@ -102,6 +104,7 @@ impl World {
                 process.endpoint.handle_link_writable(link);
             }
         }
+        self.watch_absence(p, whose, before);
         self.after_process(p);
     }
 
@@ -243,6 +246,7 @@ impl World {
             turn = if something && self.rng.coin() { turn } else { turn + 1 };
         }
         self.watch_counters(p);
+        self.watch_told(p);
         self.rearm_process(p);
     }
 

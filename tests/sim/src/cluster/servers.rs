@@ -213,7 +213,7 @@ impl World {
     }
 
     fn app_event(&mut self, at: At, i: usize, id: SessionId, event: &CoreEvent) {
-        let p = at.process;
+        let (now, p) = (self.now(), at.process);
         let holds = self.talks[i].holder == Some(at);
         let Some(app) = self.processes[p].apps.get_mut(&id) else {
             match event {
@@ -225,7 +225,8 @@ impl World {
                 _ => self.fail(format_args!("{event:?} of session {id} at {at:?}, which is not there")),
             }
         };
-        if let Err(wrong) = app.life.see(event) {
+        let seen = app.absence.see_event(event, self.options.limits.detached, now);
+        if let Err(wrong) = app.life.see(event).and(seen) {
             self.fail(format_args!("process {at:?}, session of client {i}: {wrong}"));
         }
         match event {

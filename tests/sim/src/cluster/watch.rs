@@ -5,6 +5,7 @@
 //! | a session is taken from a server that lives | only half a second after that was asked to let go of it |
 //! | ... from anybody | only by one whose own lease stands, as far as it knows |
 //! | what is written | fits the limit of a snapshot |
+//! | how long a session had no link | [`crate::absence`] |
 //! | the counters | whoever came has ended, has left or is here; nobody lost more links than there were |
 //! | whoever has left | is nobody's owner any more |
 
@@ -137,6 +138,28 @@ impl World {
 
     pub(super) fn watch_event(&mut self, p: usize, event: &CoreEvent) {
         self.processes[p].watch.left += u64::from(*event == CoreEvent::SwappedOut);
+    }
+
+    /// A process was called about a connection of this client's: before, so many of its sessions had no link.
+    pub(super) fn watch_absence(&mut self, p: usize, client: Option<usize>, before: usize) {
+        let now = self.now();
+        let id = client.and_then(|i| self.talks[i].id);
+        let process = &mut self.processes[p];
+        if let Some(app) = id.and_then(|id| process.apps.get_mut(&id)) {
+            app.absence.see_call(before, process.endpoint.detached(), now);
+        }
+    }
+
+    /// All is drained.
+    pub(super) fn watch_told(&mut self, p: usize) {
+        for app in self.processes[p].apps.values_mut() {
+            let i = app.client;
+            if let Err(wrong) = app.absence.see_all_told()
+                && self.talks[i].closed_by_server.is_none()
+            {
+                self.fail(format_args!("process {p}, session of client {i}: {wrong}"));
+            }
+        }
     }
 
     /// All is drained.

@@ -134,6 +134,10 @@ impl World {
         if let Err(wrong) = self.seats[i].talk.life.see(event) {
             self.fail(format_args!("server {j}, session of client {i}: {wrong}"));
         }
+        let detached = self.options.server_limits.detached;
+        if let Err(wrong) = self.seats[i].absence.see_event(event, detached, now) {
+            self.fail(format_args!("server {j}, session of client {i}: {wrong}"));
+        }
         match event {
             CoreEvent::Authorise { credential } => {
                 if **credential != *format!("client {i}").as_bytes() {

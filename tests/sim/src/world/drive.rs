@@ -127,7 +127,9 @@ impl World {
                 break;
             }
             let now = self.now();
+            let before = self.servers[j].endpoint.detached();
             self.servers[j].endpoint.handle_input(link, chunk, now);
+            self.watch_absence(j, conn, before);
             if strict {
                 self.drain(Node::Server(j), Only::Link(link), u32::MAX);
             } else if self.rng.coin() || chunk.len() == bytes.len() {
@@ -177,7 +179,9 @@ impl World {
                 let node = &mut self.servers[j];
                 node.host.links.remove(&link);
                 node.host.blocked.remove(&link);
+                let before = node.endpoint.detached();
                 node.endpoint.handle_link_down(link, now);
+                self.watch_absence(j, conn, before);
                 self.after_input(Node::Server(j));
             }
             _ => {}
@@ -351,8 +355,10 @@ impl World {
             idle = if something { 0 } else { idle + 1 };
             turn = if something && self.rng.coin() { turn } else { turn + 1 };
         }
-        if let Node::Client(i) = node {
-            self.watch_drained(i, idle >= 3);
+        match node {
+            Node::Client(i) => self.watch_drained(i, idle >= 3),
+            Node::Server(j) if idle >= 3 => self.watch_told(j),
+            Node::Server(_) => {}
         }
     }
 

@@ -26,6 +26,7 @@ use unbroken::{
     SessionId, Shard,
 };
 
+use crate::absence::Absence;
 use crate::clock::Queue;
 use crate::fate::{Fate, Side};
 use crate::flow::{Flow, Reader, Writer};
@@ -162,6 +163,7 @@ pub struct Seat {
     pub server: usize,
     pub id: Option<SessionId>,
     pub talk: Talk,
+    pub absence: Absence,
     pub asked: bool,
     pub verdict: bool,
     /// When the verdict was no.
@@ -180,6 +182,7 @@ impl Seat {
             server: 0,
             id: None,
             talk,
+            absence: Absence::default(),
             asked: false,
             verdict: false,
             dismissed_at: None,

@@ -345,6 +345,31 @@ impl World {
         }
     }
 
+    /// A server was called about a connection: before, so many of its sessions had no link.
+    pub(super) fn watch_absence(&mut self, j: usize, conn: ConnId, before: usize) {
+        let (after, now) = (self.servers[j].endpoint.detached(), self.now());
+        match self.ends.get(&conn).map(|ends| &ends.client) {
+            Some(&ClientEnd::Session(i, _)) if self.seats[i].server == j => {
+                self.seats[i].absence.see_call(before, after, now);
+            }
+            // What a client wrote may come a second time on a connection of a stranger's, and before the first.
+            _ if before != after => self.seats.iter_mut().for_each(|seat| seat.absence.lose_track()),
+            _ => {}
+        }
+    }
+
+    /// A server has nothing more to say now.
+    pub(super) fn watch_told(&mut self, j: usize) {
+        for i in 0..self.seats.len() {
+            if self.seats[i].server == j
+                && let Err(wrong) = self.seats[i].absence.see_all_told()
+                && self.seats[i].closed_by_app.is_none()
+            {
+                self.fail(format_args!("server {j}, session of client {i}: {wrong}"));
+            }
+        }
+    }
+
     /// All is drained: does the state of a client say what is true?
     pub(super) fn watch_state(&self, i: usize) {
         let client = &self.clients[i];
