@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpStream, lookup_host};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use unbroken::NetworkId;
 
-use crate::client::network::{self, Binding, HEAD_START, Networks};
+use crate::client::network::{self, Binding, Networks};
+use crate::race;
 
 /// One connection to open.
 #[derive(Clone, Debug)]
@@ -67,33 +67,16 @@ fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     (0..most).flat_map(turn).collect()
 }
 
-/// The first that stands. Each is tried [`HEAD_START`] behind the one before, or at once when one has failed; all that others do not need of the time is left to it.
+/// The first that stands.
 async fn first_of(addresses: Vec<SocketAddr>, binding: Option<&Binding>) -> io::Result<TcpStream> {
-    let mut left = addresses.into_iter();
-    let mut tries = JoinSet::new();
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    loop {
-        if let Some(address) = left.next() {
-            let binding = binding.cloned();
-            tries.spawn(async move { network::open(address, binding.as_ref()).await });
-        }
-        let joined = match left.len() {
-            0 => tries.join_next().await,
-            _ => match timeout(HEAD_START, tries.join_next()).await {
-                Ok(joined) => joined,
-                Err(_) => continue,
-            },
-        };
-        match joined {
-            Some(Ok(Ok(stream))) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Some(Ok(Err(error))) => last = error,
-            Some(Err(error)) => last = io::Error::other(error),
-            None => return Err(last),
-        }
-    }
+    let tries = addresses.into_iter().map(|address| {
+        let binding = binding.cloned();
+        async move { network::open(address, binding.as_ref()).await }
+    });
+    let none = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let stream = race::first(tries, none).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 #[cfg(all(test, target_os = "linux"))]

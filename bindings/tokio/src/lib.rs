@@ -148,6 +148,7 @@ mod message;
 pub mod metrics;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
+mod race;
 mod ring;
 mod seed;
 pub mod server;

@@ -7,7 +7,7 @@
 //! | without one, while links are up (one is suspect, or drains) | networks without a link first: the one that has it is the one that failed |
 //! | without one, with no link up | the network that the core names, if any, the others as registered |
 //!
-//! A network that was reported lost comes last. Each network has [`HEAD_START`] before the next one is tried beside it, or less if
+//! A network that was reported lost comes last. Each network has [`race::HEAD_START`] before the next one is tried beside it, or less if
 //! it fails sooner; the first connection that stands is taken and the others are dropped. So a network that swallows everything
 //! costs its head start, not the session. Without registered networks all of this is left to the system's routes.
 
@@ -17,18 +17,14 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{debug, error, warn};
 use unbroken::{NetworkEvent, NetworkId};
 
 use crate::dial::{self, Dial, Dialer, Dialing};
-
-/// Time for a network to connect before the next one is tried beside it.
-pub(crate) const HEAD_START: Duration = Duration::from_millis(250);
+use crate::race;
 
 /// How a link is tied to a network.
 #[derive(Clone)]
@@ -178,30 +174,8 @@ pub(crate) fn race(dial: Dial, networks: Arc<Networks>) -> Dialing {
     let order = networks.order(dial.network, &dial.in_use);
     Box::pin(async move {
         let limit = dial.timeout;
-        let all = async {
-            let mut order = order.into_iter();
-            let mut tries = JoinSet::new();
-            let mut last = io::Error::from(io::ErrorKind::NetworkUnreachable);
-            loop {
-                if let Some(way) = order.next() {
-                    tries.spawn(one(dial.clone(), way, networks.clone()));
-                }
-                let joined = if order.len() == 0 {
-                    tries.join_next().await
-                } else {
-                    match timeout(HEAD_START, tries.join_next()).await {
-                        Ok(joined) => joined,
-                        Err(_) => continue,
-                    }
-                };
-                match joined {
-                    Some(Ok(Ok(stream))) => return Ok(stream),
-                    Some(Ok(Err(error))) => last = error,
-                    Some(Err(error)) => last = io::Error::other(error),
-                    None => return Err(last),
-                }
-            }
-        };
+        let tries = order.into_iter().map(|way| one(dial.clone(), way, networks.clone()));
+        let all = race::first(tries, io::ErrorKind::NetworkUnreachable.into());
         timeout(limit, all)
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
@@ -256,6 +230,7 @@ pub(crate) async fn open(address: SocketAddr, binding: Option<&Binding>) -> io::
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
+    use std::time::Duration;
 
     const WIFI: NetworkId = NetworkId(1);
     const CELLULAR: NetworkId = NetworkId(2);
