@@ -50,6 +50,8 @@ pub struct Try {
     pub blocked: bool,
     /// Made ahead ([`super::spare`]); it goes if nobody needed it by then.
     pub warm: Option<Instant>,
+    /// Its network's address has changed since, and it was too young to be given up ([`Dialler::cancel_old`]).
+    pub outdated: bool,
 }
 
 pub enum Stage {
@@ -245,10 +247,14 @@ impl Dialler {
         missed
     }
 
-    /// Forgets what was begun on this network before the latest moments: its address is another now. But hints that come in swarms must not starve each other.
+    /// Forgets what was begun on this network before the latest moments: its address is another now. But hints that come in swarms must not starve each other, so what is
+    /// younger goes on, and is begun anew only if it fails.
     pub fn cancel_old(&mut self, network: Option<NetworkId>, now: Instant, outputs: &mut VecDeque<Output>) {
         let old = |attempt: &Try| now >= attempt.since + HEAD_START && attempt.network == network;
         self.close_where(old, outputs);
+        for attempt in self.tries.iter_mut().filter(|attempt| attempt.network == network) {
+            attempt.outdated = true;
+        }
     }
 
     /// Forgets what is under way on other networks than the wanted one.
@@ -383,6 +389,7 @@ impl Dialler {
             input: Vec::new(),
             blocked: false,
             warm: None,
+            outdated: false,
         });
         outputs.push_back(Output::OpenLink {
             link: id,

@@ -6,6 +6,7 @@
 //! | an answer is late | a connection to spare ([`super::spare`]) |
 //! | a link is suspect, the network changed, the process woke | beside the link that carries (make before break) |
 //! | DRAIN | at a random moment of the window; later only if that happens all the time |
+//! | a try failed whose network had changed under it | at once |
 //! | a try failed | back-off with full jitter, at least what the server advised |
 //! | ... while another hangs | the same, beside it: nobody waits until that has had its time |
 //! | the client was refused | never again |
@@ -176,6 +177,13 @@ impl Session {
                 self.dialler.networks.forgive();
             }
             return;
+        }
+        if attempt.outdated && self.dialler.tries.is_empty() {
+            // That says nothing of the address that its network has now.
+            self.note_no_flight();
+            self.dialler.forget_hedge();
+            self.dialler.plan(self.talk.now);
+            return self.dial();
         }
         self.dialler.networks.failed(attempt.network, attempt.order);
         self.after_failed_try();

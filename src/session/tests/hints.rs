@@ -134,6 +134,34 @@ fn what_takes_the_place_of_a_connection_that_went_with_its_network_leads_to_the_
     }
 }
 
+/// A network that comes up is often reported several times within moments. What was begun at the first hint may fail for what the next one tells of; it is not the last word.
+#[test]
+fn a_connection_whose_network_changed_under_it_is_begun_anew_when_it_fails_and_only_then() {
+    for sound in [true, false] {
+        let mut play = Play::established();
+        play.stands = false;
+        if !sound {
+            play.cut();
+        }
+        play.hint(NetworkEvent::Changed(WIFI));
+        play.perform();
+        let opened = play.opened;
+        play.pass(Duration::from_millis(249));
+        play.hint(NetworkEvent::Changed(WIFI));
+        play.stays();
+        play.cut();
+        play.perform();
+        assert_eq!((play.opened, play.network), (opened + 1, Some(WIFI)), "sound: {sound}");
+        play.events();
+        // No hint has come since.
+        play.cut();
+        play.perform();
+        assert_eq!(play.opened, opened + 1, "sound: {sound}");
+        let ends = |event: &Event| matches!(event, Event::HandoverEnd(_));
+        assert_eq!(play.events().iter().any(ends), sound);
+    }
+}
+
 /// The hint that asked for it was false, or came too early: what carries goes on.
 #[test]
 fn a_connection_that_goes_with_its_network_leaves_a_sound_link_alone() {
