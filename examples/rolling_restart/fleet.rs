@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
@@ -84,11 +85,13 @@ impl Server {
     pub async fn start(&mut self) -> Result<(), Box<dyn Error>> {
         self.chronicle.server(self.index, Condition::Starting);
         let name = format!("server-{}", self.index + 1);
+        let mut ended = 0;
         let ready = async {
             let mut child = spawn(&self.arguments, &self.folder, &name)?;
             while !is_ready(self.place.probe).await {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 if child.try_wait()?.is_some() {
+                    ended += 1;
                     tokio::time::sleep(AGAIN).await;
                     child = spawn(&self.arguments, &self.folder, &name)?;
                 }
@@ -96,10 +99,13 @@ impl Server {
             Ok::<_, Box<dyn Error>>(child)
         };
         let child = tokio::time::timeout(START, ready).await.map_err(|_| {
+            let file = log_file(&self.folder, &name);
+            let said = std::fs::read_to_string(&file).unwrap_or_default();
+            let last = said.lines().last().unwrap_or("nothing");
             format!(
-                "server {} was not ready within {START:?}; see {}",
+                "server {} was not ready within {START:?}, and ended by itself {ended} times; the last that it said, in {}: {last}",
                 self.index + 1,
-                self.folder.display()
+                file.display()
             )
         })??;
         self.child = Some(child);
@@ -155,13 +161,28 @@ pub fn spawn(arguments: &[String], folder: &Path, name: &str) -> Result<Child, B
 
 /// A file for what a process says.
 pub fn log(folder: &Path, name: &str) -> io::Result<File> {
-    let file = folder.join(format!("{name}.log"));
-    File::options().create(true).append(true).open(file)
+    File::options().create(true).append(true).open(log_file(folder, name))
 }
 
-/// An address on loopback that nobody uses at the moment.
+fn log_file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.log"))
+}
+
+/// An address on loopback that nobody uses at the moment, each time another. Its port is below those that systems give to outgoing connections (from 32,768 or
+/// 49,152): the players' many must not take a server's place while that is away.
 pub fn free_address() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    // Runs beside each other begin elsewhere.
+    let first = std::process::id() as usize * 97;
+    loop {
+        let tried = TRIED.fetch_add(1, Relaxed);
+        let port = PORTS.start + ((first + usize::from(tried)) % PORTS.len()) as u16;
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && usize::from(tried) < PORTS.len() => {}
+            bound => return bound?.local_addr(),
+        }
+    }
 }
 
 /// Where a program is installed.
