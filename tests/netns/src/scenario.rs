@@ -211,6 +211,8 @@ impl Scenario {
                 mark = book::now();
                 world.shape(Path::Cellular, 0.0).await?;
                 if hint {
+                    // A system that sees a network come up has forgotten that nobody answered there; else its next ARP request may take a second to come.
+                    world.forget_neighbours().await?;
                     cast.client.order("hint available 2").await?;
                 }
             }

@@ -77,6 +77,11 @@ impl World {
         }
         self.address("10.81.1.2").await?;
         self.prefer(Path::Wifi).await?;
+        self.forget_neighbours().await
+    }
+
+    /// Both ends find each other anew, as on a network that has just come up.
+    pub async fn forget_neighbours(&self) -> Result<()> {
         for side in ['c', 's'] {
             self.ip(side, "neigh flush all").await?;
         }
