@@ -101,12 +101,11 @@ step() {
   return "$status"
 }
 
-# show LOG: the lines that speak of a failure, which may stand long before the end, and the end.
+# show LOG: the lines that speak of a failure, wherever they stand and how much of the rest is kept of this output, and the end.
 show() {
-  local last=${UNBROKEN_TAIL:-40} lines
-  lines=$(wc -l <"$1")
-  ((lines <= last)) || head -n "$((lines - last))" "$1" |
-    grep -nE 'panicked at|^error|error:|FAILED|[Ff]ailed\b|^FAIL' | cut -c1-300 | head -n "$last" | sed 's/^/    | line /'
+  local last=${UNBROKEN_TAIL:-40}
+  grep -nE 'panicked at|^error|error:|FAILED|[Ff]ailed\b|^FAIL|^[0-9]+\) Test (Failure|Error)|^ *(Expected|But was):' "$1" |
+    grep -vE 'test result: ok|[0-9]+ passed, 0 failed' | cut -c1-300 | head -n "$last" | sed 's/^/    | line /'
   tail -n "$last" "$1" | sed 's/^/    | /'
 }
 
