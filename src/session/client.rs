@@ -228,12 +228,15 @@ impl Session {
             self.dialler.took_too_long(index);
             self.fail_try(index, true);
         }
-        if let Some((elder, spare)) = self.dialler.overtaking(now) {
+        if let Some((elder, spare)) = self.dialler.overtaking(now, limit) {
             let spare = self.dialler.tries[spare].id;
             self.dialler.took_too_long(elder);
             self.dialler.backoff.gave_way();
             let elder = self.dialler.tries.remove(elder);
             self.outputs.push_back(Output::CloseLink { link: elder.id });
+            if elder.outdated {
+                self.dialler.plan(now);
+            }
             if let Some(index) = self.dialler.index(spare) {
                 self.start_handshake(index);
             }

@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Most bytes of an answer that wait to be whole.
 pub const ANSWER_MAX: usize = 4096;
 
+/// What the host is to do.
+type Outputs = VecDeque<Output>;
+
 /// One connection on its way to become a link.
 pub struct Try {
     pub id: LinkId,
@@ -170,7 +173,7 @@ impl Dialler {
         at_least: Duration,
         (target, network): (&Target, Option<NetworkId>),
         rng: &mut Rng,
-        outputs: &mut VecDeque<Output>,
+        outputs: &mut Outputs,
     ) {
         if !at_least.is_zero() {
             let until = now + at_least + jitter(at_least / 2, rng);
@@ -196,7 +199,7 @@ impl Dialler {
     }
 
     /// The host must close these connections.
-    fn close_where(&mut self, gone: impl Fn(&Try) -> bool, outputs: &mut VecDeque<Output>) {
+    fn close_where(&mut self, gone: impl Fn(&Try) -> bool, outputs: &mut Outputs) {
         self.tries.retain(|attempt| {
             let gone = gone(attempt);
             if gone {
@@ -217,7 +220,7 @@ impl Dialler {
     }
 
     /// Forgets plans and connections, and what a server advised; the host must close the connections.
-    pub fn cancel(&mut self, outputs: &mut VecDeque<Output>) {
+    pub fn cancel(&mut self, outputs: &mut Outputs) {
         self.forget_advice();
         self.plan = None;
         self.hedge = None;
@@ -228,7 +231,7 @@ impl Dialler {
     }
 
     /// Nothing happens before `retry`. But whose turn it is then stays known: who is told to wait longer than it takes to give up would ask the server's own address for ever.
-    pub fn give_up(&mut self, outputs: &mut VecDeque<Output>) {
+    pub fn give_up(&mut self, outputs: &mut Outputs) {
         let elsewhere = self.elsewhere;
         self.cancel(outputs);
         self.elsewhere = elsewhere;
@@ -236,7 +239,7 @@ impl Dialler {
     }
 
     /// Forgets what is under way on a network that is gone; says whether any of it was to carry the session.
-    pub fn cancel_on(&mut self, network: NetworkId, outputs: &mut VecDeque<Output>) -> bool {
+    pub fn cancel_on(&mut self, network: NetworkId, outputs: &mut Outputs) -> bool {
         self.hedge = self.hedge.filter(|hedge| hedge.leads != Leads::Apart(network));
         let on_it = |attempt: &Try| attempt.network == Some(network);
         let missed = self
@@ -249,7 +252,7 @@ impl Dialler {
 
     /// Forgets what was begun on this network before the latest moments: its address is another now. But hints that come in swarms must not starve each other, so what is
     /// younger goes on, and is begun anew only if it fails.
-    pub fn cancel_old(&mut self, network: Option<NetworkId>, now: Instant, outputs: &mut VecDeque<Output>) {
+    pub fn cancel_old(&mut self, network: Option<NetworkId>, now: Instant, outputs: &mut Outputs) {
         let old = |attempt: &Try| now >= attempt.since + HEAD_START && attempt.network == network;
         self.close_where(old, outputs);
         for attempt in self.tries.iter_mut().filter(|attempt| attempt.network == network) {
@@ -258,7 +261,7 @@ impl Dialler {
     }
 
     /// Forgets what is under way on other networks than the wanted one.
-    pub fn cancel_elsewhere(&mut self, outputs: &mut VecDeque<Output>) {
+    pub fn cancel_elsewhere(&mut self, outputs: &mut Outputs) {
         let network = self.networks.choice();
         self.close_where(|attempt| attempt.network != network, outputs);
     }
@@ -305,8 +308,8 @@ impl Dialler {
         (target, network)
     }
 
-    /// Opens what is due; says whether it opened anything.
-    pub fn open_due(&mut self, now: Instant, own: &str, outputs: &mut VecDeque<Output>) -> bool {
+    /// Opens what is due; says whether it opened anything. `served` is a network whose link carries the session and is to be left for another one: there is nothing to win on it.
+    pub fn open_due(&mut self, now: Instant, own: &str, served: Option<NetworkId>, outputs: &mut Outputs) -> bool {
         let before = outputs.len();
         if self.plan.is_some_and(|plan| plan <= now) && self.tries.len() < 2 {
             self.plan = None;
@@ -320,7 +323,10 @@ impl Dialler {
             self.hedge = None;
             let to = match (&self.tries[..], hedge.leads) {
                 ([] | [_], Leads::Apart(network)) => Some((Target::Configured, Some(network))),
-                ([_], Leads::Alike | Leads::Elsewhere) => Some((Target::Configured, self.networks.second_choice())),
+                ([_], Leads::Alike | Leads::Elsewhere) => {
+                    let other = self.networks.second_choice().filter(|other| Some(*other) != served);
+                    Some((Target::Configured, other.or(self.networks.choice())))
+                }
                 ([other], Leads::Again) => Some(self.unlike(other, own)),
                 _ => None,
             };
@@ -374,7 +380,7 @@ impl Dialler {
         comes
     }
 
-    pub fn open(&mut self, target: Target, network: Option<NetworkId>, now: Instant, outputs: &mut VecDeque<Output>) {
+    pub fn open(&mut self, target: Target, network: Option<NetworkId>, now: Instant, outputs: &mut Outputs) {
         let id = LinkId(self.next_link);
         self.next_link += 1;
         self.tries.push(Try {
@@ -399,7 +405,7 @@ impl Dialler {
     }
 
     /// Opens a connection ahead of need, to the server's own address if it has one.
-    pub fn open_warm(&mut self, own: &str, now: Instant, until: Instant, outputs: &mut VecDeque<Output>) {
+    pub fn open_warm(&mut self, own: &str, now: Instant, until: Instant, outputs: &mut Outputs) {
         let target = if own.is_empty() {
             Target::Configured
         } else {
@@ -438,17 +444,22 @@ impl Dialler {
     }
 
     /// A spare whose elder has had its time: the elder's index and the spare's.
-    pub fn overtaking(&self, now: Instant) -> Option<(usize, usize)> {
-        let elder = self.handshaking()?;
-        let spare = self
-            .tries
-            .iter()
-            .position(|attempt| matches!(attempt.stage, Stage::Spare))?;
-        (now >= self.gives_way_at(elder)).then_some((elder, spare))
+    pub fn overtaking(&self, now: Instant, limit: Duration) -> Option<(usize, usize)> {
+        let pair = self.elder_and_spare()?;
+        (now >= self.gives_way_at(pair, limit)).then_some(pair)
     }
 
-    fn gives_way_at(&self, elder: usize) -> Instant {
-        self.tries[elder].since + self.backoff.patience(PATIENCE)
+    fn elder_and_spare(&self) -> Option<(usize, usize)> {
+        let is_spare = |attempt: &Try| matches!(attempt.stage, Stage::Spare);
+        Some((self.handshaking()?, self.tries.iter().position(is_spare)?))
+    }
+
+    /// However patient the client is, the spare must have its turn while the server at its other end still waits for a flight.
+    fn gives_way_at(&self, (elder, spare): (usize, usize), limit: Duration) -> Instant {
+        let (elder, spare) = (&self.tries[elder], &self.tries[spare]);
+        let last = spare.since + limit.saturating_sub(PATIENCE);
+        let patient = elder.since + self.backoff.patience(PATIENCE);
+        patient.min(last.max(elder.since + PATIENCE))
     }
 
     /// The first connection that has taken too long.
@@ -466,10 +477,8 @@ impl Dialler {
         for attempt in &self.tries {
             deadline = deadline.min(attempt.overdue_at(limit));
         }
-        if self.tries.iter().any(|attempt| matches!(attempt.stage, Stage::Spare))
-            && let Some(elder) = self.handshaking()
-        {
-            deadline = deadline.min(self.gives_way_at(elder));
+        if let Some(pair) = self.elder_and_spare() {
+            deadline = deadline.min(self.gives_way_at(pair, limit));
         }
         deadline
     }
@@ -483,7 +492,7 @@ impl Dialler {
 }
 
 /// The host must close this connection; or, if it has not yet heard of the wish for it, forget that.
-fn close(id: LinkId, outputs: &mut VecDeque<Output>) {
+fn close(id: LinkId, outputs: &mut Outputs) {
     let unheard = |output: &Output| matches!(output, Output::OpenLink { link, .. } if *link == id);
     match outputs.iter().position(unheard) {
         Some(at) => drop(outputs.remove(at)),

@@ -18,6 +18,7 @@ use super::auth::Auth;
 use super::backoff::jitter;
 use super::client::Session;
 use super::dial::Stage;
+use super::link::Link;
 use super::phase::Input;
 use super::receive::Notice;
 use crate::crypto::PublicKey;
@@ -139,9 +140,12 @@ impl Session {
     }
 
     pub(super) fn carrier_is_sound(&self) -> bool {
-        self.talk
-            .carrier()
-            .is_some_and(|carrier| !self.talk.links[carrier].liveness.suspect)
+        self.sound_carrier().is_some()
+    }
+
+    fn sound_carrier(&self) -> Option<&Link> {
+        let carrier = &self.talk.links[self.talk.carrier()?];
+        (!carrier.liveness.suspect).then_some(carrier)
     }
 
     /// Opens what the plan says is due.
@@ -150,7 +154,10 @@ impl Session {
             return;
         }
         let own = self.ticket.as_ref().map_or("", |ticket| ticket.address.as_str());
-        if self.dialler.open_due(self.talk.now, own, &mut self.outputs) {
+        // What drains is to be left for another server, on whichever network.
+        let leaving = self.sound_carrier().filter(|_| self.dialler.draining.is_none());
+        let served = leaving.and_then(|carrier| carrier.network);
+        if self.dialler.open_due(self.talk.now, own, served, &mut self.outputs) {
             if self.talk.state == State::None {
                 self.talk.step(Input::Dial);
             }
@@ -178,15 +185,22 @@ impl Session {
             }
             return;
         }
-        if attempt.outdated && self.dialler.tries.is_empty() {
-            // That says nothing of the address that its network has now.
-            self.note_no_flight();
-            self.dialler.forget_hedge();
-            self.dialler.plan(self.talk.now);
-            return self.dial();
+        if attempt.outdated {
+            return self.renew_try();
         }
         self.dialler.networks.failed(attempt.network, attempt.order);
         self.after_failed_try();
+    }
+
+    /// What failed says nothing of the address that its network has now: that is tried at once, beside what else is under way.
+    fn renew_try(&mut self) {
+        self.dialler.plan(self.talk.now);
+        if self.dialler.tries.iter().any(|attempt| attempt.warm.is_none()) {
+            self.after_failed_try();
+        } else {
+            self.note_no_flight();
+        }
+        self.dial();
     }
 
     pub(super) fn after_failed_try(&mut self) {

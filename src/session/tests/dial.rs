@@ -27,11 +27,11 @@ fn opened(outputs: &mut VecDeque<Output>) -> Vec<(u64, Target)> {
 #[test]
 fn the_servers_own_address_has_a_head_start() {
     let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
-    assert!(dialler.open_due(Instant::ZERO, "one.example:4", &mut outputs));
+    assert!(dialler.open_due(Instant::ZERO, "one.example:4", None, &mut outputs));
     assert_eq!(opened(&mut outputs), [(0, Target::Advised("one.example:4".into()))]);
     assert_eq!(dialler.deadline(LIMIT), Instant::from_millis(250));
-    assert!(!dialler.open_due(Instant::from_millis(249), "one.example:4", &mut outputs));
-    assert!(dialler.open_due(Instant::from_millis(250), "one.example:4", &mut outputs));
+    assert!(!dialler.open_due(Instant::from_millis(249), "one.example:4", None, &mut outputs));
+    assert!(dialler.open_due(Instant::from_millis(250), "one.example:4", None, &mut outputs));
     assert_eq!(opened(&mut outputs), [(1, Target::Configured)]);
     assert_eq!(dialler.deadline(LIMIT), Instant::ZERO + LIMIT);
 }
@@ -40,7 +40,7 @@ fn the_servers_own_address_has_a_head_start() {
 fn an_advised_address_is_tried_until_a_link_stands() {
     let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
     dialler.advised = Some("two.example:4".into());
-    dialler.open_due(Instant::ZERO, "", &mut outputs);
+    dialler.open_due(Instant::ZERO, "", None, &mut outputs);
     assert_eq!(opened(&mut outputs), [(0, Target::Advised("two.example:4".into()))]);
     dialler.cancel(&mut outputs);
     assert_eq!(
@@ -49,7 +49,7 @@ fn an_advised_address_is_tried_until_a_link_stands() {
     );
     assert_eq!(dialler.deadline(LIMIT), Instant::FAR_FUTURE);
     dialler.plan(Instant::from_millis(9));
-    dialler.open_due(Instant::from_millis(9), "", &mut outputs);
+    dialler.open_due(Instant::from_millis(9), "", None, &mut outputs);
     assert_eq!(
         opened(&mut outputs),
         [(1, Target::Advised("two.example:4".into()))],
@@ -61,9 +61,9 @@ fn an_advised_address_is_tried_until_a_link_stands() {
 #[test]
 fn a_connection_that_was_never_asked_for_is_taken_back() {
     let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
-    dialler.open_due(Instant::ZERO, "", &mut outputs);
+    dialler.open_due(Instant::ZERO, "", None, &mut outputs);
     assert_eq!(opened(&mut outputs), [(0, Target::Configured)]);
-    dialler.open_due(Instant::from_millis(1000), "", &mut outputs);
+    dialler.open_due(Instant::from_millis(1000), "", None, &mut outputs);
     assert_eq!(outputs.len(), 1, "the hedge waits to be told");
     dialler.cancel(&mut outputs);
     assert_eq!(
@@ -136,7 +136,7 @@ fn never_more_than_two_and_never_a_deadline_that_passed() {
                 dialler.tries.remove(index);
             }
             let own = if dice.one_in(2) { "own.example:1" } else { "" };
-            dialler.open_due(now, own, &mut outputs);
+            dialler.open_due(now, own, None, &mut outputs);
             names.extend(opened(&mut outputs).into_iter().map(|(name, _)| name));
             assert!(dialler.tries.len() <= 2, "seed {seed}");
             assert!(dialler.deadline(LIMIT) > now, "seed {seed}: due again at once");
@@ -193,7 +193,7 @@ fn what_was_made_ahead_is_taken_when_it_is_needed() {
         needed + MS(1000),
         "then another one is tried beside it"
     );
-    assert!(dialler.open_due(needed + MS(1000), "", &mut outputs));
+    assert!(dialler.open_due(needed + MS(1000), "", None, &mut outputs));
     assert_eq!(
         dialler.deadline(LIMIT),
         needed + LIMIT,
@@ -205,7 +205,7 @@ fn what_was_made_ahead_is_taken_when_it_is_needed() {
 #[test]
 fn what_was_made_ahead_does_not_put_a_hedge_off() {
     let (mut dialler, mut outputs) = (Dialler::new(Instant::ZERO), VecDeque::new());
-    dialler.open_due(Instant::ZERO, "own.example:1", &mut outputs);
+    dialler.open_due(Instant::ZERO, "own.example:1", None, &mut outputs);
     dialler.open_warm("", Instant::ZERO, Instant::from_millis(4000), &mut outputs);
     dialler.commit_warm(Instant::from_millis(100));
     assert_eq!(dialler.deadline(LIMIT), Instant::from_millis(250));
@@ -220,7 +220,7 @@ fn the_second_connection_comes_only_beside_the_first_or_when_that_was_refused() 
         for network in [cell, wifi] {
             dialler.networks.report(network);
         }
-        dialler.open_due(Instant::ZERO, "", &mut outputs);
+        dialler.open_due(Instant::ZERO, "", None, &mut outputs);
         assert_eq!(dialler.tries[0].network, Some(wifi));
         if refused {
             dialler.tries.clear();
@@ -228,6 +228,9 @@ fn the_second_connection_comes_only_beside_the_first_or_when_that_was_refused() 
         } else {
             assert!(dialler.cancel_on(wifi, &mut outputs));
         }
-        assert_eq!(dialler.open_due(Instant::ZERO + MS(1000), "", &mut outputs), refused);
+        assert_eq!(
+            dialler.open_due(Instant::ZERO + MS(1000), "", None, &mut outputs),
+            refused
+        );
     }
 }

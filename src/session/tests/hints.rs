@@ -162,6 +162,56 @@ fn a_connection_whose_network_changed_under_it_is_begun_anew_when_it_fails_and_o
     }
 }
 
+/// Also when another is under way beside it; and that one leads to the network that the hint was for, as the session has what the other could give it.
+#[test]
+fn what_comes_beside_a_connection_whose_network_changed_leads_to_that_network_too() {
+    let mut play = Play::established_at("own.example:4");
+    for network in [WIFI, CELL] {
+        play.joins(network, "own.example:4");
+    }
+    let asked = play.now;
+    play.pass(Duration::from_millis(50));
+    play.pongs(asked);
+    play.perform();
+    play.stands = false;
+    play.hint(NetworkEvent::Changed(WIFI));
+    play.perform();
+    let first = play.link;
+    play.pass(Duration::from_millis(100));
+    play.hint(NetworkEvent::Changed(WIFI));
+    play.pass(Duration::from_millis(150));
+    play.perform();
+    assert_ne!(play.link, first);
+    assert_eq!((play.network, &play.target), (Some(WIFI), &Target::Configured));
+    let opened = play.opened;
+    play.session.handle_link_down(first, play.now);
+    play.perform();
+    let own = Target::Advised("own.example:4".into());
+    assert_eq!(
+        (play.opened, play.network, &play.target),
+        (opened + 1, Some(WIFI), &own)
+    );
+}
+
+/// Nor is it the last word that it got no answer and gave way.
+#[test]
+fn a_flight_whose_network_changed_under_it_is_begun_anew_when_it_gives_way() {
+    for changes in [1, 2] {
+        let mut play = Play::established();
+        for _ in 0..changes {
+            play.hint(NetworkEvent::Changed(WIFI));
+            play.perform();
+            play.pass(Duration::from_millis(100));
+        }
+        let (first, opened) = (play.link, play.opened);
+        while !play.closed.contains(&first) {
+            assert!(play.pass_to_next());
+            play.perform();
+        }
+        assert_eq!(play.opened - opened, changes, "the spare, and what is begun anew");
+    }
+}
+
 /// The hint that asked for it was false, or came too early: what carries goes on.
 #[test]
 fn a_connection_that_goes_with_its_network_leaves_a_sound_link_alone() {
