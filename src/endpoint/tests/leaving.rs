@@ -59,6 +59,24 @@ pub(super) fn goes_away(stand: &mut Stand, i: usize) {
     stand.cut(i, newest);
 }
 
+/// Its life without a link goes on where it is kept: swapping it out gives it nothing.
+#[test]
+fn a_session_whose_client_is_away_is_kept_for_what_is_left_of_its_life() {
+    for durability in BOTH {
+        let mut stand = Stand::new(durability);
+        let (i, _) = stand.session();
+        goes_away(&mut stand, i);
+        stand.skip(SECOND * 20);
+        stand.server.retire();
+        stand.exchange();
+        let lives = stand.shelf.asked.iter().filter_map(|op| match op {
+            StoreOp::Put { life, .. } if is_park(op) => Some(*life),
+            _ => None,
+        });
+        assert_eq!(lives.collect::<Vec<_>>(), [SECOND * 40], "{durability:?}");
+    }
+}
+
 /// The store answers.
 fn answers(stand: &mut Stand, fate: Fate) {
     stand.shelf.instead = match fate {
