@@ -2,7 +2,7 @@
 //!
 //! A handle is one AES-256 block over `locator 8 | generation 4 | 00000000`. Any server of the cluster can open it and learns
 //! where to look, without a table of handles. A block cipher is a permutation nobody can predict without the key: to the
-//! client and to anybody on the path a handle is 16 random bytes that cannot be linked to the one before it, and made-up bytes
+//! client and to anybody on the path a handle is 16 random bytes that cannot be linked to the one before it (though it is shown until an answer brings another), and made-up bytes
 //! decrypt to four zeros with a chance of 2^-32. That check is a filter and not a proof of anything: what authenticates the
 //! resume is mac1 and the handshake. One block per handle also means there is no nonce to repeat.
 

@@ -139,38 +139,3 @@ impl Talk for Ends {
         delivered + self.to_server()
     }
 }
-
-/// The application packs its messages by hand into writes of 16 KiB, with a length of 2 bytes each, and unpacks them.
-pub struct Packed {
-    ends: Ends,
-    packed: Vec<u8>,
-}
-
-impl Packed {
-    pub fn new(ends: Ends) -> Self {
-        Packed {
-            ends,
-            packed: Vec::new(),
-        }
-    }
-}
-
-impl Talk for Packed {
-    fn carry(&mut self, message: &[u8], count: usize) -> usize {
-        let mut lengths = 0;
-        let mut delivered = 0;
-        for left in (0..count).rev() {
-            let message = black_box(message);
-            self.packed.extend_from_slice(&(message.len() as u16).to_be_bytes());
-            self.packed.extend_from_slice(message);
-            lengths += 2;
-            if left == 0 || self.packed.len() + message.len() + 2 > 16 << 10 {
-                let packed = core::mem::take(&mut self.packed);
-                delivered += self.ends.carry(&packed, 1);
-                self.packed = packed;
-                self.packed.clear();
-            }
-        }
-        delivered - lengths
-    }
-}

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `path` | the round trip |
 //! | `ours` | `unbroken_tokio`, client and server |
-//! | `tls` | rustls over TCP, resuming by ticket; the same with HTTP requests before, as SignalR has them |
+//! | `tls` | rustls over TCP, resuming by ticket; the same with an HTTP request before, as SignalR has it |
 //! | `quic` | quinn, a new connection by ticket |
 
 mod ours;

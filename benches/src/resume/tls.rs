@@ -26,13 +26,13 @@ pub enum Flow {
     Resumed,
     /// The application's resume in the first flight (0-RTT), the answer in the server's (half-RTT data).
     EarlyData,
-    /// As [`Flow::Resumed`], but two HTTP requests come first, each of which waits for its answer: `negotiate`, and the upgrade to a WebSocket.
+    /// As [`Flow::Resumed`], but an HTTP request comes first and waits for its answer: the upgrade to a WebSocket. (A stateful reconnect goes to the address that it has, without `negotiate`.)
     SignalR,
 }
 
 /// Messages all have this length; the first byte says what one is.
 const LENGTH: usize = 256;
-/// The server sends it back: the first message of a connection, and HTTP requests.
+/// The server sends it back: the first message of a connection, and the HTTP request.
 const HELLO: u8 = 1;
 /// Which session it is, and how far this end has received; the other end answers with its own.
 const RESUME: u8 = 2;
@@ -88,7 +88,7 @@ impl Contestant for Tls {
         match self.flow {
             Flow::Resumed => "resume message and replay right behind the handshake",
             Flow::EarlyData => "the first flight can be replayed by an attacker and has no new key exchange",
-            Flow::SignalR => "negotiate and upgrade first, on the same connection",
+            Flow::SignalR => "the upgrade to a WebSocket first",
         }
     }
 
@@ -107,7 +107,6 @@ impl Contestant for Tls {
             Flow::Resumed => again.send(&[RESUME, AGAIN]),
             Flow::EarlyData => again.send_early(&[RESUME, AGAIN]),
             Flow::SignalR => {
-                again.ask(HELLO);
                 again.ask(HELLO);
                 again.send(&[RESUME, AGAIN]);
             }

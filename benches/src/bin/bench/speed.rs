@@ -4,6 +4,7 @@ use unbroken::State;
 use unbroken_bench::bare::{self, Copies, SealOpen};
 use unbroken_bench::clock::timed;
 use unbroken_bench::ends::{Batches, Ends, Server};
+use unbroken_bench::peers::packed::Packed;
 use unbroken_bench::peers::{boringtun, quinn, rustls, snow};
 use unbroken_bench::report::{Goal, OURS, Report};
 use unbroken_bench::rounds::{Effort, Group, Measured, Spread};
@@ -17,6 +18,8 @@ const RECORD: usize = 16384;
 const COPY: &str = "memcpy";
 const BARE_LONG: &str = "AEAD alone, 16 KiB calls";
 const BARE: &str = "AEAD alone";
+/// Each of its writes is kept as a piece of its own: with small messages that costs more than the cipher.
+const QUIC_PACKED: &str = "quinn-proto, packed by hand";
 /// We, but each message is given and fetched by a call of its own.
 const ONE_BY_ONE: &str = "unbroken, a call for each message";
 
@@ -67,9 +70,11 @@ fn batched(report: &mut Report, effort: Effort, size: usize) {
     talking(&mut group, OURS, Batches::default(), size, count);
     talking(&mut group, ONE_BY_ONE, Ends::default(), size, count);
     let tls = rustls::configs(b"");
-    let packed = rustls::Packed::new(rustls::Ends::connect(&tls));
     if size + 2 < RECORD {
-        talking(&mut group, "rustls, packed by hand", packed, size, count);
+        let tls = Packed::new(rustls::Ends::connect(&tls));
+        talking(&mut group, "rustls, packed by hand", tls, size, count);
+        let quic = Packed::new(quinn::Ends::connect(&quinn::Configs::default()));
+        talking(&mut group, QUIC_PACKED, quic, size, count);
     }
     talking(
         &mut group,
@@ -98,6 +103,7 @@ fn batched(report: &mut Report, effort: Effort, size: usize) {
         let fast = BACKEND == "aws-lc-rs";
         for (peer, with_fast, with_portable) in [
             ("quinn-proto", 3.0, 1.4),
+            (QUIC_PACKED, 3.0, 1.4),
             ("rustls", 25.0, 12.0),
             ("snow, ring", 10.0, 5.0),
             ("boringtun", 25.0, 12.0),
