@@ -40,20 +40,51 @@ namespace Unbroken.Tests
             };
         }
 
-        /// <summary>What was in use before a round and after it; up to three rounds, until one makes nothing that stays. What leaks does so in each; what the
-        /// runtime makes once, and sometimes late, does not.</summary>
-        private static void Grows(Action round, out Usage before, out Usage after)
+        /// <summary>Of managed memory, in bytes. One buffer of a driver has as much, and is held for a while if a word on some stack looks like its
+        /// address.</summary>
+        private const int MostManaged = 64 << 10;
+        /// <summary>Of the process's memory, in KiB. The allocator keeps pages; but sessions of some 100 KiB and links with 32 KiB buffers would show.</summary>
+        private const int MostResident = 4 << 10;
+
+        /// <summary>What was in use before a round and after it; up to five rounds, until one makes nothing that stays. What leaks does so in each; what the
+        /// runtime makes once, and sometimes late, does not, nor does what it only seems to hold.</summary>
+        private static void Grows(Action round, out Usage before, out Usage after, params Action[] pumps)
         {
-            int left = 3;
+            int left = 5;
             after = Measure();
             do
             {
                 before = after;
                 round();
-                after = Measure();
+                after = Settled(before, pumps);
                 Console.WriteLine("before: {0}\nafter:  {1}", before, after);
             }
-            while (after.Managed - before.Managed >= 64 << 10 && --left > 0);
+            while ((after.Managed - before.Managed >= MostManaged || after.Resident - before.Resident >= MostResident) && --left > 0);
+        }
+
+        /// <summary>Measures until no more is open than before, for ten seconds at most: a link's thread ends a moment after its link, and a spare connection
+        /// is kept for some seconds.</summary>
+        private static Usage Settled(Usage before, Action[] pumps)
+        {
+            Usage now = default(Usage);
+            Ends.Until(
+                () =>
+                {
+                    now = Measure();
+                    return now.Threads <= before.Threads && now.Sockets <= before.Sockets && now.Descriptors <= before.Descriptors;
+                },
+                10, pumps);
+            return now;
+        }
+
+        /// <summary>No more than before, but maybe less: what was open then may have been a spare.</summary>
+        private static void IsFlat(Usage before, Usage after)
+        {
+            Assert.LessOrEqual(after.Threads, before.Threads);
+            Assert.LessOrEqual(after.Sockets, before.Sockets);
+            Assert.LessOrEqual(after.Descriptors, before.Descriptors);
+            Assert.Less(after.Managed - before.Managed, MostManaged);
+            Assert.Less(after.Resident - before.Resident, MostResident);
         }
 
         private static string Name(string task)
@@ -107,22 +138,17 @@ namespace Unbroken.Tests
         {
             using (Peer server = Peer.Server(""))
             {
-                for (int i = 0; i < 10; i++)
+                Action<int> lives = times =>
                 {
-                    OneLife(server, i % 2 == 0);
-                }
-                Usage before = Measure();
-                for (int i = 0; i < 60; i++)
-                {
-                    OneLife(server, i % 2 == 0);
-                }
-                Usage after = Measure();
-                Console.WriteLine("before: {0}\nafter:  {1}", before, after);
-                Assert.AreEqual(before.Threads, after.Threads);
-                Assert.AreEqual(before.Sockets, after.Sockets);
-                Assert.Less(after.Managed - before.Managed, 64 << 10);
-                // The allocator keeps pages; 60 sessions of some 100 KiB and 240 links with 32 KiB buffers would show.
-                Assert.Less(after.Resident - before.Resident, 4 << 10);
+                    for (int i = 0; i < times; i++)
+                    {
+                        OneLife(server, i % 2 == 0);
+                    }
+                };
+                lives(10);
+                Usage before, after;
+                Grows(() => lives(60), out before, out after);
+                IsFlat(before, after);
             }
         }
 
@@ -147,25 +173,24 @@ namespace Unbroken.Tests
                         server.Pump();
                         client.Pump();
                     }
-                    client.CutLinks();
                 };
                 Action<int> rounds = times =>
                 {
                     for (int i = 0; i < times; i++)
                     {
                         talk(2000);
+                        client.CutLinks();
                     }
-                    Assert.IsTrue(Ends.Until(() => client.Links == 1 && server.Links == 1, 10, server.Pump, client.Pump));
+                    // What comes back now came over a new link: the one that is there below is not the last that was cut.
+                    talk(1);
+                    Assert.IsTrue(Ends.Until(() => client.Links == 1 && server.Links == 1, 20, server.Pump, client.Pump));
                 };
                 rounds(10);
                 Usage before, after;
-                Grows(() => rounds(40), out before, out after);
+                Grows(() => rounds(40), out before, out after, server.Pump, client.Pump);
                 Console.WriteLine("{0} messages, {1} links", received, client.Stats.Links);
                 Assert.Greater(client.Stats.Links, 25);
-                Assert.LessOrEqual(after.Threads, before.Threads);
-                Assert.LessOrEqual(after.Sockets, before.Sockets);
-                Assert.Less(after.Managed - before.Managed, 64 << 10);
-                Assert.Less(after.Resident - before.Resident, 4 << 10);
+                IsFlat(before, after);
             }
         }
 
@@ -182,28 +207,35 @@ namespace Unbroken.Tests
                 using (var client = new UnbrokenClient("127.0.0.1", port, Ends.Client()))
                 {
                     client.MessageReceived += (message, number) => echoed++;
+                    Action pump = () =>
+                    {
+                        echo.Server.Pump();
+                        client.Pump();
+                    };
+                    Action say = () =>
+                    {
+                        int wanted = echoed + 1;
+                        client.Send(new byte[100]);
+                        Assert.IsTrue(Ends.Until(() => echoed == wanted, 30, pump));
+                    };
                     Action<int> restart = times =>
                     {
                         for (int i = 0; i < times; i++)
                         {
-                            int wanted = echoed + 1;
-                            client.Send(new byte[100]);
-                            Assert.IsTrue(Ends.Until(() => echoed == wanted, 30, echo.Server.Pump, client.Pump));
+                            say();
                             // Every second one is ended without a word.
                             Assert.IsTrue(i % 2 == 0 || echo.Server.Leave(TimeSpan.FromSeconds(30)));
                             echo.Dispose();
                             echo = new KeptEcho(path, Durability.Durable, port);
                         }
-                        Assert.IsTrue(Ends.Until(() => client.Links == 1 && echo.Server.Links == 1, 30, echo.Server.Pump, client.Pump));
+                        // The last server has the session now, and not only a connection.
+                        say();
+                        Assert.IsTrue(Ends.Until(() => client.Links == 1 && echo.Server.Links == 1, 30, pump));
                     };
                     restart(40);
                     Usage before, after;
-                    Grows(() => restart(40), out before, out after);
-                    Assert.AreEqual(before.Threads, after.Threads);
-                    Assert.AreEqual(before.Sockets, after.Sockets);
-                    Assert.AreEqual(before.Descriptors, after.Descriptors);
-                    Assert.Less(after.Managed - before.Managed, 64 << 10);
-                    Assert.Less(after.Resident - before.Resident, 4 << 10);
+                    Grows(() => restart(40), out before, out after, pump);
+                    IsFlat(before, after);
                 }
                 echo.Dispose();
             }
