@@ -71,7 +71,8 @@ namespace Unbroken.Tests
                 client.Disconnect(0);
                 Assert.IsTrue(Ends.Until(() => closed.HasValue, 20, client.Pump));
                 Assert.AreEqual(CloseReason.Local, closed.Value.Reason);
-                Assert.AreEqual(stats.Handovers, ended);
+                // One may have been under way when the stats were taken.
+                Assert.AreEqual(client.Stats.Handovers, ended);
                 Assert.GreaterOrEqual(began, ended);
             }
         }
@@ -126,11 +127,13 @@ namespace Unbroken.Tests
                 client.Closed += happened => closed = happened;
                 Assert.IsTrue(Ends.Until(() => client.State == SessionState.Established, 10, client.Pump));
                 client.Disconnect(42);
+                // One, or two if an answer was late before: more must not come.
+                ulong links = client.Stats.Links;
                 Assert.IsTrue(Ends.Until(() => closed.HasValue, 10, client.Pump));
                 Assert.AreEqual(CloseReason.Local, closed.Value.Reason);
                 Assert.AreEqual(42, closed.Value.Code);
                 Assert.IsTrue(Ends.Until(() => client.Links == 0, 10, client.Pump));
-                Assert.IsFalse(Ends.Until(() => client.Links > 0 || client.Stats.Links > 1, 1, client.Pump));
+                Assert.IsFalse(Ends.Until(() => client.Links > 0 || client.Stats.Links > links, 1, client.Pump));
                 Assert.AreEqual(Status.ErrClosed, client.TrySend(new byte[1]));
             }
         }
@@ -160,7 +163,7 @@ namespace Unbroken.Tests
                 Assert.IsTrue(Ends.Until(() => echoed == 1 && client.Acked == 1, 10, client.Pump));
                 server.Tell("refuse on");
                 server.Tell("cut");
-                Assert.IsTrue(Ends.Until(() => client.Stats.Links == 1 && client.State != SessionState.Established, 10, client.Pump));
+                Assert.IsTrue(Ends.Until(() => client.State != SessionState.Established, 10, client.Pump));
                 client.Send(Ends.Bytes("does not"));
                 Assert.IsFalse(Ends.Until(() => failed.HasValue, 2, client.Pump));
                 server.Tell("refuse off");
@@ -184,8 +187,9 @@ namespace Unbroken.Tests
                 client.Send(new byte[10]);
                 Assert.IsTrue(Ends.Until(() => echoed == 1, 10, client.Pump));
                 server.Tell("stall on");
+                ulong before = client.Stats.Suspicions;
                 client.Send(new byte[10]);
-                Assert.IsTrue(Ends.Until(() => client.Stats.Suspicions > 0, 10, client.Pump));
+                Assert.IsTrue(Ends.Until(() => client.Stats.Suspicions > before, 10, client.Pump));
                 Assert.AreEqual(1, echoed);
                 server.Tell("stall off");
                 Assert.IsTrue(Ends.Until(() => echoed == 2, 20, client.Pump));
