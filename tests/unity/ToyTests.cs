@@ -37,13 +37,16 @@ namespace Unbroken.Tests
                 for (int cut = 1; cut <= 5; cut++)
                 {
                     double x = cut / 10.0;
+                    // A late answer makes one more now and then.
+                    int before = games[0].Handovers;
                     games[0].CutMyLink();
                     games[0].MoveTo(x, 1 - x);
                     Assert.IsTrue(Ends.Until(
                         () => games[1].Players.Any(player => player.Player == games[0].Me && player.X == x && player.Y == 1 - x), 10, play));
-                    Assert.IsTrue(Ends.Until(() => games[0].Handovers == cut, 10, play));
+                    Assert.IsTrue(Ends.Until(() => games[0].Handovers > before, 10, play));
                 }
-                StringAssert.StartsWith("handover 5 took", games[0].News);
+                Assert.GreaterOrEqual(games[0].Handovers, 5);
+                Assert.IsTrue(Ends.Until(() => games[0].News.StartsWith("handover " + games[0].Handovers + " took "), 10, play), games[0].News);
                 Assert.IsTrue(Ends.Until(() => games[0].Latency.Count > 5, 10, play));
                 Assert.Greater(games[0].Latency.Max, 0);
                 second.Disconnect(0);
