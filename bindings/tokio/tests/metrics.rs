@@ -33,28 +33,48 @@ async fn the_metrics_are_exposed() {
     assert!(client.recv().await.is_some());
 
     // The figures are published a few times per second.
-    let expected = [
+    let exact = [
         "unbroken_server_sessions 1",
-        "unbroken_server_links 1",
         "unbroken_server_detached 0",
         "unbroken_server_sessions_opened_total 1",
-        "unbroken_server_handovers_total 1",
-        "unbroken_server_resumes_accepted_total 1",
         "unbroken_server_resumes_refused_total{reason=\"forged\"} 0",
         "unbroken_server_messages_total{direction=\"in\"} 1",
-        "unbroken_server_handover_downtime_seconds_count 1",
         "unbroken_client_sessions 1",
-        "unbroken_client_handovers_total 1",
-        "unbroken_client_dials_total{result=\"up\"} 2",
+    ];
+    // A thread that is late by some 10 ms adds a connection to these, and may add a handover.
+    let at_least = [
+        ("unbroken_server_handovers_total", 1),
+        ("unbroken_server_resumes_accepted_total", 1),
+        ("unbroken_server_handover_downtime_seconds_count", 1),
+        ("unbroken_server_bytes_total{direction=\"out\"}", 1),
+        ("unbroken_client_handovers_total", 1),
+        ("unbroken_client_dials_total{result=\"up\"}", 2),
     ];
     let all = async {
         loop {
+            // However many they are, two ways to ask must agree.
+            let workers = server.stats().await;
+            let links: usize = workers.iter().map(|worker| worker.links).sum();
+            let resumes: u64 = workers.iter().map(|worker| worker.counters.resumes).sum();
+            let same = [
+                format!("unbroken_server_links {links}"),
+                format!("unbroken_server_resumes_accepted_total {resumes}"),
+                format!("unbroken_client_handovers_total {}", client.stats().handovers),
+            ];
             let text = show.render();
-            let missing: Vec<_> = expected
-                .iter()
-                .filter(|line| !text.lines().any(|l| l == **line))
-                .collect();
-            if missing.is_empty() && !text.contains("unbroken_server_bytes_total{direction=\"out\"} 0\n") {
+            let value = |name: &str| {
+                let found = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<u64>().ok();
+                text.lines().find_map(found).unwrap_or(0)
+            };
+            let mut missing: Vec<String> = exact.iter().map(|&line| line.to_owned()).chain(same).collect();
+            missing.retain(|line| !text.lines().any(|l| l == line));
+            missing.extend(
+                at_least
+                    .iter()
+                    .filter(|(name, least)| value(name) < *least)
+                    .map(|(name, least)| format!("{name}, at least {least}")),
+            );
+            if missing.is_empty() {
                 return;
             }
             eprintln!("still missing {missing:?}");
