@@ -55,13 +55,11 @@ async fn after_giving_up_a_retry_saves_the_session() {
 
 #[tokio::test]
 async fn a_first_connect_gives_up_too() {
-    // A port that was free a moment ago.
-    let gone = tokio::net::TcpListener::bind(LOCAL)
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let error = soon(Client::connect(gone, impatient())).await.unwrap_err();
+    // Bound, so that no other test gets the port, and not listening, so that it refuses.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind(LOCAL.into()).unwrap();
+    let nobody = taken.local_addr().unwrap();
+    let error = soon(Client::connect(nobody, impatient())).await.unwrap_err();
     assert!(matches!(error, ConnectError::GaveUp), "{error}");
 }
 
