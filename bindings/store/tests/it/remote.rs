@@ -34,13 +34,31 @@ async fn patient(address: &str) -> RemoteStore {
 
 /// Serves until it is aborted.
 async fn lend(store: impl Store, address: &str, secret: &str) -> (String, JoinHandle<()>) {
-    let server = StoreServer::builder(store)
-        .secret(secret)
-        .bind(address)
-        .await
-        .expect("it listens");
+    try_lend(store, address, secret).await.expect("it listens")
+}
+
+async fn try_lend(store: impl Store, address: &str, secret: &str) -> Result<(String, JoinHandle<()>), StoreError> {
+    let server = StoreServer::builder(store).secret(secret).bind(address).await?;
     let address = server.address();
-    (address, tokio::spawn(server.serve_until(std::future::pending())))
+    Ok((address, tokio::spawn(server.serve_until(std::future::pending()))))
+}
+
+/// At a port below those that the system hands out, so that nobody gets it while the server is away.
+async fn lend_apart(store: impl Store + Clone) -> (String, JoinHandle<()>) {
+    soon(async {
+        loop {
+            let address = format!("127.0.0.1:{}", fastrand::u16(12_000..20_000));
+            if let Ok(lent) = try_lend(store.clone(), &address, "").await {
+                return lent;
+            }
+        }
+    })
+    .await
+}
+
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let limit = tokio::time::timeout(Duration::from_secs(60), what);
+    limit.await.expect("it happens within a minute")
 }
 
 fn put(key: u64, size: usize) -> StoreOp {
@@ -156,18 +174,15 @@ async fn garbage_ends_its_connection_and_nothing_else() {
 #[tokio::test]
 async fn it_connects_again() {
     let memory = MemoryStore::new();
-    let (address, server) = lend(memory.clone(), "127.0.0.1:0", "").await;
-    let store = RemoteStore::builder(&address)
-        .timeout(Duration::from_secs(10))
-        .connect()
-        .await
-        .expect("it connects");
+    let (address, mut server) = lend_apart(memory.clone()).await;
+    let store = patient(&address).await;
     let key = 7_u64.to_be_bytes();
     assert_eq!(store.submit(vec![put(7, 10)]).await, [StoreReply::Done]);
     for round in 1..=3 {
         let waiting = tokio::spawn(store.receive(Owner([1; 16])));
         tokio::time::sleep(Duration::from_millis(50)).await;
         server.abort();
+        let _ = server.await;
         assert!(waiting.await.expect("it does not panic").is_empty());
         let (again, next) = (store.clone(), round);
         let asked = tokio::spawn(async move {
@@ -176,14 +191,20 @@ async fn it_connects_again() {
             again.submit(vec![StoreOp::Append { key, message, life }]).await
         });
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let (_, _next) = lend(memory.clone(), &address, "").await;
+        server = soon(async {
+            loop {
+                if let Ok((_, server)) = try_lend(memory.clone(), &address, "").await {
+                    return server;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
         let appended = StoreReply::Appended {
             cursor: round,
             owner: None,
         };
         assert_eq!(asked.await.expect("it does not panic"), [appended], "round {round}");
-        _next.abort();
-        let _ = _next.await;
     }
 }
 
@@ -210,7 +231,7 @@ async fn a_store_process_that_is_away_or_silent_is_answered_by_failed_in_time() 
         .expect_err("it says nothing");
     assert!(started.elapsed() < 5 * timeout, "it took {:?}", started.elapsed());
 
-    let (address, server) = lend(MemoryStore::new(), "127.0.0.1:0", "").await;
+    let (address, server) = lend_apart(MemoryStore::new()).await;
     let store = RemoteStore::builder(address)
         .timeout(timeout)
         .connect()
