@@ -8,6 +8,7 @@ use std::time::Duration;
 use unbroken_store::conformance::{Subject, pass, suite};
 use unbroken_store::{EmbeddedStore, Expect, RemoteStore, Store, StoreOp, StoreReply};
 
+use crate::redis::free_port;
 use crate::writers::{live, one, put, under_fire};
 
 suite!(async || {
@@ -72,8 +73,9 @@ impl Drop for Process {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_confirmed_is_lost_when_the_process_is_killed() {
     let place = tempfile::tempdir().expect("a directory");
-    let mut process = Process::start(place.path(), "127.0.0.1:0");
-    let address = process.address.clone();
+    // Not one that the system hands out: who dials while the process is away could get it for himself.
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut process = Process::start(place.path(), &address);
     let store = RemoteStore::connect(&address).await.expect("it connects");
     under_fire(store, 50, Duration::from_secs(6), 500, || {
         process.kill();

@@ -13,6 +13,7 @@ use unbroken_store::RedisStore;
 use unbroken_store::conformance::{Subject, pass, suite};
 
 use server::Server;
+pub use server::free_port;
 
 /// A time-out that no busy machine reaches: the suite is about answers, not about how soon they come.
 const PATIENT: Duration = Duration::from_secs(60);
