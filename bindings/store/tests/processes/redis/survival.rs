@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use unbroken_store::{Confirm, Expect, RedisStore, Store, StoreError, StoreOp, StoreReply};
 
+use super::PATIENT;
 use super::server::Server;
 use crate::writers::{OWNER, append, live, one, put, under_fire};
 
@@ -153,10 +154,12 @@ async fn a_write_that_no_replica_has_is_not_confirmed() {
     let builder = RedisStore::builder([primary.url()])
         .timeout(Duration::from_secs(1))
         .confirm(Confirm::Replicas(1));
-    let store = builder.connect().await.expect("it connects");
+    let store = builder.clone().connect().await.expect("it connects");
+    // What must come is waited for as long as a busy machine needs, what must not is soon given up.
+    let patient = builder.timeout(PATIENT).connect().await.expect("it connects");
     for i in 0..50_u64 {
         assert_eq!(
-            one(&store, put(i.to_be_bytes(), Expect::Absent, live(1))).await,
+            one(&patient, put(i.to_be_bytes(), Expect::Absent, live(1))).await,
             StoreReply::Done
         );
     }
