@@ -12,7 +12,7 @@ use unbroken_tokio::{
 use super::balancer::Balancer;
 use super::game::{Games, Player};
 use super::switch::Switch;
-use super::{member, quick};
+use super::{member_with, quick};
 use crate::{LOCAL, cluster, key, soon};
 
 const PLAYERS: usize = 12;
@@ -21,7 +21,7 @@ const PLAYERS: usize = 12;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn durable_sessions_go_on_when_their_server_dies_again_and_again() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let mut server = member(Durability::Durable, &store)
+    let mut server = member_with(quick(), Durability::Durable, &store)
         .serve_sessions(LOCAL, Games::default())
         .await
         .unwrap();
@@ -39,7 +39,7 @@ async fn durable_sessions_go_on_when_their_server_dies_again_and_again() {
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(700)).await;
         let games = Games::default();
-        let next = member(Durability::Durable, &store)
+        let next = member_with(quick(), Durability::Durable, &store)
             .serve_sessions(LOCAL, games.clone())
             .await
             .unwrap();
@@ -64,7 +64,7 @@ async fn durable_sessions_go_on_when_their_server_dies_again_and_again() {
 async fn a_store_that_never_answers_a_write_costs_a_pause() {
     let switch = Switch::default();
     let store: Arc<dyn Store> = Arc::new(switch.clone());
-    let server = member(Durability::Durable, &store)
+    let server = member_with(quick(), Durability::Durable, &store)
         .serve_sessions(LOCAL, Games::default())
         .await
         .unwrap();
@@ -92,11 +92,11 @@ async fn a_store_that_never_answers_a_write_costs_a_pause() {
 #[tokio::test]
 async fn sessions_that_die_with_their_server_are_reported_as_such() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let a = member(Durability::SwapOut, &store)
+    let a = member_with(quick(), Durability::SwapOut, &store)
         .serve_sessions(LOCAL, Games::default())
         .await
         .unwrap();
-    let b = member(Durability::SwapOut, &store)
+    let b = member_with(quick(), Durability::SwapOut, &store)
         .serve_sessions(LOCAL, Games::default())
         .await
         .unwrap();

@@ -9,7 +9,6 @@ use unbroken_tokio::{
 
 use super::balancer::Balancer;
 use super::game::Games;
-use super::quick;
 use crate::{LOCAL, cluster, key, soon, until};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -20,7 +19,6 @@ async fn member(keys: &[&ServerKey], store: &Arc<dyn Store>) -> Server {
     };
     let mut config = ServerConfig::builder((*first).clone(), cluster())
         .authorise_all(true)
-        .timing(quick())
         .durability(Durability::SwapOut);
     for key in more {
         config = config.also_key((*key).clone());
@@ -37,13 +35,14 @@ async fn who_was_told_of_a_key_goes_on_where_only_that_is_left() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let old = member(&[&key(), &new], &store).await;
     let next = member(&[&new], &store).await;
-    let backoff = Backoff {
-        give_up_after: Duration::from_secs(2),
-        ..Backoff::default()
-    };
-    let config = ClientConfig::builder(key().public()).backoff(backoff).build();
-    let config = Arc::new(config.expect("valid"));
     for told in [true, false] {
+        // Who is lost tries in vain for as long.
+        let backoff = Backoff {
+            give_up_after: Duration::from_secs(if told { 60 } else { 5 }),
+            ..Backoff::default()
+        };
+        let config = ClientConfig::builder(key().public()).backoff(backoff).build();
+        let config = Arc::new(config.expect("valid"));
         let balancer = Balancer::start(&[old.local_addr()]).await;
         let client = Client::connect(balancer.address, config.clone()).await.expect("let in");
         let mut events = client.events();

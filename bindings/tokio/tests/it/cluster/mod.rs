@@ -24,7 +24,7 @@ use unbroken_tokio::{Durability, Server, ServerConfig, Store, Timing};
 
 use crate::{cluster, key};
 
-/// Notices a dead server soon.
+/// Notices a dead server soon; and takes one for dead that had no processor for a second, so it is only for tests in which one dies.
 fn quick() -> Timing {
     Timing {
         lease: Duration::from_secs(1),
@@ -34,9 +34,13 @@ fn quick() -> Timing {
 
 /// A server of the cluster that lets everybody in.
 fn member(durability: Durability, store: &Arc<dyn Store>) -> Builder {
+    member_with(Timing::default(), durability, store)
+}
+
+fn member_with(timing: Timing, durability: Durability, store: &Arc<dyn Store>) -> Builder {
     let config = ServerConfig::builder(key(), cluster())
         .authorise_all(true)
-        .timing(quick())
+        .timing(timing)
         .durability(durability)
         .build()
         .expect("valid");
