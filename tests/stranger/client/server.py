@@ -21,7 +21,7 @@ class Server:
         pairs = dict(zip(answer[::2], answer[1::2] + [""]))
         return {k: int(v) if v.isdigit() else v for k, v in pairs.items()}
 
-    def raw(self, data, enough=None, wait=3.0):
+    def raw(self, data, enough=None, wait=20.0):
         """Sends bytes on a link of their own: what comes back until the server closes, or until `enough` bytes have come, or
         None if neither happens."""
         with socket.create_connection(self.address, timeout=wait) as sock:
