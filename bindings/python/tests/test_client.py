@@ -201,7 +201,7 @@ class Tests(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(raised.exception.code, RefusalCode.CLOSED)
         links = await self.control.ask("links")
         await asyncio.sleep(0.5)
-        self.assertEqual((links, await self.control.ask("links")), ("1", "1"))
+        self.assertEqual(await self.control.ask("links"), links)
 
     async def test_whoever_waits_for_the_end_of_a_closed_client_is_told_and_does_not_hang(self):
         client = await self.connected()
