@@ -75,12 +75,17 @@ async fn a_store_has_the_time_that_it_says_it_may_need() {
 /// Two hundred play, their server leaves: those who move in time are fetched by the other server, the rest is swapped out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_leaves_and_two_hundred_players_notice_a_pause_at_most() {
-    for window in [Duration::from_millis(800), Duration::ZERO] {
-        everybody_moves(window).await;
+    // On a busy machine the first window may be over before anybody could move.
+    let mut window = Duration::from_millis(800);
+    while everybody_moves(window).await == 0 {
+        window *= 4;
+        assert!(window < Duration::from_secs(20), "vacuous: nobody moved by himself");
     }
+    everybody_moves(Duration::ZERO).await;
 }
 
-async fn everybody_moves(window: Duration) {
+/// How many moved by themselves within the window.
+async fn everybody_moves(window: Duration) -> u64 {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let (from, to) = (Games::default(), Games::default());
     let a = member(Durability::SwapOut, &store).serve_sessions(LOCAL, from.clone());
@@ -110,10 +115,6 @@ async fn everybody_moves(window: Duration) {
     });
     let drained = drained.unwrap();
     assert_eq!(drained.moved + drained.swapped_out, PLAYERS as u64, "{drained:?}");
-    assert!(
-        window.is_zero() || drained.moved > 0,
-        "vacuous: nobody moved by himself, {drained:?}"
-    );
     assert!(!a.is_ready());
     assert_eq!((from.ended(End::SwappedOut), from.ends().len()), (PLAYERS, PLAYERS));
     soon(a.shutdown(0, Duration::from_secs(5))).await;
@@ -130,6 +131,7 @@ async fn everybody_moves(window: Duration) {
         b.stats().await.iter().map(|worker| worker.sessions).sum::<usize>(),
         PLAYERS
     );
+    drained.moved
 }
 
 /// The only server, restarted: who comes meanwhile waits.
