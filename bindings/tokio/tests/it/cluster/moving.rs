@@ -62,7 +62,8 @@ async fn to_and_fro(durability: Durability) {
     let restored: usize = games.iter().map(|games| games.restored().len()).sum();
     let swapped: usize = games.iter().map(|games| games.ended(End::SwappedOut)).sum();
     assert!(
-        takeovers >= 3 * PLAYERS as u64 && handovers >= takeovers,
+        // A client that is cut again before it knows of a move sees one handover for two of them.
+        takeovers.min(handovers) >= 3 * PLAYERS as u64,
         "vacuous: {takeovers} takeovers, {handovers} handovers"
     );
     assert_eq!(
