@@ -1,5 +1,6 @@
 //! A game whose state remembers everything, and a player who knows what it must be.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,6 +53,7 @@ impl Game {
 pub(super) struct Games {
     ends: Arc<Mutex<Vec<(SessionId, End)>>>,
     restored: Arc<Mutex<Vec<SessionId>>>,
+    opened: Arc<AtomicUsize>,
 }
 
 impl Games {
@@ -63,6 +65,11 @@ impl Games {
     /// How many ended here in this way.
     pub(super) fn ended(&self, how: End) -> usize {
         self.ends().iter().filter(|(_, end)| *end == how).count()
+    }
+
+    /// Handlers that were made here. A session may leave before it has one, and then nobody is told of an end.
+    pub(super) fn opened(&self) -> usize {
+        self.opened.load(Relaxed)
     }
 
     /// Sessions that came from elsewhere.
@@ -111,6 +118,7 @@ impl HandlerFactory for Games {
     type Handler = Seated;
 
     fn open(&self, session: &SessionRef<'_>) -> Seated {
+        self.opened.fetch_add(1, Relaxed);
         Seated {
             id: session.id(),
             state: Game::default(),

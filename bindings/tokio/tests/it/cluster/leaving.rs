@@ -17,7 +17,6 @@ use unbroken_tokio::{
 use super::balancer::Balancer;
 use super::game::{Games, Player};
 use super::member;
-use super::moving::sum;
 use super::switch::Switch;
 use crate::{LOCAL, cluster, key, soon};
 
@@ -102,7 +101,7 @@ async fn everybody_moves(window: Duration) -> u64 {
             player.client
         });
     }
-    while sum(std::slice::from_ref(&a), |counters| counters.sessions_opened).await < PLAYERS as u64 {
+    while from.opened() < PLAYERS {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     balancer.send_to(&[b.local_addr()]);
