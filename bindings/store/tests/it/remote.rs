@@ -191,12 +191,12 @@ async fn it_connects_again() {
             again.submit(vec![StoreOp::Append { key, message, life }]).await
         });
         tokio::time::sleep(Duration::from_millis(200)).await;
-        server = soon(async {
+        (_, server) = soon(async {
             loop {
-                if let Ok((_, server)) = try_lend(memory.clone(), &address, "").await {
-                    return server;
+                match try_lend(memory.clone(), &address, "").await {
+                    Ok(lent) => return lent,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
                 }
-                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         })
         .await;
