@@ -151,14 +151,13 @@ impl Session {
         match event {
             NetworkEvent::Available(network) | NetworkEvent::Changed(network) => {
                 self.dialler.networks.report(network);
-                let carries = |link: &Link| link.network == Some(network) && !link.liveness.suspect;
-                let carrier = self.talk.carrier().map(|carrier| &self.talk.links[carrier]);
                 let changed = matches!(event, NetworkEvent::Changed(_));
                 // A network that carries the session already is no news, unless its address changed. The same for what is under way on it.
                 if changed {
                     self.dialler.cancel_old(Some(network), self.talk.now, &mut self.outputs);
                 }
-                if changed || !carrier.is_some_and(carries) {
+                let elsewhere = |carrier: &Link| carrier.network != Some(network);
+                if changed || self.sound_carrier().is_none_or(elsewhere) {
                     self.dial_beside(HandoverCause::NetworkChanged);
                 }
             }

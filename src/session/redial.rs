@@ -143,7 +143,8 @@ impl Session {
         self.sound_carrier().is_some()
     }
 
-    fn sound_carrier(&self) -> Option<&Link> {
+    /// The link that carries the session, unless it is suspect.
+    pub(super) fn sound_carrier(&self) -> Option<&Link> {
         let carrier = &self.talk.links[self.talk.carrier()?];
         (!carrier.liveness.suspect).then_some(carrier)
     }
