@@ -101,7 +101,7 @@ step() {
   return "$status"
 }
 
-# show LOG: the lines that speak of a failure, wherever they stand and how much of the rest is kept of this output, and the end.
+# show LOG: the lines that speak of a failure, wherever in it they stand, and then its end. They come first, as whoever keeps this output may cut it short.
 show() {
   local last=${UNBROKEN_TAIL:-40}
   grep -nE 'panicked at|^error|error:|FAILED|[Ff]ailed\b|^FAIL|^[0-9]+\) Test (Failure|Error)|^ *(Expected|But was):' "$1" |
