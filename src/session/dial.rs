@@ -364,6 +364,10 @@ impl Dialler {
         self.elsewhere = false;
     }
 
+    pub fn is_at_rest(&self) -> bool {
+        self.plan.is_none() && self.hedge.is_none()
+    }
+
     /// A connection failed, and none is left: what becomes of the second ([`Leads`]). Says whether it comes now, as the first.
     pub fn take_hedge(&mut self, now: Instant) -> bool {
         if !self.tries.is_empty() {

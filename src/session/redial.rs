@@ -151,7 +151,8 @@ impl Session {
 
     /// Opens what the plan says is due.
     pub(super) fn dial(&mut self) {
-        if self.talk.suspended || self.talk.closing.has_begun() || self.dialler.stopped {
+        // First, as it is what every call of a session at rest comes to.
+        if self.dialler.is_at_rest() || self.talk.suspended || self.talk.closing.has_begun() || self.dialler.stopped {
             return;
         }
         let own = self.ticket.as_ref().map_or("", |ticket| ticket.address.as_str());
