@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::SinkExt;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use unbroken::{Owner, StoreOp, StoreReply};
 
 use super::address::{Address, Reader, Writer};
@@ -296,12 +296,15 @@ async fn keep(
     trouble: Arc<Mutex<Option<String>>>,
 ) {
     loop {
+        let begun = Instant::now();
         let error = match serve(connection, &mut requests).await {
             Ok(()) => return,
             Err(error) => error,
         };
         tracing::warn!(target: "unbroken::store", %address, %error, "the connection to the store process is lost");
         *lock(&trouble) = Some(error.to_string());
+        // For whoever welcomes us and hangs up each time.
+        sleep_until(begun + AGAIN).await;
         connection = loop {
             if requests.is_closed() {
                 return;

@@ -149,6 +149,37 @@ async fn a_false_server_is_refused() {
     assert!(error.contains("does not know the secret itself"), "{error}");
 }
 
+/// As a proxy does whose server has gone.
+#[tokio::test]
+async fn who_welcomes_and_hangs_up_is_asked_again_after_a_pause() {
+    let real = lend(MemoryStore::new(), "127.0.0.1:0", "").await.0;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address").to_string();
+    let welcomes = tokio::spawn(async move {
+        let begun = Instant::now();
+        for _ in 0..5 {
+            let (mut client, _) = listener.accept().await.expect("a client");
+            let mut server = tokio::net::TcpStream::connect(&real).await.expect("it is there");
+            // Greeting, hello and welcome.
+            for (to_client, len) in [(true, 4 + 8 + 1 + 32), (false, 4 + 1 + 64), (true, 4 + 1 + 32)] {
+                let (from, to) = if to_client {
+                    (&mut server, &mut client)
+                } else {
+                    (&mut client, &mut server)
+                };
+                let mut frame = vec![0; len];
+                from.read_exact(&mut frame).await.expect("a frame");
+                to.write_all(&frame).await.expect("it is sent");
+            }
+        }
+        begun.elapsed()
+    });
+    let _store = patient(&address).await;
+    let took = welcomes.await.expect("five welcomes");
+    // Four pauses of 100 ms, less what the runtime's timers are coarse by.
+    assert!(took > Duration::from_millis(350), "it took {took:?}");
+}
+
 /// What it says before it is known has no effect, and no one else notices.
 #[tokio::test]
 async fn garbage_ends_its_connection_and_nothing_else() {
