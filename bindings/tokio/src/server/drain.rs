@@ -89,7 +89,7 @@ pub enum DrainError {
     Store(StoreError),
     /// The store did not take all sessions in time.
     Incomplete {
-        /// Sessions that are still here.
+        /// Sessions that are still here. With 0 all have left, but the store has not answered for each of them.
         left: usize,
         /// Those that left.
         swapped_out: u64,
@@ -105,6 +105,10 @@ impl fmt::Display for DrainError {
                 "not drained, still serving: with Durability::Memory sessions cannot leave; choose SwapOut or Durable, or end them by shutdown()",
             ),
             DrainError::Store(error) => write!(f, "not drained, still serving: {error}"),
+            DrainError::Incomplete { left: 0, swapped_out } => write!(
+                f,
+                "not drained, still serving: all sessions have left ({swapped_out}), but the store has not answered in time for each of them; try again when it works"
+            ),
             DrainError::Incomplete { left, swapped_out } => write!(
                 f,
                 "not drained, still serving: the store did not take {left} sessions in time ({swapped_out} have left); try again when it works"

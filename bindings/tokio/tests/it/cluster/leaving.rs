@@ -217,6 +217,17 @@ async fn f87_a_server_whose_store_is_down_refuses_to_leave_and_goes_on_serving()
     assert_eq!(games.ended(End::SwappedOut), 2);
 }
 
+#[test]
+fn a_drain_that_failed_says_who_is_left_or_that_only_answers_are() {
+    let text = |left| DrainError::Incomplete { left, swapped_out: 7 }.to_string();
+    assert!(text(3).contains("did not take 3 sessions"), "{}", text(3));
+    assert!(
+        text(0).contains("all sessions have left (7)") && text(0).contains("not answered"),
+        "{}",
+        text(0)
+    );
+}
+
 async fn is_buried(store: &Arc<dyn Store>, id: SessionId) -> bool {
     let key = *id.0.first_chunk().expect("16 bytes");
     let replies = soon(store.submit(vec![StoreOp::Peek { key }])).await;
