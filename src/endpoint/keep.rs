@@ -204,9 +204,10 @@ impl Served {
     }
 
     /// The fields of a snapshot taken now.
-    pub fn snapshot<'a>(&'a self, limits: &Limits, app: Option<&'a [u8]>) -> Snapshot<'a> {
+    pub fn snapshot<'a>(&'a self, limits: &Limits, app: Option<&'a [u8]>, now: Instant) -> Snapshot<'a> {
         let (current, pending) = self.ratchet.generations();
-        let away = self.detached.map_or(Duration::ZERO, |since| self.talk.now.since(since));
+        // Not by its own clock: nobody tells that the time while no timer of it is due.
+        let away = self.detached.map_or(Duration::ZERO, |since| now.since(since));
         let kept = self.kept.as_ref();
         Snapshot {
             session: self.id.0,
@@ -281,7 +282,7 @@ impl Endpoint {
         if served.id != session || !served.wants_snapshot(cluster.durable) {
             return Err(SaveError::Unwanted);
         }
-        let size = OVERHEAD + served.snapshot(&self.config.limits, app).size_hint();
+        let size = OVERHEAD + served.snapshot(&self.config.limits, app, self.now).size_hint();
         let max = self.config.limits.snapshot as usize;
         if size > max {
             self.stay_here(locator);
@@ -418,7 +419,7 @@ impl Endpoint {
         let first = kept.app.clone().filter(|_| creating);
         let mut mark = served.mark();
         let blob = if cluster.durable {
-            let mut snapshot = served.snapshot(&self.config.limits, app.or(first.as_deref()));
+            let mut snapshot = served.snapshot(&self.config.limits, app.or(first.as_deref()), self.now);
             if first.is_some() && OVERHEAD + snapshot.size_hint() > self.config.limits.snapshot as usize {
                 // It is not covered, so it is asked for at once, and `save` says that it is too large.
                 snapshot.app = None;

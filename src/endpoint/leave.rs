@@ -108,7 +108,7 @@ impl Endpoint {
         kept.highest += 1;
         kept.parked = kept.highest;
         let (token, expect) = (kept.highest, kept.replaces(cluster.owner));
-        let snapshot = served.snapshot(&self.config.limits, app);
+        let snapshot = served.snapshot(&self.config.limits, app, self.now);
         let life = snapshot.life.max(Duration::from_secs(1));
         let blob = cluster.vault.seal(&snapshot, &locator, token, &mut self.rng).into();
         cluster.parking += 1;

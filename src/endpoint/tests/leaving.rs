@@ -65,6 +65,8 @@ fn a_session_whose_client_is_away_is_kept_for_what_is_left_of_its_life() {
     for durability in BOTH {
         let mut stand = Stand::new(durability);
         let (i, _) = stand.session();
+        // Until it has no timer left but its end: nothing else tells it the time.
+        stand.run_for(SECOND * 10);
         goes_away(&mut stand, i);
         stand.skip(SECOND * 20);
         stand.server.retire();
