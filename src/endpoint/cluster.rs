@@ -314,6 +314,8 @@ impl Endpoint {
             let next = self.cluster.as_mut().and_then(|cluster| cluster.later.pop_front());
             match next {
                 Some((_, Later::Arrival(arrival))) => self.arrive(arrival),
+                // Others would take its owner for dead.
+                Some((_, claim @ Later::Claim(_))) if !self.store_is_up() => self.try_later(claim),
                 Some((_, Later::Claim(claim))) => self.put_claim(claim, true),
                 Some((_, Later::Write(locator, token))) => self.write_again(locator, token),
                 Some((_, Later::Check(locator, token))) => self.check_again(locator, token),

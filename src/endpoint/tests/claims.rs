@@ -268,6 +268,23 @@ fn a_claim_of_which_nothing_is_known_is_made_again_until_it_is() {
     }
 }
 
+/// To others its owner would be dead, and what lay safely in the store would be lost with it. If a try before was carried out after all, waiting changes nothing.
+#[test]
+fn a_claim_of_which_nothing_is_known_is_not_made_again_by_who_does_not_count_as_alive() {
+    let (mut stand, i, id, flight) = parked(Durability::SwapOut, unchanged);
+    stand.shelf.instead = Some(|op| (is_claim(op) || is_lease(op)).then_some(StoreReply::Failed));
+    stand.brings(i, BROUGHT, &flight);
+    stand.run_for(SECOND * 10);
+    assert!(!stand.server.store_is_up());
+    stand.shelf.instead = Some(|op| is_lease(op).then_some(StoreReply::Failed));
+    stand.run_for(SECOND);
+    let record = &stand.shelf.records[&Stand::key_of(id)];
+    assert!(matches!(record, Record::Parked { .. }), "{record:?}");
+    stand.shelf.instead = None;
+    stand.run_for(SECOND * 3);
+    assert_eq!(stand.server.counters().takeovers, 1);
+}
+
 #[test]
 fn whose_claim_was_not_made_or_overtaken_is_told_to_come_later() {
     const STRANGER: Owner = Owner([0xee; 16]);
