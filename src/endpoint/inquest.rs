@@ -4,9 +4,11 @@
 //! owner; if not, its copy is wiped and the record speaks. QUERY writes nothing, whatever it finds: whoever asks has proved nothing.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::cluster::Purpose;
+use super::handshake::RETRY_BUSY;
 use super::ratchet::Ratchet;
 use super::served::{Held, Served};
 use super::takeover::{Arrival, RETRY_LATER};
@@ -25,6 +27,8 @@ pub struct Doubt {
     stay: u64,
     prelude: Prelude,
     held: Held,
+    /// Counts it as long as it lives, wherever it is.
+    _seat: Arc<()>,
 }
 
 impl Endpoint {
@@ -87,6 +91,16 @@ impl Endpoint {
 
     /// This process is about to say of a session that it was rolled back. It may be a sleeper that does not know of a newer owner: so it looks first.
     pub(super) fn doubt(&mut self, locator: Locator, prelude: Prelude, held: Held, ahead: &[u8]) {
+        let Some(seat) = self.seat_for_flight() else {
+            self.counters.refused_busy += 1;
+            return self.refuse(
+                held.link,
+                prelude.version,
+                prelude.key_id,
+                RefuseCode::Later,
+                RETRY_BUSY,
+            );
+        };
         if !self.hold(held.link, prelude, ahead) {
             return;
         }
@@ -98,6 +112,7 @@ impl Endpoint {
             stay,
             prelude,
             held,
+            _seat: seat,
         };
         self.ask(StoreOp::Peek { key: locator }, Purpose::Doubt(Box::new(doubt)));
     }
@@ -108,6 +123,7 @@ impl Endpoint {
             stay,
             prelude,
             held,
+            ..
         } = doubt;
         // It may have ended meanwhile, or gone and come back: then this is about what is over.
         let stands = |served: &Served| served.token == stay && served.ended.is_none();

@@ -110,7 +110,7 @@ impl Endpoint {
         ahead: &[u8],
     ) {
         let (locator, generation, attempt) = name;
-        let Some(seat) = self.seat_for_arrival() else {
+        let Some(seat) = self.seat_for_flight() else {
             self.counters.refused_busy += 1;
             return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Later, RETRY_BUSY);
         };
@@ -131,7 +131,7 @@ impl Endpoint {
     }
 
     /// A flight that waits for the store is held in memory, whatever becomes of its connection: so many are taken, and no more.
-    fn seat_for_arrival(&self) -> Option<Arc<()>> {
+    pub(super) fn seat_for_flight(&self) -> Option<Arc<()>> {
         let seats = &self.cluster.as_ref()?.seats;
         (Arc::strong_count(seats) <= self.config.limits.pending_handshakes as usize).then(|| seats.clone())
     }

@@ -4,12 +4,14 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::leaving::goes_away;
 use super::requests::is_peek;
-use super::stand::Stand;
+use super::stand::{Stand, name};
 use crate::config::Durability;
 use crate::error::CloseReason;
 use crate::event::{Event, LinkId, NetworkEvent, NetworkId, SessionId};
 use crate::store::{Record, StoreReply};
+use crate::wire::flight::RefuseCode;
 
 const SECOND: Duration = Duration::from_secs(1);
 const WORDS: [&str; 3] = ["one", "two", "three"];
@@ -202,4 +204,28 @@ fn who_was_put_out_while_it_was_asked_whose_his_session_is_hears_that_and_of_no_
     stand.run_for(5 * SECOND);
     assert_eq!(stand.clients[i].closed(), Some(CloseReason::Kicked { code: 7 }));
     assert_eq!(stand.server.counters().rollbacks, 0);
+}
+
+/// A flight in doubt waits for the store as one does whose session is elsewhere, and is held though its connection is gone.
+#[test]
+fn so_many_flights_in_doubt_wait_for_the_store_and_no_more() {
+    let mut stand = Stand::changed(Durability::SwapOut, true, |mut config| {
+        config.limits.pending_handshakes = 2;
+        config
+    });
+    let (i, id) = stand.session();
+    goes_away(&mut stand, i);
+    // So the client knows of more than this process does.
+    let served = stand.server.sessions.get_mut(&Stand::key_of(id)).expect("it is here");
+    served.token = 0;
+    let flight = stand.flight(i);
+    stand.shelf.silent_to = Some(is_peek);
+    let before = stand.server.counters().refused_busy;
+    for link in 1000..1010 {
+        stand.brings(i, LinkId(link), &flight);
+        stand.server.handle_link_down(name(i, LinkId(link)), stand.now);
+    }
+    let refused = stand.server.counters().refused_busy - before;
+    assert_eq!((stand.shelf.waits_for(), refused), (2, 8));
+    assert_eq!(stand.clients[i].refused(LinkId(1009)), Some(RefuseCode::Later));
 }
