@@ -93,6 +93,8 @@ pub const ALERT: Span = Span::from_secs(4);
 /// Above that before a link is suspect: delayed segments, a radio waking up. Late enough for jitter, within three round trips and 200 ms
 /// on a steady link.
 const SUSPECT_SLACK: Span = Span::from_millis(150);
+/// No link is dead before, whatever is configured: so short a silence needs no second look.
+const DEAD_LEAST: Span = Span::from_millis(500);
 /// Questions under way at once.
 const PINGS_MAX: usize = 8;
 /// An eager end asks again after a quarter of a round trip, but not sooner than this ...
@@ -278,6 +280,23 @@ impl Liveness {
             let rate = u64::try_from(u128::from(bytes) * 1_000_000 / u128::from(took.as_micros())).unwrap_or(u64::MAX);
             self.rate = (self.rate / 4 * 3 + rate.min(self.rate * 2) / 4).max(1024);
         }
+    }
+
+    /// Something speaks against the link: asked, though nobody waits for anything.
+    pub fn ask(&mut self, now: Instant) {
+        self.asked.get_or_insert(now);
+    }
+
+    /// Whether the link would have been given up by now, had anybody asked the timer. What comes then says nothing of how long it took.
+    #[inline]
+    pub fn is_overdue(&self, now: Instant, timing: &Timing) -> bool {
+        now >= self.heard + DEAD_LEAST && self.has_been_silent(now, timing)
+    }
+
+    #[cold]
+    fn has_been_silent(&self, now: Instant, timing: &Timing) -> bool {
+        self.silent_since()
+            .is_some_and(|since| now >= since.max(self.moved) + self.dead_after(timing))
     }
 
     /// The process slept: what the clock says of the time before means nothing. Asks anew.

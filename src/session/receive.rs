@@ -68,8 +68,12 @@ impl Conversation {
     /// Takes bytes of link `index`. On an error the caller ends the link.
     pub fn receive(&mut self, index: usize, mut bytes: &[u8], notices: &mut Notices) -> Result<(), LinkFault> {
         self.note_probe(index);
+        let liveness = &mut self.links[index].liveness;
+        if liveness.is_overdue(self.now, &self.settings.timing) {
+            liveness.woken(self.now);
+        }
         // Half a record is a sign of life, too, if not one of the peer's.
-        self.links[index].liveness.received(bytes.len(), self.now);
+        liveness.received(bytes.len(), self.now);
         let result = loop {
             // Behind a CLOSE, and when all is over, nothing counts any more (U-50).
             if self.links[index].deaf || self.state == State::Closed {

@@ -3,6 +3,7 @@
 use alloc::vec;
 use core::time::Duration;
 
+use super::actor::Play;
 use super::{START, link, linked};
 use crate::config::Limits;
 use crate::event::{Event, LinkId, State};
@@ -131,4 +132,23 @@ fn nothing_leaves_a_link_that_is_held() {
         let leaves = talk.poll_output(&mut [0; 1000]).is_some();
         assert_eq!(leaves, !blocked && !uncommitted, "{blocked}, {uncommitted}");
     }
+}
+
+/// A process that is stopped without being told sees no answers: the first that it reads afterwards has waited here, and says nothing of the line. By it, a link that
+/// dies next would be missed after a minute.
+#[test]
+fn an_answer_that_waited_until_the_process_ran_again_is_no_round_trip() {
+    let mut play = Play::established();
+    play.session.send("?".into()).expect("there is room");
+    let left = play.now;
+    play.perform();
+    play.now += Duration::from_secs(60);
+    play.pongs(left);
+    play.perform();
+    let asked = play.now;
+    while play.session.stats().suspicions == 0 && play.pass_to_next() {
+        play.perform();
+    }
+    let missed = play.now.since(asked);
+    assert!(missed <= Duration::from_millis(1500), "{missed:?}");
 }
