@@ -230,6 +230,7 @@ impl Session {
             // The hint was false, or the old link recovered: it goes on carrying.
             self.dialler.rest();
             self.dialler.networks.forgive();
+            self.query = false;
             self.talk.carried_again(true);
             return;
         }

@@ -8,7 +8,7 @@ use crate::error::{CloseReason, FailReason, SendError};
 use crate::event::{Event, HandoverCause, MessageId, NetworkEvent, NetworkId, State, Target};
 use crate::session::transmit::MIN_BUFFER;
 use crate::time::Instant;
-use crate::wire::flight::Accept;
+use crate::wire::flight::{Accept, Refuse, RefuseCode};
 use crate::wire::frame::{self, Close, CloseKind, Key};
 use crate::wire::prelude::FlightKind;
 
@@ -465,4 +465,23 @@ fn an_unreliable_message_leaves_or_is_given_back() {
     play.cut();
     let refused = play.session.send_unreliable("or never".into());
     assert_eq!(refused, Err(SendError::NoLink("or never".into())));
+}
+
+/// A server that did not know the session is a reason to ask whether it lives. While a link carries it, that is known.
+#[test]
+fn who_does_not_have_the_session_leaves_no_question_behind_while_a_link_carries_it() {
+    let mut play = Play::established();
+    let carrier = play.link;
+    play.session.handle_network(NetworkEvent::Changed(WIFI), play.now);
+    play.flight();
+    play.refuses(&Refuse {
+        code: RefuseCode::NotHere,
+        retry_ms: 0,
+        min_version: 1,
+        max_version: 1,
+    });
+    play.perform();
+    play.pass(SECOND * 10);
+    play.session.handle_link_down(carrier, play.now);
+    assert_eq!(play.flight().prelude.kind, FlightKind::Resume);
 }
