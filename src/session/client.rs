@@ -157,6 +157,9 @@ impl Session {
                     self.dialler.cancel_old(Some(network), self.talk.now, &mut self.outputs);
                 }
                 let elsewhere = |carrier: &Link| carrier.network != Some(network);
+                if changed {
+                    self.ask_links_on(Some(network));
+                }
                 if changed || self.sound_carrier().is_none_or(elsewhere) {
                     self.dial_beside(HandoverCause::NetworkChanged);
                 }
@@ -165,16 +168,19 @@ impl Session {
                 self.dialler.networks.lost(network);
                 let missed = self.dialler.cancel_on(network, &mut self.outputs);
                 let on_it = |link: &Link| link.network == Some(network);
+                let mut down = false;
                 while let Some(index) = self.talk.links.iter().position(on_it) {
                     let gone = self.talk.close_link(index);
                     if self.talk.after_loss(&gone, HandoverCause::NetworkChanged) {
                         self.dialler.forget_advice();
                         self.went_down();
+                        down = true;
                     }
                 }
-                if missed {
+                if missed && !down {
                     self.replace_try();
                 }
+                self.forgive_if_calm();
                 // Nobody said which network the link is on: it may have been this one. So may that of what is under way.
                 if self
                     .talk
@@ -182,6 +188,7 @@ impl Session {
                     .is_some_and(|carrier| self.talk.links[carrier].network.is_none())
                 {
                     self.dialler.cancel_old(None, self.talk.now, &mut self.outputs);
+                    self.ask_links_on(None);
                     self.dial_beside(HandoverCause::NetworkChanged);
                 }
             }
@@ -195,6 +202,8 @@ impl Session {
                 for link in &mut self.talk.links {
                     link.liveness.woken(self.talk.now);
                 }
+                // Nor what was late before.
+                self.dialler.networks.forgive();
                 // The time asleep does not count as time spent trying.
                 if self.dialler.failing_since.is_some() {
                     self.dialler.failing_since = Some(self.talk.now);

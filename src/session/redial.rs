@@ -23,7 +23,7 @@ use super::phase::Input;
 use super::receive::Notice;
 use crate::crypto::PublicKey;
 use crate::error::{CloseReason, FailReason};
-use crate::event::{Event, HandoverCause, MessageId, Output, State, Target};
+use crate::event::{Event, HandoverCause, MessageId, NetworkId, Output, State, Target};
 use crate::time::Instant;
 
 /// Most pins held, those of KEYS included.
@@ -137,6 +137,20 @@ impl Session {
         }
         self.miss_second();
         self.dial();
+    }
+
+    /// The address may have gone from under these links. Nobody need wait for the answer.
+    pub(super) fn ask_links_on(&mut self, network: Option<NetworkId>) {
+        for link in self.talk.links.iter_mut().filter(|link| link.network == network) {
+            link.liveness.ask(self.talk.now);
+        }
+    }
+
+    /// A spare went with its network, and the link that was late carries on: nothing is held against it any longer.
+    pub(super) fn forgive_if_calm(&mut self) {
+        if self.dialler.tries.is_empty() && self.carrier_is_sound() {
+            self.dialler.networks.forgive();
+        }
     }
 
     pub(super) fn carrier_is_sound(&self) -> bool {

@@ -477,3 +477,21 @@ fn a_link_that_carries_again_is_not_left_for_what_was_planned_while_it_was_silen
     }
     assert_eq!((play.opened, play.events()), (opened, Vec::new()));
 }
+
+/// The network takes the link that carries and a connection begun beside it: what follows is planned once, and the configured address comes at once if the server's own fails.
+#[test]
+fn a_network_that_takes_the_link_and_a_try_has_the_configured_address_tried_when_the_servers_own_fails() {
+    let mut play = Play::begun_at(OWN);
+    for network in [CELL, WIFI] {
+        play.joins(network, OWN);
+    }
+    play.stands = false;
+    play.session.handle_network(NetworkEvent::Changed(WIFI), play.now);
+    play.perform();
+    play.session.handle_network(NetworkEvent::Lost(WIFI), play.now);
+    play.perform();
+    assert_eq!((play.network, &play.target), (Some(CELL), &Target::Advised(OWN.into())));
+    let opened = play.opened;
+    play.fails();
+    assert_eq!((play.opened, &play.target), (opened + 1, &Target::Configured));
+}

@@ -429,3 +429,35 @@ fn whoever_says_goodbye_hears_only_of_networks_that_are_gone() {
         assert!(play.perform().is_empty() && play.opened == opened, "{hint:?}");
     }
 }
+
+/// The old link may be dead with the old address. If nothing comes of the new one at first, it must not wait for the next idle probe until that is known.
+#[test]
+fn a_link_whose_network_may_have_changed_is_asked_whether_it_lives() {
+    // On a network that changed; on one that nobody named, when one was lost.
+    for named in [true, false] {
+        let mut play = Play::established();
+        if named {
+            play.hint(NetworkEvent::Available(WIFI));
+            play.moves_to(WIFI);
+            let asked = play.now;
+            play.now += Duration::from_millis(50);
+            play.pongs(asked);
+            play.perform();
+        }
+        play.stands = false;
+        play.hint(if named {
+            NetworkEvent::Changed(WIFI)
+        } else {
+            NetworkEvent::Lost(CELL)
+        });
+        play.perform();
+        play.session.handle_link_down(play.link, play.now);
+        play.perform();
+        let (opened, begun) = (play.opened, play.now);
+        while play.now < begun + Duration::from_secs(2) && play.pass_to_next() {
+            play.perform();
+        }
+        assert_eq!(play.session.stats().suspicions, 1, "{named}");
+        assert!(play.opened > opened, "{named}");
+    }
+}

@@ -241,6 +241,47 @@ fn a_network_is_forgiven_a_late_answer_when_the_spare_was_not_needed() {
     }
 }
 
+/// The same if the spare neither was needed nor failed, but was taken back: before sleep, or with its network.
+#[test]
+fn a_network_is_forgiven_a_late_answer_when_the_spare_is_taken_back() {
+    const WIFI: NetworkId = NetworkId(1);
+    const CELL: NetworkId = NetworkId(2);
+    const CABLE: NetworkId = NetworkId(3);
+    let takes_back: [fn(&mut Play); 2] = [
+        |play| {
+            play.session.handle_network(NetworkEvent::Suspend, play.now);
+            play.perform();
+            play.pass(Duration::from_secs(3600));
+            play.session.handle_network(NetworkEvent::Wake, play.now);
+        },
+        |play| {
+            play.session.handle_network(NetworkEvent::Lost(CELL), play.now);
+            let mut drain = Vec::new();
+            frame::drain(&mut drain, 0, "");
+            play.tells(&drain);
+            play.pass(Duration::ZERO);
+        },
+    ];
+    for (number, takes_back) in takes_back.into_iter().enumerate() {
+        let mut play = Play::established();
+        for network in [CABLE, CELL, WIFI] {
+            play.joins(network, "");
+        }
+        let asked = play.now;
+        play.now += Duration::from_millis(50);
+        play.pongs(asked);
+        play.perform();
+        play.stands = false;
+        let left = play.becomes_late();
+        play.perform();
+        assert_eq!((play.network, play.session.stats().spares), (Some(CELL), 1));
+        play.pongs(left);
+        takes_back(&mut play);
+        play.perform();
+        assert_eq!(play.network, Some(WIFI), "{number}");
+    }
+}
+
 /// An answer is late, the spare comes to nothing, and then the answer is there. Whether a spare was made.
 fn is_made(play: &mut Play) -> bool {
     let before = (play.opened, play.session.stats().spares);
