@@ -100,11 +100,13 @@ impl World {
             _ => return,
         };
         let watch = &mut self.processes[p].watch;
-        if !watch.claims.insert((key, record.token())) {
-            return;
-        }
+        let first = watch.claims.insert((key, record.token()));
         if !watch.leased {
             self.fail(format_args!("process {p} claims a session and has no lease"));
+        }
+        // What follows was asked when it was made for the first time.
+        if !first {
+            return;
         }
         let Some(before) = before else { return };
         // The oldest is answered for by this claim.
