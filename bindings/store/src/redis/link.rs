@@ -286,10 +286,26 @@ impl Remedy {
             | ErrorKind::ClusterConnectionNotFound => Remedy::Again,
             ErrorKind::Server(ServerErrorKind::ReadOnly) => Remedy::Reconnect,
             ErrorKind::Server(ServerErrorKind::NoScript | ServerErrorKind::NoPerm) => Remedy::Refused,
-            _ if error.code().is_some_and(|code| TURNED_DOWN.contains(&code)) => Remedy::Refused,
-            _ => Remedy::None,
+            _ => match met_by_script(error).or(error.code()) {
+                Some("READONLY") => Remedy::Reconnect,
+                Some(code) if TURNED_DOWN.contains(&code) => Remedy::Refused,
+                _ => Remedy::None,
+            },
         }
     }
+}
+
+/// What a script's first write was turned down with. Redis before version 7 tells it within an error of its own:
+/// `ERR Error running script (call to f_...): @user_script:17: @user_script: 17: -OOM command not allowed ...`
+fn met_by_script(error: &RedisError) -> Option<&'static str> {
+    let told = error.detail().filter(|told| told.starts_with("Error running script"))?;
+    let codes = [
+        (" -READONLY ", "READONLY"),
+        (" -OOM ", "OOM"),
+        (" -MISCONF ", "MISCONF"),
+    ];
+    let found = codes.iter().filter_map(|(sign, code)| Some((told.find(sign)?, *code)));
+    found.min().map(|(_, code)| code)
 }
 
 /// What a server says before it does anything. Of a script, too: what it would be stopped by, it is stopped by at its first write.

@@ -169,3 +169,67 @@ async fn nobody_waits_for_a_silent_redis_longer_than_the_timeout() {
     let waited = asked.join_all().await.into_iter().max().unwrap();
     assert!(waited < patience * 3 / 2, "{waited:?}");
 }
+
+/// How a Redis before version 7 tells an error that a script met: wrapped, behind the code of any error.
+const MET_BY_A_SCRIPT: &str = "-ERR Error running script (call to f_0c7d6bc0f2e0e5c8a01c6b5c3d3a7a5d8c9c1f5e): \
+                               @user_script:17: @user_script: 17: ";
+
+/// Such a Redis: scripts meet this error on the first connections that bring any, so many, and none on those after them.
+async fn redis_6(error: &str, on: usize) -> RedisStore {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let error = format!("{MET_BY_A_SCRIPT}{error}\r\n");
+    tokio::spawn(async move {
+        let bring_scripts = Arc::new(AtomicUsize::new(0));
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (error, bring_scripts, mut bad) = (error.clone(), bring_scripts.clone(), None);
+            tokio::spawn(async move {
+                let (from, mut to) = stream.into_split();
+                let mut from = BufReader::new(from);
+                while let Some(words) = command(&mut from).await {
+                    let answer = match &words[0].to_ascii_uppercase()[..] {
+                        b"INFO" => "$21\r\nredis_version:6.2.7\r\n\r\n",
+                        b"CONFIG" => "*0\r\n",
+                        b"EVALSHA"
+                            if *bad.get_or_insert_with(|| bring_scripts.fetch_add(1, Ordering::Relaxed) < on) =>
+                        {
+                            &error
+                        }
+                        b"EVALSHA" => ":1\r\n",
+                        _ => "+OK\r\n",
+                    };
+                    if to.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    RedisStore::connect(&url).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_redis_before_version_7_turns_down_within_a_script_is_certainly_not_done() {
+    for error in [
+        "-OOM command not allowed when used memory > 'maxmemory'.",
+        "-MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.",
+    ] {
+        let store = redis_6(error, usize::MAX).await;
+        assert_eq!(store.submit(vec![put(1)]).await, [StoreReply::Unavailable], "{error}");
+    }
+    // Of any other error nobody knows when the script met it.
+    let store = redis_6(
+        "WRONGTYPE Operation against a key holding the wrong kind of value",
+        usize::MAX,
+    )
+    .await;
+    assert_eq!(store.submit(vec![put(1)]).await, [StoreReply::Failed]);
+}
+
+/// As after a failover, when the connection is still to the one that was primary.
+#[tokio::test]
+async fn a_replica_of_a_redis_before_version_7_is_left_for_the_primary() {
+    let store = redis_6("-READONLY You can't write against a read only replica.", 1).await;
+    assert_eq!(store.submit(vec![put(1)]).await, [StoreReply::Done]);
+}
