@@ -83,10 +83,12 @@ pub trait Store: Send + Sync + 'static {
     /// dropped, the requests are carried out nevertheless.
     fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>>;
 
-    /// Waits for notes to `owner` and takes them: at once if there are any, else when the first comes, else none after some seconds. It holds up no other
-    /// request. With a store that cannot be reached the answer is none too, not before a second has passed. Dropping the future may lose
-    /// notes.
-    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>>;
+    /// Waits for notes to `owner` and takes them: at once if there are any, else when the first comes, else an empty list after some seconds. It holds up no other
+    /// request.
+    ///
+    /// `None` if the store was not reached or its answer was lost: notes may be gone, and a server looks for what they would have told it. Not before a second
+    /// has passed, as it asks again. Dropping the future may lose notes, too.
+    fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>>;
 
     /// The time-out within which [`Store::submit`] answers. A server that has no answer some seconds after it takes the requests for
     /// [`StoreReply::Failed`]. 5 s, unless a store says otherwise.

@@ -62,9 +62,9 @@ impl Store for MemoryStore {
         Box::pin(async { replies })
     }
 
-    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+    fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
         let inner = self.0.clone();
-        Box::pin(async move { inner.mailboxes.wait(owner).await })
+        Box::pin(async move { Some(inner.mailboxes.wait(owner).await) })
     }
 
     fn check(&self) -> BoxFuture<Result<(), StoreError>> {

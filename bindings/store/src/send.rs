@@ -24,6 +24,9 @@ pub struct Sent {
 /// Queues `message` for a session, to be kept for `life`, and tells the session's owner, if it has one. The session's handler gets it once and in
 /// order, however often the session moves.
 ///
+/// Let the future come to its end: one that is dropped may leave a message that is queued and an owner that was not told, which then reads it with the next
+/// one. In a task of its own it outlives its caller.
+///
 /// # Errors
 /// [`StoreError::NoSession`], [`StoreError::QueueFull`], [`StoreError::TooLarge`], [`StoreError::Unavailable`]: it is not queued. [`StoreError::NoAnswer`]: not known.
 pub async fn send_to_session(
@@ -95,8 +98,8 @@ mod tests {
             Box::pin(async move { replies })
         }
 
-        fn receive(&self, _: Owner) -> BoxFuture<Vec<Bytes>> {
-            Box::pin(async { Vec::new() })
+        fn receive(&self, _: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
+            Box::pin(async { None })
         }
 
         fn check(&self) -> BoxFuture<Result<(), StoreError>> {

@@ -139,9 +139,9 @@ impl Store for EmbeddedStore {
         })
     }
 
-    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+    fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
         let mailboxes = self.0.mailboxes.clone();
-        Box::pin(async move { mailboxes.wait(owner).await })
+        Box::pin(async move { Some(mailboxes.wait(owner).await) })
     }
 
     fn patience(&self) -> Duration {

@@ -35,7 +35,7 @@ const UNDER_WAY: usize = 1024;
 /// How long a `receive` waits for a note.
 const RECEIVE_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a `receive` that failed pretends to wait.
+/// How long a `receive` that failed waits before it says so.
 const RECEIVE_FAILED: Duration = Duration::from_secs(1);
 
 /// A store in Redis (6 or later) or Valkey. Clones share it.
@@ -85,15 +85,15 @@ impl Store for RedisStore {
         Box::pin(async move { answer.await.unwrap_or_else(|_| failed(count)) })
     }
 
-    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+    fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
         let inner = self.0.clone();
         Box::pin(async move {
             match inner.receive(owner).await {
-                Ok(notes) => notes,
+                Ok(notes) => Some(notes),
                 Err(error) => {
                     tracing::debug!(target: "unbroken::store", %error, "cannot wait for notes");
                     sleep(RECEIVE_FAILED).await;
-                    Vec::new()
+                    None
                 }
             }
         })
@@ -236,6 +236,12 @@ impl Inner {
                 Instant::now() + self.timeout,
             )
             .await;
-        Ok(std::iter::once(first.into()).chain(rest.unwrap_or_default()).collect())
+        let rest = match rest {
+            Ok(rest) => rest,
+            // They are there still, for the next who waits.
+            Err(Trouble::NotDone(_)) => Vec::new(),
+            Err(Trouble::Unknown(error)) => return Err(error),
+        };
+        Ok(std::iter::once(first.into()).chain(rest).collect())
     }
 }

@@ -27,7 +27,7 @@ const LINE: usize = 65_536;
 /// Between two attempts to connect.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// How long a `receive` that failed pretends to wait.
+/// How long a `receive` that failed waits before it says so.
 const RECEIVE_FAILED: Duration = Duration::from_secs(1);
 
 /// A store that another process lends by `StoreServer`. Clones share the connection; when the last is dropped, it ends.
@@ -187,14 +187,15 @@ impl Store for RemoteStore {
         })
     }
 
-    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+    fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
         let answer = self.ask(Ask::Receive(owner), RECEIVE_WAIT + self.0.timeout);
         Box::pin(async move {
             match answer.await {
-                Outcome::Answered(Part::Notes(notes)) => notes,
+                Outcome::Answered(Part::Notes(notes)) => Some(notes),
+                // Also if it was never sent: notes that a store process has are gone if it is another one by now.
                 _ => {
                     sleep(RECEIVE_FAILED).await;
-                    Vec::new()
+                    None
                 }
             }
         })

@@ -181,7 +181,7 @@ async fn requests(store: &dyn Store, from: &mut Frames<Reader>, answers: mpsc::S
             }
             Ask::Receive(owner) => {
                 let notes = store.receive(owner);
-                under_way.spawn(async move { answer(Part::Notes(notes.await)).await });
+                under_way.spawn(async move { answer(notes.await.map_or(Part::NotesLost, Part::Notes)).await });
             }
             Ask::Check => {
                 let check = store.check();

@@ -8,7 +8,7 @@
 //!   client ► Hello      version, nonce, proof: HMAC(secret, "client", both nonces)
 //!   server ► Welcome    proof: HMAC(secret, "server", both nonces)      or Refused
 //!   client ► Request    id, Submit | Receive | Check
-//!   server ► Answer     id, Replies (in parts) | Notes | Checked
+//!   server ► Answer     id, Replies (in parts) | Notes | NotesLost | Checked
 //! ```
 //!
 //! The proofs show that both know the secret, without telling it. What follows is neither encrypted nor authenticated: the
@@ -89,6 +89,8 @@ pub(super) enum Part {
     Replies(Vec<Reply>),
     Notes(Vec<Bytes>),
     Checked(Checked),
+    /// To one who waits for notes: the lent store was not reached.
+    NotesLost,
 }
 
 #[derive(Serialize, Deserialize)]

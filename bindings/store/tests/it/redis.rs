@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout};
-use unbroken_store::{Confirm, Expect, Record, RedisStore, Store, StoreOp, StoreReply};
+use unbroken_store::{Bytes, Confirm, Expect, Owner, Record, RedisStore, Store, StoreOp, StoreReply};
 
 /// One command, as its words; `None` at the end.
 async fn command(from: &mut BufReader<OwnedReadHalf>) -> Option<Vec<Vec<u8>>> {
@@ -232,4 +232,61 @@ async fn what_a_redis_before_version_7_turns_down_within_a_script_is_certainly_n
 async fn a_replica_of_a_redis_before_version_7_is_left_for_the_primary() {
     let store = redis_6("-READONLY You can't write against a read only replica.", 1).await;
     assert_eq!(store.submit(vec![put(1)]).await, [StoreReply::Done]);
+}
+
+/// Has three notes; whoever takes the last two has them, or this answer.
+async fn with_three_notes(answer: Option<&'static str>) -> RedisStore {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(async move {
+                let (from, mut to) = stream.into_split();
+                let mut from = BufReader::new(from);
+                while let Some(words) = command(&mut from).await {
+                    let answer = match &words[0].to_ascii_uppercase()[..] {
+                        b"INFO" => "$21\r\nredis_version:7.4.0\r\n\r\n",
+                        b"CONFIG" => "*0\r\n",
+                        b"BLPOP" => "*2\r\n$4\r\nmail\r\n$5\r\nfirst\r\n",
+                        b"EVALSHA" => match answer {
+                            Some(answer) => answer,
+                            // They are taken, and the connection breaks.
+                            None => return,
+                        },
+                        _ => "+OK\r\n",
+                    };
+                    if to.write_all(answer.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    RedisStore::connect(&url).await.unwrap()
+}
+
+#[tokio::test]
+async fn notes_whose_answer_was_lost_do_not_pass_for_none() {
+    let (owner, notes) = (Owner([1; 16]), |notes: &[&'static str]| {
+        Some(notes.iter().map(|note| Bytes::from(*note)).collect::<Vec<_>>())
+    });
+    for (answer, received) in [
+        (
+            Some("*2\r\n$6\r\nsecond\r\n$5\r\nthird\r\n"),
+            notes(&["first", "second", "third"]),
+        ),
+        // They are left where they were.
+        (
+            Some("-NOPERM this user has no permissions to run the 'evalsha' command\r\n"),
+            notes(&["first"]),
+        ),
+        (None, None),
+    ] {
+        assert_eq!(
+            with_three_notes(answer).await.receive(owner).await,
+            received,
+            "{answer:?}"
+        );
+    }
 }

@@ -6,7 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use unbroken_store::conformance::{Subject, suite};
 use unbroken_store::{
-    Bytes, Expect, MemoryStore, Owner, Record, RemoteStore, Store, StoreError, StoreOp, StoreReply, StoreServer,
+    BoxFuture, Bytes, Expect, MemoryStore, Owner, Record, RemoteStore, Store, StoreError, StoreOp, StoreReply,
+    StoreServer,
 };
 
 suite!(async || {
@@ -214,7 +215,7 @@ async fn it_connects_again() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         server.abort();
         let _ = server.await;
-        assert!(waiting.await.expect("it does not panic").is_empty());
+        assert_eq!(waiting.await.expect("it does not panic"), None, "notes may be gone");
         let (again, next) = (store.clone(), round);
         let asked = tokio::spawn(async move {
             let message = Bytes::from(next.to_string());
@@ -320,4 +321,29 @@ async fn a_check_is_the_lent_stores() {
         panic!("a memory store forgets");
     };
     assert!(findings[0].contains("ends with the process"), "{findings:?}");
+}
+
+/// As of the Redis behind a store process.
+#[tokio::test]
+async fn notes_that_the_lent_store_lost_do_not_pass_for_none() {
+    let (address, _) = lend(Deaf(MemoryStore::new()), "127.0.0.1:0", "").await;
+    let store = patient(&address).await;
+    assert_eq!(store.receive(Owner([1; 16])).await, None);
+    assert_eq!(store.submit(vec![put(1, 1)]).await, [StoreReply::Done]);
+}
+
+struct Deaf(MemoryStore);
+
+impl Store for Deaf {
+    fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>> {
+        self.0.submit(batch)
+    }
+
+    fn receive(&self, _: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
+        Box::pin(async { None })
+    }
+
+    fn check(&self) -> BoxFuture<Result<(), StoreError>> {
+        self.0.check()
+    }
 }

@@ -137,7 +137,8 @@ impl Server {
     }
 
     /// Sends a message to a session, on whatever server it is: its handler gets it by [`SessionHandler::on_mail`], once and in order. It is queued in the
-    /// store, for as long as a session can be away and a minute more. Other processes use [`unbroken_store::send_to_session`].
+    /// store, for as long as a session can be away and a minute more. Other processes use [`unbroken_store::send_to_session`], where it is also said why not to drop
+    /// the future.
     ///
     /// # Errors
     /// As [`unbroken_store::send_to_session`]; without a store, too.

@@ -97,8 +97,8 @@ impl Worker {
             .saturating_add(NOTES_PATIENCE);
         let notes = storing.store.receive(owner);
         spawn_local(async move {
-            // One that never ended, or that broke, would leave this worker deaf.
-            if let Ok(notes) = timeout(patience, notes).await {
+            // One that never ended, or that broke, would leave this worker deaf; so would one whose notes are lost, if it passed for an empty one.
+            if let Ok(Some(notes)) = timeout(patience, notes).await {
                 answer.set(notes);
             }
         });

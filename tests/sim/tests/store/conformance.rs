@@ -35,14 +35,14 @@ impl Store for Adapter {
         Box::pin(async { replies })
     }
 
-    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+    fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
         let store = self.clone();
         Box::pin(async move {
             let mut waited = Duration::ZERO;
             loop {
                 match store.apply(&StoreOp::Receive { owner }) {
-                    Some(StoreReply::Notes(notes)) => return notes,
-                    _ if waited >= PATIENCE => return Vec::new(),
+                    Some(StoreReply::Notes(notes)) => return Some(notes),
+                    _ if waited >= PATIENCE => return Some(Vec::new()),
                     _ => tokio::time::sleep(LOOK).await,
                 }
                 waited += LOOK;

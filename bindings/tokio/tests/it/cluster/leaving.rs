@@ -44,7 +44,7 @@ impl Store for Slow {
         })
     }
 
-    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+    fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
         self.inner.receive(owner)
     }
 

@@ -231,7 +231,7 @@ impl Store for Hesitant {
         })
     }
 
-    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+    fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
         self.inner.receive(owner)
     }
 

@@ -150,11 +150,55 @@ impl Store for Brittle {
         self.inner.submit(batch)
     }
 
-    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+    fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
         let (broke, notes) = (self.broke.clone(), self.inner.receive(owner));
         Box::pin(async move {
             assert!(broke.swap(true, Ordering::Relaxed), "this panic is part of the test");
             notes.await
+        })
+    }
+
+    fn check(&self) -> BoxFuture<Result<(), StoreError>> {
+        self.inner.check()
+    }
+}
+
+/// The session's owner knows of nothing, and nobody else would tell it.
+#[tokio::test]
+async fn mail_is_heard_of_whose_note_was_lost_with_the_connection_to_the_store() {
+    let store: Arc<dyn Store> = Arc::new(Lossy::default());
+    let server = member(Durability::SwapOut, &store)
+        .workers(1)
+        .serve_sessions(LOCAL, Games::default())
+        .await
+        .unwrap();
+    let mut player = Player::join(server.local_addr()).await;
+    soon(player.play(3, Duration::ZERO)).await;
+    let sent = server
+        .send_to_session(player.id(), 0_u32.to_be_bytes().to_vec())
+        .await
+        .unwrap();
+    assert!(sent.told, "the note was left");
+    soon(player.hear_mail(1)).await;
+}
+
+/// Loses its connection when it has taken the first notes.
+#[derive(Default)]
+struct Lossy {
+    inner: MemoryStore,
+    lost: Arc<AtomicBool>,
+}
+
+impl Store for Lossy {
+    fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>> {
+        self.inner.submit(batch)
+    }
+
+    fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
+        let (lost, notes) = (self.lost.clone(), self.inner.receive(owner));
+        Box::pin(async move {
+            let notes = notes.await?;
+            (notes.is_empty() || lost.swap(true, Ordering::Relaxed)).then_some(notes)
         })
     }
 

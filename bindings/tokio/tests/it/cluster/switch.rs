@@ -58,7 +58,7 @@ impl Store for Switch {
         self.inner.submit(batch)
     }
 
-    fn receive(&self, owner: Owner) -> BoxFuture<Vec<Bytes>> {
+    fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
         self.inner.receive(owner)
     }
 
