@@ -241,10 +241,10 @@ impl Keeper {
         })
     }
 
-    /// The connection of this number is of no use any more. A cluster's connection mends itself, as long as it answers.
+    /// The connection of this number is of no use any more. A cluster's connection mends itself, as long as it answers and its task runs.
     fn lost(&self, number: u64, error: &RedisError) {
         self.note(Some(error));
-        if matches!(*self.connector, Connector::Cluster(_)) && !error.is_timeout() {
+        if matches!(*self.connector, Connector::Cluster(_)) && !error.is_timeout() && !has_no_task(error) {
             return;
         }
         let mut there = self.lock();
@@ -310,6 +310,12 @@ fn met_by_script(error: &RedisError) -> Option<&'static str> {
 
 /// What a server says before it does anything. Of a script, too: what it would be stopped by, it is stopped by at its first write.
 const TURNED_DOWN: [&str; 6] = ["OOM", "MISCONF", "NOREPLICAS", "NOAUTH", "NOPERM", "BUSY"];
+
+/// Whether a cluster's connection says so of its own task, which has ended with the runtime in which it was made. When a node hangs up, that is a broken pipe too, but
+/// the task mends it.
+fn has_no_task(error: &RedisError) -> bool {
+    error.is_connection_dropped() && error.to_string().starts_with("redis_cluster: Unable to ")
+}
 
 pub(super) fn late() -> RedisError {
     std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time").into()

@@ -100,9 +100,8 @@ fn silent() -> (TcpListener, String) {
     (listener, url)
 }
 
-/// A cluster whose addresses are those of several machines is there as long as one of them is.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_is_reached_while_one_of_the_nodes_that_it_was_named_by_is_silent() {
+/// A cluster's only node.
+fn cluster_of_one() -> Server {
     let node = Server::with(&["--cluster-enabled yes", "--appendonly yes", "--appendfsync always"]);
     let slots: Vec<String> = (0..16_384).map(|slot| slot.to_string()).collect();
     let all: Vec<&str> = slots.iter().map(String::as_str).collect();
@@ -110,6 +109,13 @@ async fn a_cluster_is_reached_while_one_of_the_nodes_that_it_was_named_by_is_sil
     eventually("it has all slots", || {
         node.tells(&["CLUSTER", "INFO"], "cluster_state:ok")
     });
+    node
+}
+
+/// A cluster whose addresses are those of several machines is there as long as one of them is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_reached_while_one_of_the_nodes_that_it_was_named_by_is_silent() {
+    let node = cluster_of_one();
     let (_held, silent) = silent();
     for urls in [[silent.clone(), node.url()], [node.url(), silent.clone()]] {
         let builder = RedisStore::builder(urls).cluster().timeout(Duration::from_secs(8));
@@ -119,6 +125,26 @@ async fn a_cluster_is_reached_while_one_of_the_nodes_that_it_was_named_by_is_sil
             StoreReply::Peeked(None)
         );
     }
+}
+
+/// As a process that connects before it starts what serves: the library's end of the connection is a task of the runtime in which it was made.
+#[test]
+fn a_cluster_is_reached_when_the_runtime_has_ended_in_which_it_was_connected_to() {
+    let node = cluster_of_one();
+    let [first, second] = [(); 2].map(|()| tokio::runtime::Runtime::new().expect("a runtime"));
+    let builder = RedisStore::builder([node.url()]).cluster().timeout(PATIENT);
+    let store = first.block_on(builder.connect()).expect("it connects");
+    drop(first);
+    second.block_on(async {
+        let mut last = None;
+        for key in 0..20_u64 {
+            last = Some(one(&store, put(key.to_be_bytes(), Expect::Absent, live(1))).await);
+            if last == Some(StoreReply::Done) {
+                return;
+            }
+        }
+        panic!("it is there, and is not connected to: {last:?}");
+    });
 }
 
 /// So is what Sentinels lead to, also with a time-out that is short for finding out that one of them is silent.
