@@ -1,16 +1,25 @@
 //! Whether a request has left for the store: then nobody knows what becomes of it, and else nothing does.
 //!
-//! Whoever takes the ticket first decides: the one that sends the request, or its caller who gives it up.
+//! Whoever takes the ticket first decides, and has the request: the one that sends it, or its caller who gives it up. So nothing is kept of what was given up, however long
+//! its place in the line remains.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-#[derive(Clone, Default)]
-pub(crate) struct Ticket(Arc<AtomicBool>);
+pub(crate) struct Ticket<T>(Arc<Mutex<Option<T>>>);
 
-impl Ticket {
-    /// Takes it; whether it was still to be had.
-    pub(crate) fn take(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
+impl<T> Ticket<T> {
+    pub(crate) fn new(request: T) -> Self {
+        Ticket(Arc::new(Mutex::new(Some(request))))
+    }
+
+    /// Takes the request, if it is still to be had.
+    pub(crate) fn take(&self) -> Option<T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<T> Clone for Ticket<T> {
+    fn clone(&self) -> Self {
+        Ticket(self.0.clone())
     }
 }

@@ -31,10 +31,11 @@ const PANICKED: &str =
 
 /// A batch in the line.
 pub(super) struct Job {
-    pub(super) ops: Vec<StoreOp>,
+    /// How many requests it has.
+    pub(super) count: usize,
     /// Its caller has given up after that.
     pub(super) not_after: Instant,
-    pub(super) ticket: Ticket,
+    pub(super) ticket: Ticket<Vec<StoreOp>>,
     pub(super) reply: oneshot::Sender<Vec<StoreReply>>,
 }
 
@@ -99,9 +100,11 @@ impl Writer {
         let (mut batches, mut callers) = (Vec::new(), Vec::new());
         for job in group {
             // One that comes too late for its caller is better not done: nobody would learn of it.
-            if Instant::now() < job.not_after && job.ticket.take() {
-                callers.push((job.reply, job.ops.len()));
-                batches.push(job.ops);
+            if Instant::now() < job.not_after
+                && let Some(ops) = job.ticket.take()
+            {
+                callers.push((job.reply, ops.len()));
+                batches.push(ops);
             }
         }
         let answers = self.transaction(|open, writer| {
@@ -198,12 +201,12 @@ fn commit<T>(
 
 /// What else is in the line already.
 fn gather(first: Job, jobs: &mpsc::Receiver<Job>) -> Vec<Job> {
-    let mut count = first.ops.len();
+    let mut count = first.count;
     let mut group = vec![first];
     while count < GROUP {
         match jobs.try_recv() {
             Ok(job) => {
-                count += job.ops.len();
+                count += job.count;
                 group.push(job);
             }
             Err(_) => break,

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use unbroken::{Owner, StoreOp, StoreReply};
 
 use super::address::{Address, Reader, Writer};
+use super::line::{Line, Sending};
 use super::wire::{
     Answer, Ask, Checked, End, Frames, Greeting, Hello, MAGIC, Op, Outlet, PING_EVERY, Part, Request, VERSION, Verdict,
     feed, frames, is_proven, next, nonce, parts, proof, send, size_of_op, unbound,
@@ -20,9 +21,6 @@ use super::wire::{
 use crate::mailboxes::RECEIVE_WAIT;
 use crate::ticket::Ticket;
 use crate::{BoxFuture, Bytes, Store, StoreError, failed, unavailable};
-
-/// Requests that may wait for a connection. More are turned down at once.
-const LINE: usize = 65_536;
 
 /// Between two attempts to connect.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -47,15 +45,6 @@ pub struct RemoteBuilder {
     address: String,
     secret: Vec<u8>,
     timeout: Duration,
-}
-
-/// A request on its way to the connection.
-struct Sending {
-    ask: Ask,
-    answer: oneshot::Sender<Part>,
-    /// Its caller has given up after that.
-    not_after: Instant,
-    ticket: Ticket,
 }
 
 /// What became of a request.
@@ -87,9 +76,8 @@ impl RemoteStore {
     /// Puts a request into the line, now.
     fn ask(&self, ask: Ask, patience: Duration) -> impl Future<Output = Outcome> + Send + 'static {
         let (answer, answered) = oneshot::channel();
-        let ticket = Ticket::default();
+        let ticket = Ticket::new(ask);
         let sending = Sending {
-            ask,
             answer,
             not_after: Instant::now() + patience,
             ticket: ticket.clone(),
@@ -100,8 +88,8 @@ impl RemoteStore {
                 return Outcome::Answered(part);
             }
             match ticket.take() {
-                true => Outcome::NotSent,
-                false => Outcome::Unknown,
+                Some(_) => Outcome::NotSent,
+                None => Outcome::Unknown,
             }
         }
     }
@@ -146,7 +134,7 @@ impl RemoteBuilder {
             }
             sleep(AGAIN).await;
         };
-        let (line, requests) = mpsc::channel(LINE);
+        let (line, requests) = Line::new();
         let trouble = Arc::new(Mutex::new(None));
         let keeper = keep(
             connection,
@@ -293,12 +281,12 @@ async fn keep(
     address: Address,
     secret: Vec<u8>,
     patience: Duration,
-    mut requests: mpsc::Receiver<Sending>,
+    mut line: Line,
     trouble: Arc<Mutex<Option<String>>>,
 ) {
     loop {
         let begun = Instant::now();
-        let error = match serve(connection, &mut requests).await {
+        let error = match serve(connection, &mut line).await {
             Ok(()) => return,
             Err(error) => error,
         };
@@ -307,9 +295,10 @@ async fn keep(
         // For whoever welcomes us and hangs up each time.
         sleep_until(begun + AGAIN).await;
         connection = loop {
-            if requests.is_closed() {
+            if line.is_closed() {
                 return;
             }
+            line.forget();
             match timeout(patience, open(&address, &secret)).await {
                 Ok(Ok(connection)) => break connection,
                 Ok(Err(error)) => *lock(&trouble) = Some(error.to_string()),
@@ -333,20 +322,20 @@ struct Waiting {
 }
 
 /// Until the connection is lost, or (`Ok`) the last store is dropped.
-async fn serve((mut from, mut to): Connection, requests: &mut mpsc::Receiver<Sending>) -> io::Result<()> {
+async fn serve((mut from, mut to): Connection, line: &mut Line) -> io::Result<()> {
     let pending = Pending::default();
     tokio::select! {
-        written = write(&mut to, requests, &pending) => written,
+        written = write(&mut to, line, &pending) => written,
         read = read(&mut from, &pending) => read,
     }
 }
 
-async fn write(to: &mut Outlet<Writer>, requests: &mut mpsc::Receiver<Sending>, pending: &Pending) -> io::Result<()> {
+async fn write(to: &mut Outlet<Writer>, line: &mut Line, pending: &Pending) -> io::Result<()> {
     for id in 0.. {
-        let ask = match timeout(PING_EVERY, requests.recv()).await {
-            Ok(Some(sending)) if sending.not_after <= Instant::now() || !sending.ticket.take() => None,
-            Ok(Some(Sending { ask, answer, .. })) => {
-                let count = match &ask {
+        let ask = match timeout(PING_EVERY, line.next()).await {
+            Ok(Some(sending)) if sending.not_after <= Instant::now() => None,
+            Ok(Some(Sending { answer, ticket, .. })) => ticket.take().inspect(|ask| {
+                let count = match ask {
                     Ask::Submit(ops) => ops.len(),
                     _ => 0,
                 };
@@ -356,8 +345,7 @@ async fn write(to: &mut Outlet<Writer>, requests: &mut mpsc::Receiver<Sending>, 
                     replies: Vec::new(),
                 };
                 lock(&pending.0).insert(id, waiting);
-                Some(ask)
-            }
+            }),
             Ok(None) => return Ok(()),
             // Nothing to ask, but both ends want to hear that the other is there.
             Err(_) => Some(Ask::Submit(Vec::new())),
@@ -366,7 +354,7 @@ async fn write(to: &mut Outlet<Writer>, requests: &mut mpsc::Receiver<Sending>, 
             feed(to, &Request { id, ask }).await?;
         }
         // Also behind one that was given up: what stood in front of it must not wait for the next.
-        if requests.is_empty() {
+        if line.is_empty() {
             SinkExt::<Bytes>::flush(to).await?;
         }
     }
@@ -421,21 +409,20 @@ mod tests {
             let (read, write) = split(end);
             frames(Box::new(read) as Reader, Box::new(write) as Writer)
         });
-        let (line, mut requests) = mpsc::channel(2);
+        let (into, mut line) = Line::new();
         let now = Instant::now();
         for not_after in [now + Duration::from_secs(60), now] {
             let (answer, _) = oneshot::channel();
-            let (ask, ticket) = (Ask::Check, Ticket::default());
+            let ticket = Ticket::new(Ask::Check);
             let sending = Sending {
-                ask,
                 answer,
                 not_after,
                 ticket,
             };
-            assert!(line.try_send(sending).is_ok());
+            assert!(into.try_send(sending).is_ok());
         }
         let pending = Pending::default();
-        let mut writing = pin!(write(&mut to, &mut requests, &pending));
+        let mut writing = pin!(write(&mut to, &mut line, &pending));
         let mut reading = pin!(next::<Request>(&mut from));
         // Not even a moment: it would be sent with the next sign of life.
         let request = std::future::poll_fn(|cx| {

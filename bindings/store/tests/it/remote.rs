@@ -1,5 +1,6 @@
 //! The store of another process, here of another task: the suite, and what a connection can suffer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -345,5 +346,41 @@ impl Store for Deaf {
 
     fn check(&self) -> BoxFuture<Result<(), StoreError>> {
         self.0.check()
+    }
+}
+
+/// However long the store process is away: what was given up is not kept for it.
+#[tokio::test]
+async fn nothing_is_kept_of_what_was_given_up_while_the_store_is_away() {
+    let (address, server) = lend_apart(MemoryStore::new()).await;
+    let builder = RemoteStore::builder(address).timeout(Duration::from_millis(300));
+    let store = soon(async {
+        loop {
+            // A busy machine may take longer.
+            if let Ok(store) = builder.clone().connect().await {
+                return store;
+            }
+        }
+    })
+    .await;
+    server.abort();
+    let _ = server.await;
+    let key = [1; 8];
+    soon(async { while store.submit(vec![StoreOp::Peek { key }]).await != [StoreReply::Unavailable] {} }).await;
+    let content = Arc::new([7; 100]);
+    let batch = (0..10_u64).map(|key| StoreOp::Append {
+        key: key.to_be_bytes(),
+        message: Bytes::from_owner(Shared(content.clone())),
+        life: Duration::from_secs(60),
+    });
+    assert_eq!(store.submit(batch.collect()).await, vec![StoreReply::Unavailable; 10]);
+    assert_eq!(Arc::strong_count(&content), 1);
+}
+
+struct Shared(Arc<[u8; 100]>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0[..]
     }
 }
