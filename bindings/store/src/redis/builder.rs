@@ -8,7 +8,7 @@ use ::redis;
 use redis::cluster::ClusterClientBuilder;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError};
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::lanes::Lanes;
@@ -227,7 +227,11 @@ impl RedisBuilder {
                 Connector::One(self.client(info)?)
             }
             Topology::Sentinel(primary) => {
-                Connector::Sentinel(AsyncMutex::new(self.sentinels(primary, &infos)?.build()?))
+                let (recipe, primary) = (self.clone(), primary.clone());
+                let client = move || recipe.sentinels(&primary, &infos)?.build();
+                // What is wrong with it is said at once.
+                client()?;
+                Connector::Sentinel(Box::new(client))
             }
             Topology::Cluster => {
                 let address = infos[0].addr().clone();

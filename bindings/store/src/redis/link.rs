@@ -30,7 +30,8 @@ const SENTINELS: Duration = Duration::from_secs(5);
 /// Who can be asked for a connection.
 pub(super) enum Connector {
     One(Client),
-    Sentinel(AsyncMutex<SentinelClient>),
+    /// Makes who asks them. One for each attempt: it can look up one primary at a time, and while one of them is silent many attempts must not wait for each other.
+    Sentinel(Box<dyn Fn() -> Result<SentinelClient, RedisError> + Send + Sync>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -58,9 +59,7 @@ impl Connector {
             .set_response_timeout(None);
         Ok(match self {
             Connector::One(client) => Link::One(client.get_multiplexed_async_connection_with_config(&config).await?),
-            Connector::Sentinel(client) => {
-                Link::One(client.lock().await.get_async_connection_with_config(&config).await?)
-            }
+            Connector::Sentinel(client) => Link::One(client()?.get_async_connection_with_config(&config).await?),
             Connector::Cluster(client) => Link::Cluster(client.get_async_connection().await?),
         })
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use unbroken_store::conformance;
-use unbroken_store::{Expect, RedisStore, Store, StoreError, StoreOp, StoreReply};
+use unbroken_store::{Expect, Owner, RedisStore, Store, StoreError, StoreOp, StoreReply};
 
 use super::server::{Server, cli, eventually, free_port};
 use super::{PATIENT, keeping};
@@ -162,6 +162,32 @@ async fn a_primary_is_found_while_one_of_the_sentinels_is_silent() {
         // Each of its connections is looked up anew.
         let reached = async { while one(&store, StoreOp::Peek { key: [1; 8] }).await != StoreReply::Peeked(None) {} };
         tokio::time::timeout(PATIENT, reached).await.expect("it is reached");
+    }
+}
+
+/// Each connection is looked up by itself, and each look-up waits a second and a half for the silent one: one after the other, they would take far longer than the time-out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_connections_are_looked_up_at_once_while_one_of_the_sentinels_is_silent() {
+    let primary = Server::start();
+    let sentinel = Server::sentinel(primary.port, 1);
+    eventually("the Sentinel knows the primary", || {
+        sentinel.tells(&["INFO", "sentinel"], "status=ok")
+    });
+    let (_held, silent) = silent();
+    let builder = RedisStore::builder([silent, sentinel.url()]).sentinel("sessions");
+    let store = builder.timeout(Duration::from_secs(20)).connect().await;
+    let store = store.expect("it connects");
+    // As the 32 workers of a server do, each by a connection of its own; requests share eight.
+    let waiting: Vec<_> = (0..32)
+        .map(|worker| tokio::spawn(store.receive(Owner([worker; 16]))))
+        .collect();
+    let peeks = (0..64_u64)
+        .map(|key| StoreOp::Peek { key: key.to_be_bytes() })
+        .collect();
+    assert_eq!(store.submit(peeks).await, vec![StoreReply::Peeked(None); 64]);
+    for waiting in waiting {
+        let received = waiting.await.expect("it does not panic");
+        assert_eq!(received, Some(Vec::new()), "it has a connection, and there is nothing");
     }
 }
 
