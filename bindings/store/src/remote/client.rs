@@ -123,11 +123,8 @@ impl RemoteBuilder {
                 Ok(Err(error)) => error,
                 Err(late) => late.into(),
             };
-            if error.kind() == io::ErrorKind::PermissionDenied {
-                return Err(StoreError::Refused {
-                    store: name(&address),
-                    problem: format!("{error}; give both ends the same"),
-                });
+            if let Some(error) = in_vain(&address, &error) {
+                return Err(error);
             }
             if Instant::now() + AGAIN >= deadline {
                 return Err(unreachable(&address, &error.to_string()));
@@ -244,6 +241,28 @@ fn unreachable(address: &Address, problem: &str) -> StoreError {
     StoreError::Unreachable {
         store: name(address),
         problem: format!("{problem}; check the address, and that unbroken-store-server or a `StoreServer` runs there"),
+    }
+}
+
+/// What another attempt would not change.
+fn in_vain(address: &Address, error: &io::Error) -> Option<StoreError> {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return None;
+    }
+    let store = name(address);
+    // What the other end says is an error of ours, with words; one of the system has none.
+    if error.get_ref().is_some() {
+        let problem = format!("{error}; give both ends the same");
+        return Some(StoreError::Refused { store, problem });
+    }
+    match address {
+        #[cfg(unix)]
+        Address::Unix(_) => {
+            let problem =
+                format!("{error}; its socket is for the user that it runs as: run both ends as the same user");
+            Some(StoreError::Unreachable { store, problem })
+        }
+        Address::Tcp(_) => None,
     }
 }
 
@@ -432,5 +451,23 @@ mod tests {
         let Poll::Ready(Ok(Request { id: 0, ask: Ask::Check })) = request.await else {
             panic!("nothing was sent");
         };
+    }
+
+    /// A test that runs as root is let in everywhere, so the system's answer is made up.
+    #[cfg(unix)]
+    #[test]
+    fn a_socket_of_another_user_is_told_from_a_wrong_secret() {
+        let address = Address::parse("unix:/run/unbroken-store/socket").unwrap();
+        let (denied, other) = (io::ErrorKind::PermissionDenied, io::ErrorKind::ConnectionRefused);
+        let told = |error: io::Error| in_vain(&address, &error).map(|error| error.to_string());
+        let by_system = told(denied.into()).unwrap();
+        assert!(by_system.contains("as the same user"), "{by_system}");
+        assert!(!by_system.contains("refuses"), "{by_system}");
+        let by_peer = told(io::Error::new(denied, "the secret is another")).unwrap();
+        assert!(
+            by_peer.contains("refuses: the secret is another; give both ends the same"),
+            "{by_peer}"
+        );
+        assert_eq!(told(other.into()), None);
     }
 }
