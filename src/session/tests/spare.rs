@@ -282,6 +282,37 @@ fn a_network_is_forgiven_a_late_answer_when_the_spare_is_taken_back() {
     }
 }
 
+/// But not when another network goes while the link is silent.
+#[test]
+fn a_silent_network_is_not_forgiven_because_another_one_goes() {
+    const WIFI: NetworkId = NetworkId(1);
+    const CELL: NetworkId = NetworkId(2);
+    const CABLE: NetworkId = NetworkId(3);
+    let mut play = Play::established();
+    for network in [CABLE, CELL, WIFI] {
+        play.joins(network, "");
+    }
+    play.stands = false;
+    play.becomes_late();
+    while play.session.stats().suspicions == 0 {
+        assert!(play.pass_to_next());
+        play.perform();
+    }
+    assert_eq!(play.network, Some(CELL));
+    play.session.handle_link_down(play.link, play.now);
+    play.perform();
+    while let Some(attempt) = play.session.dialler.tries.first() {
+        play.session.handle_link_down(attempt.id, play.now);
+    }
+    play.session.handle_network(NetworkEvent::Lost(CABLE), play.now);
+    let opened = play.opened;
+    while play.opened == opened {
+        assert!(play.pass_to_next());
+        play.perform();
+    }
+    assert_eq!(play.network, Some(CELL));
+}
+
 /// An answer is late, the spare comes to nothing, and then the answer is there. Whether a spare was made.
 fn is_made(play: &mut Play) -> bool {
     let before = (play.opened, play.session.stats().spares);
