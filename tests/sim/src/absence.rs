@@ -41,7 +41,14 @@ impl Absence {
     /// The server says something of the session.
     pub fn see_event(&mut self, event: &Event, detached: Duration, now: Instant) -> Result<(), String> {
         match event {
-            Event::HandoverEnd(end) => self.told = self.told.max(Some(end.downtime)),
+            Event::HandoverEnd(end) => {
+                self.told = self.told.max(Some(end.downtime));
+                // A link came back, and went in the same call, behind a record that is none: what follows is another absence.
+                if let Some(since) = &mut self.since {
+                    self.lasted = self.lasted.max(Some(now.since(*since)));
+                    *since = now;
+                }
+            }
             Event::Closed(reason) => {
                 let was = core::mem::take(self);
                 if let Some(since) = was.since
