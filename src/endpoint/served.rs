@@ -218,10 +218,12 @@ impl Served {
 
     /// Keeps account of whether a link carries the session.
     pub fn note_links(&mut self) {
-        if self.talk.newest_confirmed().is_some() {
+        let carries = self.talk.newest_confirmed().is_some();
+        if core::mem::take(&mut self.talk.came_back) || carries {
             self.detached = None;
-        } else if self.detached.is_none() {
-            self.detached = Some(self.talk.now);
+        }
+        if !carries {
+            self.detached.get_or_insert(self.talk.now);
         }
     }
 

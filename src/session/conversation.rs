@@ -89,6 +89,8 @@ pub struct Conversation {
     pub verdict_due: Option<Verdict>,
     /// (server) Everybody is let in, and this client too as soon as the store has the session.
     pub waved_through: bool,
+    /// (server) A new link carried since the endpoint noted it last: it may be gone again by then.
+    pub came_back: bool,
 }
 
 /// Output commit: how far the store has confirmed what this end did. Nothing beyond it leaves the process.
@@ -136,6 +138,7 @@ impl Conversation {
             moved: false,
             verdict_due: None,
             waved_through: false,
+            came_back: false,
             settings,
         }
     }
@@ -471,6 +474,7 @@ impl Conversation {
             return false;
         }
         if self.closing.has_begun() {
+            self.handover.down(self.now);
             if self.carrier().is_none() && !self.closes_on_the_one_before() {
                 self.closing_link_lost();
             }

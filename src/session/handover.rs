@@ -50,6 +50,13 @@ impl Handover {
         Some(cause)
     }
 
+    /// Nothing carries the session any more. If no handover is under way, none begins.
+    pub fn down(&mut self, since: Instant) {
+        if let Handover::Open(account) = self {
+            account.down_since.get_or_insert(since);
+        }
+    }
+
     /// The old link carries again (or still).
     pub fn alive_again(&mut self) {
         match self {
@@ -83,5 +90,24 @@ impl Handover {
     /// Ends badly; whether one was under way.
     pub fn fail(&mut self) -> bool {
         matches!(core::mem::take(self), Handover::Open(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// While the session closes nothing else is said of a link that breaks, but a handover that ends later tells its downtime.
+    #[test]
+    fn a_loss_that_begins_no_handover_counts_in_one_that_has_begun() {
+        let at = Instant::from_millis;
+        let mut handover = Handover::None;
+        handover.down(at(1));
+        assert!(handover.end(at(9), true).is_none());
+        handover.begin(HandoverCause::PeerMoved, None);
+        handover.down(at(2));
+        handover.down(at(5));
+        let end = handover.end(at(9), true).expect("it had begun");
+        assert_eq!(end.downtime, Duration::from_millis(7));
     }
 }

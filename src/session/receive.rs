@@ -203,6 +203,7 @@ impl Conversation {
             link.life = Life::Closing(until);
         }
         self.closing.moved();
+        self.came_back = true;
         let same_server = !core::mem::take(&mut self.moved);
         self.up_again(same_server);
         if !same_server {

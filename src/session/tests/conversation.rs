@@ -136,6 +136,26 @@ fn what_handovers_sent_again_is_added_up() {
     );
 }
 
+/// A handover that ends while the session closes tells its downtime as any other.
+#[test]
+fn a_link_that_breaks_while_the_session_closes_counts_in_the_handover_that_has_begun() {
+    let mut talk = linked(Role::Server, Limits::default());
+    let mut newer = link(Role::Server, 2);
+    newer.confirmed = false;
+    talk.links.push(newer);
+    talk.begin_handover(HandoverCause::PeerMoved, None);
+    talk.close(CloseKind::Application, 5, CloseReason::Local { code: 5 });
+    talk.tick(START + Duration::from_secs(2));
+    let gone = talk.close_link(0);
+    talk.after_loss(&gone, HandoverCause::LinkLost);
+    talk.tick(START + Duration::from_secs(5));
+    talk.carried_again(true);
+    let Some(Event::HandoverEnd(end)) = talk.events.pop_back() else {
+        panic!("it has ended");
+    };
+    assert_eq!(end.downtime, Duration::from_secs(3));
+}
+
 #[test]
 fn a_link_that_carries_again_was_not_down() {
     let second = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use unbroken::{Event, Instant, State};
 use unbroken_sim::ServerBench;
-use unbroken_sim::raw::{RawClient, RawFrame, frames};
+use unbroken_sim::raw::{Accepted, RawClient, RawFrame, Resume, frames};
 
 use crate::common::*;
 
@@ -166,4 +166,29 @@ fn f72_a_storm_of_ticks_costs_nothing_but_the_calls() {
         (writes, due)
     );
     assert_eq!(guest.bench.session.state(), State::Established);
+}
+
+/// G2: without a link it lives from the break on, also if that link's first record and one that is none came in one read, so that nobody saw it carry.
+#[test]
+fn a_link_that_breaks_in_the_read_that_confirms_it_begins_the_life_without_a_link_anew() {
+    let mut bench = ServerBench::new(server_config().build().unwrap());
+    let mut client = RawClient::new(server_key().public(), REALM, 41);
+    let (link, mut wire, _) = hello(&mut bench, &mut client);
+    bench.input(link, &wire.seal(&frames::auth(b"me")));
+    bench.down(link);
+    bench.pass(20 * SECOND);
+    let (flight, pending) = client.resume(&Resume::default());
+    let (link, answer) = bench.connect(&flight);
+    let Some((Accepted::Ok { .. }, mut wire, _)) = client.accept(pending, &answer) else {
+        panic!("no ACCEPT but {answer:02x?}");
+    };
+    let mut read = wire.seal(&frames::ping([1; 8]));
+    read.extend(wire.seal(&frames::ping([2; 8])));
+    *read.last_mut().unwrap() ^= 1;
+    bench.input(link, &read);
+    assert!(bench.links.closed.contains(&link));
+    bench.pass(20 * SECOND);
+    assert_eq!(bench.endpoint.sessions(), 1, "30 s from the break on");
+    bench.pass(11 * SECOND);
+    assert_eq!(bench.endpoint.sessions(), 0);
 }
