@@ -196,8 +196,10 @@ impl ClusterOptions {
         if rng.permille(300) {
             self.accidents.swap = rng.duration(200 * MS..=5 * SECOND);
         }
-        // Whoever writes late, has slept or was not heard must still find the end that he is too late for.
-        let in_time = self.store.late + self.store.lost + self.store.note_lost == 0 && self.accidents.pause.is_zero();
+        // Whoever writes late, has slept, was not heard or did not hear for a while must still find the end that he is too late for.
+        let in_time = self.store.late + self.store.lost + self.store.note_lost == 0
+            && self.accidents.pause.is_zero()
+            && self.accidents.down.is_zero();
         if rng.permille(300) && in_time {
             self.limits.tombstone = rng.duration(Duration::ZERO..=10 * SECOND);
         }
