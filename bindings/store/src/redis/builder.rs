@@ -224,7 +224,7 @@ impl RedisBuilder {
         Ok(match &self.topology {
             Topology::One => {
                 let info = infos.into_iter().next().expect("one URL");
-                Connector::One(self.client(info)?)
+                Connector::One(Box::new(self.client(info)?))
             }
             Topology::Sentinel(primary) => {
                 let (recipe, primary) = (self.clone(), primary.clone());

@@ -29,7 +29,7 @@ const SENTINELS: Duration = Duration::from_secs(5);
 
 /// Who can be asked for a connection.
 pub(super) enum Connector {
-    One(Client),
+    One(Box<Client>),
     /// Makes who asks them. One for each attempt: it can look up one primary at a time, and while one of them is silent many attempts must not wait for each other.
     Sentinel(Box<dyn Fn() -> Result<SentinelClient, RedisError> + Send + Sync>),
     Cluster(Box<ClusterClient>),
