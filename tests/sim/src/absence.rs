@@ -43,11 +43,8 @@ impl Absence {
         match event {
             Event::HandoverEnd(end) => {
                 self.told = self.told.max(Some(end.downtime));
-                // A link came back, and went in the same call, behind a record that is none: what follows is another absence.
-                if let Some(since) = &mut self.since {
-                    self.lasted = self.lasted.max(Some(now.since(*since)));
-                    *since = now;
-                }
+                // If there is none now, a link came and went within one call, or the host asks late: since when, is not known.
+                self.since = None;
             }
             Event::Closed(reason) => {
                 let was = core::mem::take(self);
