@@ -11,7 +11,30 @@
 
 use core::time::Duration;
 
-use unbroken::{CloseReason, Event, Instant};
+use unbroken::{CloseReason, Endpoint, Event, Instant};
+
+/// What can be seen of a server's links from outside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Sessions without a link.
+    detached: usize,
+    /// Handovers that have ended.
+    handovers: u64,
+}
+
+impl Tally {
+    pub fn of(server: &Endpoint) -> Self {
+        Tally {
+            detached: server.detached(),
+            handovers: server.counters().handovers,
+        }
+    }
+
+    /// Whether another session, or one less, is without a link.
+    pub fn differs(self, after: Tally) -> bool {
+        self.detached != after.detached
+    }
+}
 
 /// What the test remembers of a session at its server.
 #[derive(Debug, Default)]
@@ -24,13 +47,21 @@ pub struct Absence {
 }
 
 impl Absence {
-    /// The server was called about a link of its client's: before and after so many of the server's sessions had no link. A call about a link concerns one session.
-    pub fn see_call(&mut self, before: usize, after: usize, now: Instant) {
-        if after > before {
+    /// The server was called about a link of its client's. A call about a link concerns one session.
+    pub fn see_call(&mut self, before: Tally, after: Tally, now: Instant) {
+        if after.detached > before.detached {
             self.since = Some(now);
-        } else if after < before {
-            self.lasted = self.since.take().map(|since| now.since(since)).max(self.lasted);
+        } else if after.detached < before.detached {
+            self.ends(now);
+        } else if after.handovers > before.handovers && self.since.is_some() {
+            // A link came and went: the first record on it stood in front of one that is none.
+            self.ends(now);
+            self.since = Some(now);
         }
+    }
+
+    fn ends(&mut self, now: Instant) {
+        self.lasted = self.since.take().map(|since| now.since(since)).max(self.lasted);
     }
 
     /// Somebody else's link may have carried it.
@@ -41,11 +72,7 @@ impl Absence {
     /// The server says something of the session.
     pub fn see_event(&mut self, event: &Event, detached: Duration, now: Instant) -> Result<(), String> {
         match event {
-            Event::HandoverEnd(end) => {
-                self.told = self.told.max(Some(end.downtime));
-                // If there is none now, a link came and went within one call, or the host asks late: since when, is not known.
-                self.since = None;
-            }
+            Event::HandoverEnd(end) => self.told = self.told.max(Some(end.downtime)),
             Event::Closed(reason) => {
                 let was = core::mem::take(self);
                 if let Some(since) = was.since

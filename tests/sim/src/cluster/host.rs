@@ -3,6 +3,7 @@
 use unbroken::{Instant, LinkId, Output};
 
 use super::{At, Ends, Event, World};
+use crate::absence::Tally;
 use crate::fate::{Fate, Side};
 use crate::net::{ConnId, NetEvent, Notice};
 use crate::trace::Who;
@@ -79,7 +80,7 @@ impl World {
         let (now, link, p) = (self.now(), LinkId(conn), at.process);
         let whose = self.ends.get(&conn).map(|ends| ends.client);
         let process = &mut self.processes[p];
-        let before = process.endpoint.detached();
+        let before = Tally::of(&process.endpoint);
         match notice {
             Notice::Up(..) => {
                 process.host.links.insert(link, conn);

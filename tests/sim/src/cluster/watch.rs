@@ -17,6 +17,7 @@ use unbroken::{
 };
 
 use super::{World, store_key};
+use crate::absence::Tally;
 
 /// How long an owner has to let go (`src/endpoint/takeover.rs`).
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -142,13 +143,13 @@ impl World {
         self.processes[p].watch.left += u64::from(*event == CoreEvent::SwappedOut);
     }
 
-    /// A process was called about a connection of this client's: before, so many of its sessions had no link.
-    pub(super) fn watch_absence(&mut self, p: usize, client: Option<usize>, before: usize) {
+    /// A process was called about a connection of this client's: before, its links stood so.
+    pub(super) fn watch_absence(&mut self, p: usize, client: Option<usize>, before: Tally) {
         let now = self.now();
         let id = client.and_then(|i| self.talks[i].id);
         let process = &mut self.processes[p];
         if let Some(app) = id.and_then(|id| process.apps.get_mut(&id)) {
-            app.absence.see_call(before, process.endpoint.detached(), now);
+            app.absence.see_call(before, Tally::of(&process.endpoint), now);
         }
     }
 

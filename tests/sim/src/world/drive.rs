@@ -4,6 +4,7 @@
 use unbroken::{Instant, LinkId, NetworkId, Output, Route, Target};
 
 use super::{ClientEnd, Ends, Event, Node, ServerEnd, World};
+use crate::absence::Tally;
 use crate::fate::{Forge, Side};
 use crate::net::{ConnId, NetEvent, Notice};
 use crate::options::Chunks;
@@ -127,7 +128,7 @@ impl World {
                 break;
             }
             let now = self.now();
-            let before = self.servers[j].endpoint.detached();
+            let before = Tally::of(&self.servers[j].endpoint);
             self.servers[j].endpoint.handle_input(link, chunk, now);
             self.watch_absence(j, conn, before);
             if strict {
@@ -179,7 +180,7 @@ impl World {
                 let node = &mut self.servers[j];
                 node.host.links.remove(&link);
                 node.host.blocked.remove(&link);
-                let before = node.endpoint.detached();
+                let before = Tally::of(&node.endpoint);
                 node.endpoint.handle_link_down(link, now);
                 self.watch_absence(j, conn, before);
                 self.after_input(Node::Server(j));

@@ -15,6 +15,7 @@ use unbroken::{Instant, LinkHealth, LinkId, NetworkEvent, NetworkId, State, Targ
 
 use super::{ClientEnd, Node, World};
 
+use crate::absence::Tally;
 use crate::net::ConnId;
 
 /// Bytes of a REFUSE.
@@ -345,15 +346,15 @@ impl World {
         }
     }
 
-    /// A server was called about a connection: before, so many of its sessions had no link.
-    pub(super) fn watch_absence(&mut self, j: usize, conn: ConnId, before: usize) {
-        let (after, now) = (self.servers[j].endpoint.detached(), self.now());
+    /// A server was called about a connection: before, its links stood so.
+    pub(super) fn watch_absence(&mut self, j: usize, conn: ConnId, before: Tally) {
+        let (after, now) = (Tally::of(&self.servers[j].endpoint), self.now());
         match self.ends.get(&conn).map(|ends| &ends.client) {
             Some(&ClientEnd::Session(i, _)) if self.seats[i].server == j => {
                 self.seats[i].absence.see_call(before, after, now);
             }
             // What a client wrote may come a second time on a connection of a stranger's, and before the first.
-            _ if before != after => self.seats.iter_mut().for_each(|seat| seat.absence.lose_track()),
+            _ if before.differs(after) => self.seats.iter_mut().for_each(|seat| seat.absence.lose_track()),
             _ => {}
         }
     }
