@@ -8,7 +8,6 @@ use alloc::sync::Arc;
 use bytes::Bytes;
 
 use super::cluster::Purpose;
-use super::handshake::RETRY_BUSY;
 use super::ratchet::Ratchet;
 use super::served::{Held, Served};
 use super::takeover::{Arrival, RETRY_LATER};
@@ -91,15 +90,8 @@ impl Endpoint {
 
     /// This process is about to say of a session that it was rolled back. It may be a sleeper that does not know of a newer owner: so it looks first.
     pub(super) fn doubt(&mut self, locator: Locator, prelude: Prelude, held: Held, ahead: &[u8]) {
-        let Some(seat) = self.seat_for_flight() else {
-            self.counters.refused_busy += 1;
-            return self.refuse(
-                held.link,
-                prelude.version,
-                prelude.key_id,
-                RefuseCode::Later,
-                RETRY_BUSY,
-            );
+        let Some(seat) = self.seat(held.link, prelude) else {
+            return;
         };
         if !self.hold(held.link, prelude, ahead) {
             return;

@@ -110,10 +110,7 @@ impl Endpoint {
         ahead: &[u8],
     ) {
         let (locator, generation, attempt) = name;
-        let Some(seat) = self.seat_for_flight() else {
-            self.counters.refused_busy += 1;
-            return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Later, RETRY_BUSY);
-        };
+        let Some(seat) = self.seat(link, prelude) else { return };
         if !self.hold(link, prelude, ahead) {
             return;
         }
@@ -130,10 +127,15 @@ impl Endpoint {
         }));
     }
 
-    /// A flight that waits for the store is held in memory, whatever becomes of its connection: so many are taken, and no more.
-    pub(super) fn seat_for_flight(&self) -> Option<Arc<()>> {
+    /// A flight that waits for the store is held in memory, whatever becomes of its connection: so many are taken, and the others told to come later.
+    pub(super) fn seat(&mut self, link: LinkId, prelude: Prelude) -> Option<Arc<()>> {
         let seats = &self.cluster.as_ref()?.seats;
-        (Arc::strong_count(seats) <= self.config.limits.pending_handshakes as usize).then(|| seats.clone())
+        if Arc::strong_count(seats) <= self.config.limits.pending_handshakes as usize {
+            return Some(seats.clone());
+        }
+        self.counters.refused_busy += 1;
+        self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Later, RETRY_BUSY);
+        None
     }
 
     /// Looks what the store has. A connection that is gone needs nothing any more.
