@@ -12,6 +12,9 @@ use crate::wire::flight::Accept;
 use crate::wire::frame;
 use crate::wire::prelude::FlightKind;
 
+const WIFI: NetworkId = NetworkId(1);
+const CELL: NetworkId = NetworkId(2);
+const CABLE: NetworkId = NetworkId(3);
 const SUSPECT: Event = Event::HandoverBegin {
     cause: HandoverCause::LinkSuspect,
 };
@@ -198,11 +201,25 @@ fn no_spare_is_made_beside_a_connection_under_way() {
     assert_eq!((play.opened, play.session.stats().spares), (2, 0));
 }
 
+/// A client that carries its session over the last of these networks, where an answer has become late, in a world where no other connection comes to stand; and when the question left.
+fn late_on(networks: &[NetworkId]) -> (Play, Instant) {
+    let mut play = Play::established();
+    for network in networks {
+        play.joins(*network, "");
+    }
+    let asked = play.now;
+    play.now += Duration::from_millis(50);
+    play.pongs(asked);
+    play.perform();
+    play.stands = false;
+    let left = play.becomes_late();
+    play.perform();
+    (play, left)
+}
+
 /// When all is well again the wanted network is asked for as before: if nobody needed the spare, if it could not be made, if nothing came of the flight on it.
 #[test]
 fn a_network_is_forgiven_a_late_answer_when_the_spare_was_not_needed() {
-    const WIFI: NetworkId = NetworkId(1);
-    const CELL: NetworkId = NetworkId(2);
     let happens: [fn(&mut Play); 3] = [
         |_| {},
         |play| play.session.handle_link_down(play.link, play.now),
@@ -213,19 +230,7 @@ fn a_network_is_forgiven_a_late_answer_when_the_spare_was_not_needed() {
         },
     ];
     for (number, happens) in happens.into_iter().enumerate() {
-        let mut play = Play::established();
-        for network in [CELL, WIFI] {
-            play.session.handle_network(NetworkEvent::Available(network), play.now);
-            let flight = play.flight();
-            play.says(flight, &Accept::Ok(NEW));
-        }
-        let asked = play.now;
-        play.now += Duration::from_millis(50);
-        play.pongs(asked);
-        play.perform();
-        play.stands = false;
-        let left = play.becomes_late();
-        play.perform();
+        let (mut play, left) = late_on(&[CELL, WIFI]);
         assert_eq!((play.network, play.session.stats().spares), (Some(CELL), 1));
         happens(&mut play);
         play.pongs(left);
@@ -244,9 +249,6 @@ fn a_network_is_forgiven_a_late_answer_when_the_spare_was_not_needed() {
 /// The same if the spare neither was needed nor failed, but was taken back: before sleep, or with its network.
 #[test]
 fn a_network_is_forgiven_a_late_answer_when_the_spare_is_taken_back() {
-    const WIFI: NetworkId = NetworkId(1);
-    const CELL: NetworkId = NetworkId(2);
-    const CABLE: NetworkId = NetworkId(3);
     let takes_back: [fn(&mut Play); 2] = [
         |play| {
             play.session.handle_network(NetworkEvent::Suspend, play.now);
@@ -263,17 +265,7 @@ fn a_network_is_forgiven_a_late_answer_when_the_spare_is_taken_back() {
         },
     ];
     for (number, takes_back) in takes_back.into_iter().enumerate() {
-        let mut play = Play::established();
-        for network in [CABLE, CELL, WIFI] {
-            play.joins(network, "");
-        }
-        let asked = play.now;
-        play.now += Duration::from_millis(50);
-        play.pongs(asked);
-        play.perform();
-        play.stands = false;
-        let left = play.becomes_late();
-        play.perform();
+        let (mut play, left) = late_on(&[CABLE, CELL, WIFI]);
         assert_eq!((play.network, play.session.stats().spares), (Some(CELL), 1));
         play.pongs(left);
         takes_back(&mut play);
@@ -285,15 +277,7 @@ fn a_network_is_forgiven_a_late_answer_when_the_spare_is_taken_back() {
 /// But not when another network goes while the link is silent.
 #[test]
 fn a_silent_network_is_not_forgiven_because_another_one_goes() {
-    const WIFI: NetworkId = NetworkId(1);
-    const CELL: NetworkId = NetworkId(2);
-    const CABLE: NetworkId = NetworkId(3);
-    let mut play = Play::established();
-    for network in [CABLE, CELL, WIFI] {
-        play.joins(network, "");
-    }
-    play.stands = false;
-    play.becomes_late();
+    let (mut play, _) = late_on(&[CABLE, CELL, WIFI]);
     while play.session.stats().suspicions == 0 {
         assert!(play.pass_to_next());
         play.perform();
