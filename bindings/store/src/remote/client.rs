@@ -431,14 +431,7 @@ mod tests {
         let (into, mut line) = Line::new();
         let now = Instant::now();
         for not_after in [now + Duration::from_secs(60), now] {
-            let (answer, _) = oneshot::channel();
-            let ticket = Ticket::new(Ask::Check);
-            let sending = Sending {
-                answer,
-                not_after,
-                ticket,
-            };
-            assert!(into.try_send(sending).is_ok());
+            assert!(into.try_send(Sending::until(not_after)).is_ok());
         }
         let pending = Pending::default();
         let mut writing = pin!(write(&mut to, &mut line, &pending));

@@ -61,6 +61,18 @@ impl Line {
 }
 
 #[cfg(test)]
+impl Sending {
+    /// One whose answer nobody awaits.
+    pub(super) fn until(not_after: Instant) -> Self {
+        Sending {
+            answer: oneshot::channel().0,
+            not_after,
+            ticket: Ticket::new(Ask::Check),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
@@ -70,14 +82,7 @@ mod tests {
         let (into, mut line) = Line::new();
         let (now, long) = (Instant::now(), Duration::from_secs(60));
         for not_after in [now, now, now + long] {
-            let (answer, _) = oneshot::channel();
-            let ticket = Ticket::new(Ask::Check);
-            let sending = Sending {
-                answer,
-                not_after,
-                ticket,
-            };
-            assert!(into.try_send(sending).is_ok());
+            assert!(into.try_send(Sending::until(not_after)).is_ok());
         }
         line.forget();
         line.forget();

@@ -30,23 +30,30 @@ async fn command(from: &mut BufReader<OwnedReadHalf>) -> Option<Vec<Vec<u8>>> {
     Some(words)
 }
 
-/// Carries out one write, and dies at the second before its log is synced. What is there next lacks that write, so it has nothing to sync.
-async fn mortal(stream: TcpStream, writes: Arc<AtomicUsize>) {
+/// Answers the commands on a connection, by their first words, until there is no answer to one.
+async fn played(stream: TcpStream, mut say: impl FnMut(&[u8]) -> Option<String>) {
     let (from, mut to) = stream.into_split();
     let mut from = BufReader::new(from);
-    while let Some(words) = command(&mut from).await {
-        let answer: &[u8] = match &words[0].to_ascii_uppercase()[..] {
-            b"INFO" => b"$21\r\nredis_version:7.4.0\r\n\r\n",
-            b"WAITAOF" => b"*2\r\n:1\r\n:0\r\n",
-            b"CONFIG" => b"*2\r\n$11\r\nappendfsync\r\n$8\r\neverysec\r\n",
-            b"EVALSHA" if writes.fetch_add(1, Ordering::Relaxed) == 1 => return,
-            b"EVALSHA" => b":1\r\n",
-            _ => b"+OK\r\n",
+    while let Some(words) = command(&mut from).await
+        && let Some(answer) = say(&words[0].to_ascii_uppercase())
+        && to.write_all(answer.as_bytes()).await.is_ok()
+    {}
+}
+
+/// Carries out one write, and dies at the second before its log is synced. What is there next lacks that write, so it has nothing to sync.
+async fn mortal(stream: TcpStream, writes: Arc<AtomicUsize>) {
+    let say = move |word: &[u8]| {
+        let answer = match word {
+            b"INFO" => "$21\r\nredis_version:7.4.0\r\n\r\n",
+            b"WAITAOF" => "*2\r\n:1\r\n:0\r\n",
+            b"CONFIG" => "*2\r\n$11\r\nappendfsync\r\n$8\r\neverysec\r\n",
+            b"EVALSHA" if writes.fetch_add(1, Ordering::Relaxed) == 1 => return None,
+            b"EVALSHA" => ":1\r\n",
+            _ => "+OK\r\n",
         };
-        if to.write_all(answer).await.is_err() {
-            return;
-        }
-    }
+        Some(answer.into())
+    };
+    played(stream, say).await;
 }
 
 fn put(key: u64) -> StoreOp {
@@ -184,26 +191,18 @@ async fn redis_6(error: &str, on: usize) -> RedisStore {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let (error, bring_scripts, mut bad) = (error.clone(), bring_scripts.clone(), None);
-            tokio::spawn(async move {
-                let (from, mut to) = stream.into_split();
-                let mut from = BufReader::new(from);
-                while let Some(words) = command(&mut from).await {
-                    let answer = match &words[0].to_ascii_uppercase()[..] {
-                        b"INFO" => "$21\r\nredis_version:6.2.7\r\n\r\n",
-                        b"CONFIG" => "*0\r\n",
-                        b"EVALSHA"
-                            if *bad.get_or_insert_with(|| bring_scripts.fetch_add(1, Ordering::Relaxed) < on) =>
-                        {
-                            &error
-                        }
-                        b"EVALSHA" => ":1\r\n",
-                        _ => "+OK\r\n",
-                    };
-                    if to.write_all(answer.as_bytes()).await.is_err() {
-                        return;
+            tokio::spawn(played(stream, move |word| {
+                let answer = match word {
+                    b"INFO" => "$21\r\nredis_version:6.2.7\r\n\r\n",
+                    b"CONFIG" => "*0\r\n",
+                    b"EVALSHA" if *bad.get_or_insert_with(|| bring_scripts.fetch_add(1, Ordering::Relaxed) < on) => {
+                        &error
                     }
-                }
-            });
+                    b"EVALSHA" => ":1\r\n",
+                    _ => "+OK\r\n",
+                };
+                Some(answer.into())
+            }));
         }
     });
     RedisStore::connect(&url).await.unwrap()
@@ -241,26 +240,17 @@ async fn with_three_notes(answer: Option<&'static str>) -> RedisStore {
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(async move {
-                let (from, mut to) = stream.into_split();
-                let mut from = BufReader::new(from);
-                while let Some(words) = command(&mut from).await {
-                    let answer = match &words[0].to_ascii_uppercase()[..] {
-                        b"INFO" => "$21\r\nredis_version:7.4.0\r\n\r\n",
-                        b"CONFIG" => "*0\r\n",
-                        b"BLPOP" => "*2\r\n$4\r\nmail\r\n$5\r\nfirst\r\n",
-                        b"EVALSHA" => match answer {
-                            Some(answer) => answer,
-                            // They are taken, and the connection breaks.
-                            None => return,
-                        },
-                        _ => "+OK\r\n",
-                    };
-                    if to.write_all(answer.as_bytes()).await.is_err() {
-                        return;
-                    }
-                }
-            });
+            tokio::spawn(played(stream, move |word| {
+                let answer = match word {
+                    b"INFO" => "$21\r\nredis_version:7.4.0\r\n\r\n",
+                    b"CONFIG" => "*0\r\n",
+                    b"BLPOP" => "*2\r\n$4\r\nmail\r\n$5\r\nfirst\r\n",
+                    // Or they are taken, and the connection breaks.
+                    b"EVALSHA" => answer?,
+                    _ => "+OK\r\n",
+                };
+                Some(answer.into())
+            }));
         }
     });
     RedisStore::connect(&url).await.unwrap()
