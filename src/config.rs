@@ -147,13 +147,16 @@ impl Default for Timing {
     }
 }
 
+/// The least that [`Timing::dead_after`] may be, in milliseconds.
+pub(crate) const DEAD_AFTER_LEAST: u64 = 500;
+
 impl Timing {
     fn check(&self) -> Result<(), ConfigError> {
         number("timing.ack_messages", self.ack_messages, 1..=4096)?;
         number("timing.ack_bytes", self.ack_bytes, 1..=1 << 20)?;
         span("timing.ack_delay", self.ack_delay, 0, 500)?;
         span("timing.idle_probe", self.idle_probe, 1000, 3_600_000)?;
-        span("timing.dead_after", self.dead_after, 500, 300_000)?;
+        span("timing.dead_after", self.dead_after, DEAD_AFTER_LEAST, 300_000)?;
         span("timing.lease", self.lease, 1000, 300_000)
     }
 }

@@ -24,7 +24,7 @@ use alloc::vec::Vec;
 
 use super::conversation::Role;
 use super::rtt::Rtt;
-use crate::config::Timing;
+use crate::config::{DEAD_AFTER_LEAST, Timing};
 use crate::time::{Instant, Span};
 
 /// What the timer found.
@@ -94,7 +94,7 @@ pub const ALERT: Span = Span::from_secs(4);
 /// on a steady link.
 const SUSPECT_SLACK: Span = Span::from_millis(150);
 /// No link is dead before, whatever is configured: so short a silence needs no second look.
-const DEAD_LEAST: Span = Span::from_millis(500);
+const DEAD_LEAST: Span = Span::from_millis(DEAD_AFTER_LEAST);
 /// Questions under way at once.
 const PINGS_MAX: usize = 8;
 /// An eager end asks again after a quarter of a round trip, but not sooner than this ...
