@@ -148,8 +148,15 @@ impl World {
         let now = self.now();
         let id = client.and_then(|i| self.talks[i].id);
         let process = &mut self.processes[p];
+        let after = Tally::of(&process.endpoint);
+        // One of which its client never learned has no application, and the call may concern it.
+        let unknown = process.endpoint.sessions() > process.apps.len();
         if let Some(app) = id.and_then(|id| process.apps.get_mut(&id)) {
-            app.absence.see_call(before, Tally::of(&process.endpoint), now);
+            if unknown && before.differs(after) {
+                app.absence.lose_track();
+            } else {
+                app.absence.see_call(before, after, now);
+            }
         }
     }
 
