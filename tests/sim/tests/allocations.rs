@@ -49,6 +49,8 @@ static ALLOCATOR: Counting = Counting;
 
 /// A session and its endpoint, with a link that is nothing but a buffer.
 struct Ends {
+    /// Held here as well, so that it does not go with the client.
+    _config: Arc<ClientConfig>,
     client: Session,
     server: Endpoint,
     id: SessionId,
@@ -67,8 +69,10 @@ impl Ends {
             .build()
             .unwrap();
         let now = Instant::from_millis(1);
+        let client = Arc::new(client);
         let mut ends = Ends {
-            client: Session::connect(Arc::new(client), Seed::new([3; 32]), now),
+            _config: client.clone(),
+            client: Session::connect(client, Seed::new([3; 32]), now),
             server: Endpoint::new(Arc::new(server), Seed::new([4; 32]), now),
             id: SessionId([0; 16]),
             now,
@@ -193,6 +197,25 @@ fn l16_f105_memory_is_flat_over_two_thousand_resumes() {
         many - few < 16 << 10,
         "{few} bytes after 200 resumes, {many} after 2200"
     );
+}
+
+/// A client's session that has gone quiet, itself and all that it holds but the configuration, which many share. `benches/run` measures a server's as well.
+#[test]
+fn a_quiet_client_takes_no_more_than_two_kib() {
+    let mut ends = Ends::new();
+    ends.round(&Bytes::from_static(&[7; 1000]), false);
+    for _ in 0..90 {
+        ends.now += Duration::from_secs(1);
+        ends.client.handle_timeout(ends.now);
+        ends.server.handle_timeout(ends.now);
+        ends.exchange();
+    }
+    assert_eq!((ends.client.state(), ends.received), (State::Established, [3, 3]));
+    let before = LIVE.get();
+    drop(ends.client);
+    let held = before - LIVE.get() + size_of::<Session>() as i64;
+    assert!(held > 1024, "a session cannot be that small: nothing was counted");
+    assert!(held <= 2048, "{held} bytes");
 }
 
 #[test]
