@@ -48,9 +48,11 @@ namespace Unbroken.Tests
             return any;
         }
 
-        public static SessionEvent Event(EventKind kind)
+        /// <param name="session">The first byte of its name.</param>
+        public static unsafe SessionEvent Event(EventKind kind, byte session = 0)
         {
             var native = new Native.Event { Kind = (int)kind };
+            native.Session[0] = session;
             return new SessionEvent(ref native, null);
         }
 

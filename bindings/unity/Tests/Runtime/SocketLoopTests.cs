@@ -136,6 +136,34 @@ namespace Unbroken.Tests
         }
 
         [Test]
+        public void However_much_waits_a_handover_is_told_as_a_whole_or_not_at_all()
+        {
+            var end = new FakeEnd();
+            for (int i = 0; i < 1023; i++)
+            {
+                end.Events.Enqueue(FakeEnd.Event(EventKind.State));
+            }
+            end.Events.Enqueue(FakeEnd.Event(EventKind.HandoverBegin, 1));
+            end.Events.Enqueue(FakeEnd.Event(EventKind.HandoverBegin, 2));
+            end.Events.Enqueue(FakeEnd.Event(EventKind.HandoverEnd, 1));
+            end.Events.Enqueue(FakeEnd.Event(EventKind.HandoverEnd, 2));
+            end.Events.Enqueue(FakeEnd.Event(EventKind.Closed, 2));
+            var told = new List<string>();
+            using (SocketLoop loop = Begun(new SocketLoop(end, null)))
+            {
+                SessionEvent happened;
+                while (loop.NextEvent(out happened))
+                {
+                    if (happened.Kind != EventKind.State)
+                    {
+                        told.Add(happened.Kind + " " + happened.Session.ToString().Substring(0, 2));
+                    }
+                }
+            }
+            Assert.That(told, Is.EqualTo(new[] { "HandoverBegin 01", "HandoverEnd 01", "Closed 02" }));
+        }
+
+        [Test]
         public void A_dial_that_throws_is_a_failed_dial()
         {
             foreach (Exception thrown in new Exception[]

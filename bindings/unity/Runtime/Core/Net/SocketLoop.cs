@@ -28,7 +28,8 @@ namespace Unbroken.Net
         /// <summary>How long an end that is disposed may go on saying farewell, in microseconds: others may still be sending.</summary>
         private const ulong FarewellUs = 200000;
         private const int JoinMs = 1000;
-        /// <summary>Events that wait for an application that does not pump; over it, news that are only for displays are forgotten.</summary>
+        /// <summary>Events that wait for an application that does not pump; over it, news that are only for displays are forgotten: states, and
+        /// handovers as a whole, never the end alone of one whose beginning is told.</summary>
         private const int MostEvents = 1024;
 
         /// <summary>Guards the end and all fields here.</summary>
@@ -44,6 +45,8 @@ namespace Unbroken.Net
         private readonly byte[] buffer = new byte[64 << 10];
         private readonly Thread driver;
         private readonly Queue<SessionEvent> events = new Queue<SessionEvent>();
+        /// <summary>Sessions of whose handover the beginning is told, or waits to be.</summary>
+        private readonly HashSet<SessionId> inHandover = new HashSet<SessionId>();
         /// <summary>The driver is to end, after it has said farewell.</summary>
         private bool ending;
         private ulong endBy = ulong.MaxValue;
@@ -304,13 +307,36 @@ namespace Unbroken.Net
             SessionEvent happened;
             while (end.PollEvent(out happened))
             {
-                EventKind kind = happened.Kind;
-                bool display = kind == EventKind.State || kind == EventKind.HandoverBegin || kind == EventKind.HandoverEnd;
-                if (!display || events.Count < MostEvents)
+                if (IsKept(ref happened))
                 {
                     events.Enqueue(happened);
                     Changed();
                 }
+            }
+        }
+
+        private bool IsKept(ref SessionEvent happened)
+        {
+            bool room = events.Count < MostEvents;
+            switch (happened.Kind)
+            {
+                case EventKind.State:
+                    return room;
+                case EventKind.HandoverBegin:
+                    if (room)
+                    {
+                        inHandover.Add(happened.Session);
+                    }
+                    return room;
+                case EventKind.HandoverEnd:
+                    return inHandover.Remove(happened.Session);
+                case EventKind.HandoverFailed:
+                case EventKind.Closed:
+                case EventKind.SwappedOut:
+                    inHandover.Remove(happened.Session);
+                    return true;
+                default:
+                    return true;
             }
         }
 
