@@ -118,7 +118,7 @@ class UnbrokenAndroidTest {
     private fun UnbrokenClient.breakOff() {
         fun Any.member(name: String) = javaClass.getDeclaredField(name).apply { isAccessible = true }.get(this)
         val driver = member("driver")
-        val fail = driver.javaClass.getDeclaredMethod("fail", Exception::class.java).apply { isAccessible = true }
+        val fail = driver.javaClass.getDeclaredMethod("fail", Throwable::class.java).apply { isAccessible = true }
         (driver.member("reactor") as Reactor).execute { fail.invoke(driver, InternalException("a panic")) }
     }
 }

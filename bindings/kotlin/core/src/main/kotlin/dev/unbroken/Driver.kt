@@ -133,7 +133,7 @@ internal class Driver(
             do {
                 val again = turn()
             } while ((again && untilAllIsWritten || inputs.isNotEmpty()) && !over)
-        } catch (error: Exception) {
+        } catch (error: Throwable) {
             fail(error)
         } finally {
             turning = false
@@ -242,7 +242,7 @@ internal class Driver(
 
     // ---- the end ----
 
-    private fun fail(error: Exception) {
+    private fun fail(error: Throwable) {
         stands.completeExceptionally(error)
         closed.completeExceptionally(error)
         gone = true

@@ -59,8 +59,8 @@ internal class Link(
             val key = key ?: return
             if (key.isValid && key.isWritable) flush()
             if (key.isValid && key.isReadable) read()
-        } catch (error: Exception) {
-            // Whatever the platform's sockets throw: it is this link's end, and not that of the thread that all links share.
+        } catch (error: Throwable) {
+            // Whatever the platform's sockets throw, or too little memory for what came: it is this link's end, and not that of the thread that all links share.
             down()
         }
     }
@@ -73,7 +73,7 @@ internal class Link(
             rest.removeFirst()
         }
         key?.interestOps(SelectionKey.OP_READ)
-        if (over) channel.shutdownOutput() else report(Input.LinkWritable(number))
+        if (over) shutdownOutput(channel) else report(Input.LinkWritable(number))
     }
 
     private fun read() {
@@ -103,12 +103,15 @@ internal class Link(
         dialling?.cancel()
         val channel = channel ?: return
         try {
-            if (rest.isEmpty()) channel.shutdownOutput()
+            if (rest.isEmpty()) shutdownOutput(channel)
             lingering = reactor.at(Reactor.now() + LINGER_US) { release() }
         } catch (error: Exception) {
             release()
         }
     }
+
+    /** By its socket: Android has the channel's own from API 24 on only. */
+    private fun shutdownOutput(channel: SocketChannel) = channel.socket().shutdownOutput()
 
     private fun release() {
         lingering?.cancel()

@@ -55,14 +55,25 @@ internal class Reactor private constructor() : Thread("unbroken") {
             }
             val ready = selector.selectedKeys().toList()
             selector.selectedKeys().clear()
-            ready.forEach { if (it.isValid) (it.attachment() as Ready).ready() }
-            while (true) (tasks.poll() ?: break).run()
+            ready.forEach { if (it.isValid) apart { (it.attachment() as Ready).ready() } }
+            while (true) {
+                val task = tasks.poll() ?: break
+                apart { task.run() }
+            }
             val over = now()
             while (timers.isNotEmpty() && timers.first().due <= over) {
-                timers.pollFirst()!!.action()
+                val timer = timers.pollFirst()!!
+                apart { timer.action() }
             }
         }
         selector.close()
+    }
+
+    /** What fails is reported as if it had ended the thread, which goes on: it is that of all sessions. On Android the report ends the app. */
+    private inline fun apart(step: () -> Unit) = try {
+        step()
+    } catch (error: Throwable) {
+        uncaughtExceptionHandler.uncaughtException(this, error)
     }
 
     /** Nobody needs it any more, and nobody new can find it. */

@@ -21,6 +21,7 @@ import kotlin.time.Duration
 import kotlin.time.Duration.Companion.days
 import kotlin.time.Duration.Companion.seconds
 import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.CompletableDeferred
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
@@ -475,6 +476,21 @@ class ClientTest {
         }
         nothingIsLeft()
         assertEquals(0, reports.size)
+    }
+
+    @Test
+    fun `an error in the thread of all sessions is reported and ends none of them`() = run {
+        val client = connected()
+        val reported = CompletableDeferred<Throwable>()
+        val reactor = Thread.getAllStackTraces().keys.single { it.name == "unbroken" } as Reactor
+        reactor.setUncaughtExceptionHandler { _, error -> reported.complete(error) }
+        reactor.execute { throw StackOverflowError("thrown by the test") }
+        assertEquals("thrown by the test", withTimeout(60_000) { reported.await() }.message)
+        client.send("still here".toByteArray())
+        assertEquals("still here", String(withTimeout(60_000) { client.receive() }!!.payload))
+        withTimeout(60_000) { connected() }.close()
+        client.disconnect()
+        nothingIsLeft()
     }
 
     @Test
