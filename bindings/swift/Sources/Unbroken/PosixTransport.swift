@@ -70,9 +70,14 @@ final class PosixConnection: Connection, @unchecked Sendable {
     }
 
     func dial(source: String?, timeout: TimeInterval, resolve: @escaping @Sendable () -> [SocketAddress]) {
+        let due = nowUs() + UInt64(timeout.bounded * 1e6)
         DispatchQueue.global().async {
-            let descriptor = self.first(of: resolve(), source, timeout)
+            let descriptor = self.first(of: resolve(), source, due)
             self.lock.withLock { self.opened(descriptor) }
+        }
+        // A look-up takes as long as the system lets it.
+        DispatchQueue.global().asyncAfter(deadline: .now() + timeout.bounded) { [weak self] in
+            self?.lock.withLock { self?.expired() }
         }
     }
 
@@ -102,11 +107,10 @@ final class PosixConnection: Connection, @unchecked Sendable {
 
     /// The first that stands of all addresses, each tried a quarter of a second behind the one before, or at once when that one failed (RFC 8305). Nil:
     /// none stands in time, or it is not wanted any more.
-    private func first(of addresses: [SocketAddress], _ source: String?, _ timeout: TimeInterval) -> Int32? {
+    private func first(of addresses: [SocketAddress], _ source: String?, _ due: UInt64) -> Int32? {
         var left = addresses[...]
         var connecting: [Int32] = []
         defer { connecting.forEach(systemClose) }
-        let due = nowUs() + UInt64(timeout.bounded * 1e6)
         var next: UInt64 = 0
         while nowUs() < due, !lock.withLock({ isOver }) {
             if connecting.isEmpty || nowUs() >= next, let address = left.popFirst() {
@@ -185,6 +189,11 @@ final class PosixConnection: Connection, @unchecked Sendable {
         (self.reading, self.writing) = (reading, writing)
         reading.resume()
         report(.up)
+    }
+
+    /// The time to connect is over.
+    private func expired() {
+        if socket < 0 { down() }
     }
 
     private func read() {

@@ -221,6 +221,25 @@ final class ClientTests: XCTestCase {
         hole.close()
     }
 
+    func testANameThatIsNotFoundInTimeIsAConnectionThatIsNotMadeInTime() async throws {
+        let control = try Control()
+        try await nothingLingers()
+        let good = SocketAddress.all(of: "127.0.0.1", control.port, family: AF_INET)
+        let (reports, answer) = (Reports(), DispatchSemaphore(value: 0))
+        let before = sockets()
+        let connection = PosixConnection { reports.add($0) }
+        connection.dial(source: nil, timeout: 0.1) {
+            answer.wait()
+            return good
+        }
+        try await until("it is given up") { !reports.all.isEmpty }
+        // What is found too late is told to nobody, and leaves nothing behind.
+        answer.signal()
+        try await Task.sleep(nanoseconds: 300_000_000)
+        XCTAssertEqual(reports.all, [.down])
+        XCTAssertEqual(sockets(), before)
+    }
+
     func testAnAddressThatSwallowsConnectionsHoldsNobodyUp() async throws {
         let control = try Control()
         let hole = try BlackHole(port: control.port)

@@ -11,11 +11,10 @@ public struct NetworkTransport: Transport {
     ) -> any Connection {
         let tcp = NWProtocolTCP.Options()
         tcp.noDelay = true
-        tcp.connectionTimeout = Int(timeout.bounded.rounded(.up))
         let parameters = NWParameters(tls: nil, tcp: tcp)
         if let type = network.flatMap(NetworkPaths.interfaceType) { parameters.requiredInterfaceType = type }
         let endpoint = NWEndpoint.Port(rawValue: port) ?? .any
-        return NetworkConnection(NWConnection(host: NWEndpoint.Host(host), port: endpoint, using: parameters), report)
+        return NetworkConnection(NWConnection(host: NWEndpoint.Host(host), port: endpoint, using: parameters), timeout, report)
     }
 }
 
@@ -33,10 +32,12 @@ final class NetworkConnection: Connection, @unchecked Sendable {
     private var isUp = false
     private var isOver = false
 
-    init(_ connection: NWConnection, _ report: @escaping @Sendable (LinkReport) -> Void) {
+    init(_ connection: NWConnection, _ timeout: TimeInterval, _ report: @escaping @Sendable (LinkReport) -> Void) {
         (self.connection, self.report) = (connection, report)
         connection.stateUpdateHandler = { state in self.changed(state) }
         connection.start(queue: queue)
+        // TCP's own limit leaves out the look-up of the name, and knows whole seconds only.
+        queue.asyncAfter(deadline: .now() + timeout.bounded) { [weak self] in self?.expired() }
     }
 
     func write(_ data: Data) {
@@ -83,6 +84,10 @@ final class NetworkConnection: Connection, @unchecked Sendable {
         @unknown default:
             break
         }
+    }
+
+    private func expired() {
+        if !isUp { down() }
     }
 
     private func receive() {
