@@ -823,7 +823,8 @@ typedef struct unbroken_limits {
    */
   uint32_t unreliable_bytes;
   /**
-   * From link up to a whole first flight, and from the first flight to its answer: 100 ms to 60 s, default 5 s.
+   * From asking for a link until it is up (client), from link up to a whole first flight (server), and from the first flight to its answer (client):
+   * 100 ms to 60 s each, default 5 s.
    */
   uint32_t handshake_ms;
   /**

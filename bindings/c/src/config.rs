@@ -29,7 +29,8 @@ pub struct unbroken_limits {
     pub window_messages: u32,
     /// Payload of unreliable messages waiting to be sent, and the same again of received ones: 0 to 1 MiB, default 64 KiB.
     pub unreliable_bytes: u32,
-    /// From link up to a whole first flight, and from the first flight to its answer: 100 ms to 60 s, default 5 s.
+    /// From asking for a link until it is up (client), from link up to a whole first flight (server), and from the first flight to its answer (client):
+    /// 100 ms to 60 s each, default 5 s.
     pub handshake_ms: u32,
     /// (server) Links and sessions whose client has not proved its keys: 1 to 1,048,576, default 1,024.
     pub pending_handshakes: u32,

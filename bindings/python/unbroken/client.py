@@ -37,7 +37,8 @@ async def connect(address, config, *, networks=None, connect_timeout=5.0):
     """Connects to `host:port` and waits until the session stands. Cancelling it leaves nothing behind.
 
     `networks` maps the numbers used in NetworkHint to local addresses, for links that are to be bound to a network.
-    `connect_timeout` is for each connection, name look-up included, in seconds, or None; how long is tried in all is `give_up_after_ms` of the configuration.
+    `connect_timeout` is for each connection, name look-up included, in seconds, or None; above `handshake_ms` of the configuration it has no effect. How long is tried in all is
+    `give_up_after_ms`.
 
     Raises ConnectError if it was refused or given up; UnbrokenError.Config if the configuration cannot be used, UnbrokenError.Randomness if the system
     gives none; ValueError if the address is no `host:port` or the timeout no time, TypeError if it is no number.

@@ -37,7 +37,7 @@ pub struct ClientConfig {
     /// Unreliable payload waiting to be sent; default 64 KiB.
     #[uniffi(default = None)]
     pub unreliable_bytes: Option<u32>,
-    /// From link up to the whole answer of the server; default 5 s.
+    /// From asking for a connection until it stands, and from there to the whole answer of the server; default 5 s each.
     #[uniffi(default = None)]
     pub handshake_ms: Option<u32>,
     /// An idle link is probed after this much silence: 1 s to 1 h, default 25 s.

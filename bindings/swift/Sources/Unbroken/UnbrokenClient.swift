@@ -30,7 +30,8 @@ public actor UnbrokenClient {
     ///
     /// - Parameters:
     ///   - transport: how links are made; Network.framework where there is one, else sockets
-    ///   - connectTimeout: seconds for one connection, 0.01 at least, or `.infinity`; how long is tried in all is `giveUpAfterMs` of the configuration
+    ///   - connectTimeout: seconds for one connection, name look-up included, 0.01 at least, or `.infinity`; above `handshakeMs` of the
+    ///     configuration it has no effect. How long is tried in all is `giveUpAfterMs`
     /// - Throws: `ConnectError`: refused, or given up; `AddressError`: the address is no `host:port`; `UnbrokenError.Config`: the configuration cannot be
     ///   used; `UnbrokenError.Randomness`: the system gives none; `CancellationError`
     public static func connect(

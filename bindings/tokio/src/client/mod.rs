@@ -251,7 +251,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// How long opening one connection may take, resolution included; default 5 s, at least 10 ms.
+    /// How long opening one connection may take, resolution included; default 5 s, at least 10 ms. Above
+    /// [`Limits::handshake`](unbroken::Limits::handshake) it has no effect.
     pub fn connect_timeout(mut self, time: Duration) -> Self {
         self.connect_timeout = time.max(Duration::from_millis(10));
         self

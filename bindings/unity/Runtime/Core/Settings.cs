@@ -21,8 +21,8 @@ namespace Unbroken
         /// <summary>How to dial again; null for the defaults.</summary>
         public Backoff? Backoff;
 
-        /// <summary>How long the attempts of one connection may take together, name look-up included; default 5 s. With
-        /// <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> as long as the session waits for it.</summary>
+        /// <summary>How long the attempts of one connection may take together, name look-up included; default 5 s; above the handshake
+        /// limit it has no effect. With <see cref="System.Threading.Timeout.InfiniteTimeSpan"/> as long as the session waits for it.</summary>
         public TimeSpan ConnectTimeout = TimeSpan.FromSeconds(5);
         /// <summary>How many bytes the system may hold back for a connection; 0: what it thinks best. The less, the less is sent again after a cut,
         /// and the slower is a path with a long round trip.</summary>

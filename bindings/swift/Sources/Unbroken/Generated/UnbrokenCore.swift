@@ -804,7 +804,7 @@ public struct ClientConfig: Equatable, Hashable {
      */
     public var unreliableBytes: UInt32?
     /**
-     * From link up to the whole answer of the server; default 5 s.
+     * From asking for a connection until it stands, and from there to the whole answer of the server; default 5 s each.
      */
     public var handshakeMs: UInt32?
     /**
@@ -860,7 +860,7 @@ public struct ClientConfig: Equatable, Hashable {
          * Unreliable payload waiting to be sent; default 64 KiB.
          */unreliableBytes: UInt32? = nil,
         /**
-         * From link up to the whole answer of the server; default 5 s.
+         * From asking for a connection until it stands, and from there to the whole answer of the server; default 5 s each.
          */handshakeMs: UInt32? = nil,
         /**
          * An idle link is probed after this much silence: 1 s to 1 h, default 25 s.

@@ -1517,7 +1517,7 @@ data class ClientConfig (
     var `unreliableBytes`: kotlin.UInt? = null
     ,
     /**
-     * From link up to the whole answer of the server; default 5 s.
+     * From asking for a connection until it stands, and from there to the whole answer of the server; default 5 s each.
      */
     var `handshakeMs`: kotlin.UInt? = null
     ,

@@ -106,8 +106,8 @@ class UnbrokenClient private constructor(private val driver: Driver) : AutoClose
          * Connects to `host:port` and waits until the session stands. Cancelling it leaves nothing behind.
          *
          * @param networks ties connections to the networks that [hint] tells of; nothing needs to be tied if nobody tells of any
-         * @param connectTimeout for one connection, resolution included, 10 ms at least, or [Duration.INFINITE]; how long is tried in all is
-         *     [ClientConfig.giveUpAfterMs]
+         * @param connectTimeout for one connection, resolution included, 10 ms at least, or [Duration.INFINITE]; above
+         *     [ClientConfig.handshakeMs] it has no effect. How long is tried in all is [ClientConfig.giveUpAfterMs]
          * @throws ConnectFailure refused, or given up
          * @throws UnbrokenException.Config the configuration cannot be used
          * @throws UnbrokenException.Randomness the system gives none
