@@ -863,7 +863,7 @@ typedef struct unbroken_timing {
    */
   uint32_t struct_size;
   /**
-   * An ACK leaves after this many delivered messages: 1 to 4,096, default 32.
+   * An ACK leaves after this many delivered messages, or half of `window_messages` if that is less: 1 to 4,096, default 32.
    */
   uint32_t ack_messages;
   /**

@@ -117,10 +117,10 @@ impl Limits {
 /// When ACKs leave and when silence counts.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// An ACK leaves after this many delivered messages: 1 to 4,096, default 32 (U-46); but not sooner than a sixteenth of `ack_delay` after the one
-    /// before, unless a quarter of the window was delivered meanwhile.
+    /// An ACK leaves after this many delivered messages, or half of `Limits::window_messages` if that is less: 1 to 4,096, default 32 (U-46); but not
+    /// sooner than a sixteenth of `ack_delay` after the one before, unless a quarter of the window was delivered meanwhile.
     pub ack_messages: u32,
-    /// ... or this much delivered payload, in bytes: 1 to 1 MiB, default 64 KiB.
+    /// ... or this much delivered payload, in bytes, or half of `Limits::window_bytes`: 1 to 1 MiB, default 64 KiB.
     pub ack_bytes: u32,
     /// ... or this long after the first of them: 0 to 500 ms, default 40 ms.
     pub ack_delay: Duration,

@@ -1,7 +1,7 @@
 //! When an ACK leaves (U-46).
 //!
-//! An ACK says what the application has taken. It is due a moment after the first message that was taken, and after so many messages or bytes, whichever
-//! comes first; at once when somebody waits for it. Any record that leaves earlier carries it along.
+//! An ACK says what the application has taken. It is due a moment after the first message that was taken, and after so many messages or bytes, or half the
+//! window if that is less, whichever comes first; at once when somebody waits for it. Any record that leaves earlier carries it along.
 //!
 //! In a fast flow the count alone would have an ACK leave for each read of the socket, and an ACK is a record and two system calls: it would cost as much
 //! as the messages. So one that is due by count waits until the last is a sixteenth of the delay ago, unless a quarter of the window was taken meanwhile:
@@ -14,6 +14,8 @@ use crate::time::Instant;
 const PACE: u32 = 16;
 /// The part of the window after which pace does not matter.
 const SHARE: u32 = 4;
+/// The part of it after which one is due, however few messages that is: with the window used up the sender would wait for the delay.
+const HALF: u32 = 2;
 
 /// How much was taken, since the session began: messages, and the bytes of them that this end has seen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -63,12 +65,14 @@ impl Acks {
     fn decide(&mut self, taken: Taken, now: Instant, timing: &Timing, limits: &Limits) {
         let messages = taken.messages - self.said.messages;
         let bytes = taken.bytes - self.said.bytes;
-        let due = if messages < timing.ack_messages.into() && bytes < timing.ack_bytes.into() {
-            self.decide_after(timing.ack_messages, timing.ack_bytes);
+        let few = timing.ack_messages.min((limits.window_messages / HALF).max(1));
+        let small = timing.ack_bytes.min(limits.window_bytes / HALF);
+        let due = if messages < few.into() && bytes < small.into() {
+            self.decide_after(few, small);
             now + timing.ack_delay
         } else {
-            let many = timing.ack_messages.max(limits.window_messages / SHARE);
-            let large = timing.ack_bytes.max(limits.window_bytes / SHARE);
+            let many = few.max(limits.window_messages / SHARE);
+            let large = small.max(limits.window_bytes / SHARE);
             self.at_once |= messages >= many.into() || bytes >= large.into();
             if self.at_once {
                 self.decide_after(u32::MAX, u32::MAX);
@@ -223,18 +227,38 @@ mod tests {
         assert!(acks.due(start), "a quarter of its bytes");
     }
 
+    /// Or the sender, out of credit, waited for the delay each time.
     #[test]
-    fn a_small_window_makes_no_more_acks() {
-        let limits = Limits {
+    fn a_small_window_is_given_back_by_halves() {
+        let start = Instant::from_millis(1000);
+        let few = Limits {
             window_messages: 4,
             ..limits()
         };
-        let start = Instant::from_millis(1000);
-        let mut acks = Reading::new(limits);
+        let mut acks = Reading::new(few);
         acks.sent(start);
-        acks.take(2, 0, start);
+        acks.take(1, 0, start);
         assert!(!acks.due(start));
         acks.take(1, 0, start);
-        assert!(acks.due(start));
+        assert!(acks.due(start), "two of four messages, though not three");
+        let narrow = Limits {
+            window_bytes: 100,
+            ..limits()
+        };
+        let mut acks = Reading::new(narrow);
+        acks.sent(start);
+        acks.take(1, 49, start);
+        assert!(!acks.due(start));
+        acks.take(1, 1, start);
+        assert!(acks.due(start), "half of its bytes, though not a hundred");
+        let one = Limits {
+            window_messages: 1,
+            ..limits()
+        };
+        let mut acks = Reading::new(one);
+        acks.sent(start);
+        assert!(!acks.due(start));
+        acks.take(1, 0, start);
+        assert!(acks.due(start), "all of it");
     }
 }
