@@ -102,7 +102,10 @@ impl Session {
         };
         self.version = version;
         let mut rtt = Rtt::default();
-        rtt.sample(self.talk.now.span_since(started), self.talk.now);
+        // Not by an answer that was here long before the process ran again.
+        if self.talk.now < started + self.config.limits().handshake {
+            rtt.sample(self.talk.now.span_since(started), self.talk.now);
+        }
         if let Some(carrier) = self.talk.carrier() {
             rtt.inherit(&self.talk.links[carrier].liveness.rtt);
         }

@@ -287,7 +287,8 @@ impl Liveness {
         self.asked.get_or_insert(now);
     }
 
-    /// Whether the link would have been given up by now, had anybody asked the timer. What comes then says nothing of how long it took.
+    /// Whether the link would have been suspected long ago or given up, had anybody asked the timer: the process did not run. What comes then says nothing of how
+    /// long it took.
     #[inline]
     pub fn is_overdue(&self, now: Instant, timing: &Timing) -> bool {
         now >= self.heard + DEAD_LEAST && self.has_been_silent(now, timing)
@@ -295,8 +296,13 @@ impl Liveness {
 
     #[cold]
     fn has_been_silent(&self, now: Instant, timing: &Timing) -> bool {
+        let limit = if self.suspect {
+            self.dead_after(timing)
+        } else {
+            self.suspect_after() * 2
+        };
         self.silent_since()
-            .is_some_and(|since| now >= since.max(self.moved) + self.dead_after(timing))
+            .is_some_and(|since| now >= since.max(self.moved) + limit)
     }
 
     /// The process slept: what the clock says of the time before means nothing. Asks anew.

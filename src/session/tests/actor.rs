@@ -106,7 +106,11 @@ impl Play {
 
     /// The same with a server that has an address of its own.
     pub fn begun_at(address: &str) -> Self {
-        let mut play = Play::new();
+        Play::new().begin_at(address)
+    }
+
+    fn begin_at(self, address: &str) -> Self {
+        let mut play = self;
         let flight = play.flight();
         play.says(flight, &Accept::Ok(AcceptOk { address, ..NEW }));
         assert_eq!(play.session.talk.links.len(), 1);
@@ -120,7 +124,16 @@ impl Play {
 
     /// The same with a server that has an address of its own.
     pub fn established_at(address: &str) -> Self {
-        let mut play = Play::begun_at(address);
+        Play::begun_at(address).establish()
+    }
+
+    /// The same with another configuration.
+    pub fn established_with(configure: impl FnOnce(ClientConfigBuilder) -> ClientConfigBuilder) -> Self {
+        Play::with(configure).begin_at("").establish()
+    }
+
+    fn establish(self) -> Self {
+        let mut play = self;
         let asked = play.now;
         play.now += Duration::from_millis(50);
         let mut verdict = Vec::new();

@@ -3,13 +3,14 @@
 use alloc::vec;
 use core::time::Duration;
 
-use super::actor::Play;
+use super::actor::{NEW, Play};
 use super::{START, link, linked};
-use crate::config::Limits;
+use crate::config::{Limits, Timing};
 use crate::event::{Event, LinkId, State};
 use crate::session::conversation::{Conversation, Role};
 use crate::session::link::Life;
 use crate::time::Instant;
+use crate::wire::flight::Accept;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MICROSECOND: Duration = Duration::from_micros(1);
@@ -134,21 +135,55 @@ fn nothing_leaves_a_link_that_is_held() {
     }
 }
 
-/// A process that is stopped without being told sees no answers: the first that it reads afterwards has waited here, and says nothing of the line. By it, a link that
-/// dies next would be missed after a minute.
-#[test]
-fn an_answer_that_waited_until_the_process_ran_again_is_no_round_trip() {
-    let mut play = Play::established();
-    play.session.send("?".into()).expect("there is room");
-    let left = play.now;
-    play.perform();
-    play.now += Duration::from_secs(60);
-    play.pongs(left);
-    play.perform();
+/// The link carries nothing any more: how long it takes until it is suspected.
+fn missed_by(play: &mut Play) -> Duration {
     let asked = play.now;
     while play.session.stats().suspicions == 0 && play.pass_to_next() {
         play.perform();
     }
-    let missed = play.now.since(asked);
+    play.now.since(asked)
+}
+
+/// A process that is stopped without being told sees no answers: the first that it reads afterwards has waited here, and says nothing of the line. By it, a link that
+/// dies next would be missed after a minute.
+#[test]
+fn an_answer_that_waited_until_the_process_ran_again_is_no_round_trip() {
+    for dead_after in [5, 300] {
+        let timing = Timing {
+            dead_after: dead_after * SECOND,
+            ..Timing::default()
+        };
+        let mut play = Play::established_with(|config| config.timing(timing));
+        play.session.send("?".into()).expect("there is room");
+        let left = play.now;
+        play.perform();
+        play.now += 60 * SECOND;
+        play.pongs(left);
+        play.perform();
+        let missed = missed_by(&mut play);
+        assert!(missed <= Duration::from_millis(1500), "{dead_after}: {missed:?}");
+    }
+}
+
+/// The same of the answer to a flight.
+#[test]
+fn an_accept_that_waited_until_the_process_ran_again_is_no_round_trip() {
+    let mut play = Play::new();
+    let flight = play.flight();
+    play.now += 60 * SECOND;
+    play.says(flight, &Accept::Ok(NEW));
+    play.perform();
+    let missed = missed_by(&mut play);
     assert!(missed <= Duration::from_millis(1500), "{missed:?}");
+    assert_eq!(play.session.stats().rtt, None);
+}
+
+/// One that was late, and read in time, is.
+#[test]
+fn an_accept_within_its_time_is_a_round_trip() {
+    let mut play = Play::new();
+    let flight = play.flight();
+    play.now += 5 * SECOND - MICROSECOND;
+    play.says(flight, &Accept::Ok(NEW));
+    assert_eq!(play.session.stats().rtt, Some(5 * SECOND - MICROSECOND));
 }
