@@ -85,7 +85,7 @@ impl Session {
 
     /// The connection that [`Output::OpenLink`] asked for stands.
     pub fn handle_link_up(&mut self, link: LinkId, now: Instant) {
-        self.talk.tick(now);
+        self.tick(now);
         let Some(index) = self.dialler.index(link) else { return };
         if !matches!(self.dialler.tries[index].stage, Stage::Opening) {
             return;
@@ -100,7 +100,7 @@ impl Session {
 
     /// Bytes came on a link. Input for a link that is gone is ignored (F-57).
     pub fn handle_input(&mut self, link: LinkId, bytes: &[u8], now: Instant) {
-        self.talk.tick(now);
+        self.tick(now);
         if let Some(index) = self.talk.link_index(link) {
             return self.receive(index, bytes);
         }
@@ -120,7 +120,7 @@ impl Session {
 
     /// A connection could not be made, ended, or broke. That never ends the session (G8).
     pub fn handle_link_down(&mut self, link: LinkId, now: Instant) {
-        self.talk.tick(now);
+        self.tick(now);
         if let Some(index) = self.talk.link_index(link) {
             let gone = self.talk.links.remove(index);
             if self.talk.after_loss(&gone, HandoverCause::LinkLost) {
@@ -143,7 +143,7 @@ impl Session {
 
     /// A hint from the system about its networks.
     pub fn handle_network(&mut self, event: NetworkEvent, now: Instant) {
-        self.talk.tick(now);
+        self.tick(now);
         let over = self.talk.state == State::Closed;
         if self.talk.closing.has_begun() && (over || !matches!(event, NetworkEvent::Lost(_))) {
             return;
@@ -216,7 +216,7 @@ impl Session {
 
     /// Time passed; call it when [`Session::poll_timeout`] is reached, or at any time.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let now = self.talk.tick(now);
+        let now = self.tick(now);
         if self.talk.state == State::Closed {
             self.talk.check_links();
             return;

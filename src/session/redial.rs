@@ -28,6 +28,8 @@ use crate::time::Instant;
 
 /// Most pins held, those of KEYS included.
 const PINS_MAX: usize = 16;
+/// Nobody who runs asks so long after the time that something is due.
+const STOPPED: Duration = Duration::from_secs(1);
 
 impl Session {
     pub(super) fn take_notice(&mut self, notice: Notice) {
@@ -271,6 +273,26 @@ impl Session {
     pub(super) fn note_no_flight(&mut self) {
         if self.talk.carrier().is_none() && self.dialler.handshaking().is_none() {
             self.talk.step(Input::LinkLost);
+        }
+    }
+
+    /// The host says what time it is.
+    pub(super) fn tick(&mut self, now: Instant) -> Instant {
+        if self.dialler.failing_since.is_some() {
+            self.forgive_a_stop(now);
+        }
+        self.talk.tick(now)
+    }
+
+    /// Nobody asked for what was due: the process was stopped, and that is no time spent trying.
+    #[cold]
+    fn forgive_a_stop(&mut self, now: Instant) {
+        let due = self.poll_timeout().unwrap_or(now);
+        let late = now.since(due.max(self.talk.now));
+        if late >= STOPPED
+            && let Some(since) = &mut self.dialler.failing_since
+        {
+            *since += late;
         }
     }
 

@@ -346,6 +346,49 @@ fn the_time_asleep_is_no_time_of_trying() {
     assert_eq!((reason, play.now), (FailReason::GaveUp, woken + SECOND * 60));
 }
 
+/// The same if nobody told of it: the process was stopped, on a clock that went on. Whatever its host tells it first.
+#[test]
+fn the_time_stopped_is_no_time_of_trying() {
+    let firsts: [fn(&mut Play); 4] = [
+        |play| play.pass(Duration::ZERO),
+        |play| play.session.handle_link_down(play.link, play.now),
+        |play| play.session.handle_input(play.link, b"?", play.now),
+        |play| play.session.handle_network(NetworkEvent::Lost(NetworkId(9)), play.now),
+    ];
+    for (i, first) in firsts.into_iter().enumerate() {
+        let mut play = Play::cut_off();
+        let since = play.now;
+        assert!(play.pass_to_next());
+        play.perform();
+        play.events();
+        let (opened, due) = (play.opened, play.session.poll_timeout().expect("it dials"));
+        play.now += SECOND * 3600;
+        let late = play.now.since(due);
+        first(&mut play);
+        let (reason, _) = play.gives_up();
+        assert_eq!(
+            (reason, play.now),
+            (FailReason::GaveUp, since + SECOND * 60 + late),
+            "{i}"
+        );
+        assert!(play.opened > opened + 3, "{i}: it has tried");
+    }
+}
+
+/// A host that is somewhat late with each call is trying all the same.
+#[test]
+fn a_moment_late_is_time_of_trying() {
+    let mut play = Play::cut_off();
+    let since = play.now;
+    play.events();
+    while play.events().is_empty() {
+        let next = play.session.poll_timeout().expect("it dials");
+        play.pass(next.since(play.now) + (SECOND - Duration::from_micros(1)));
+        play.perform();
+    }
+    assert!(play.now < since + SECOND * 61, "{:?}", play.now.since(since));
+}
+
 #[test]
 fn a_client_gives_up_once_at_its_time_and_goes_on_when_it_is_told_to() {
     let mut play = Play::established();
