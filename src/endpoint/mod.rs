@@ -378,16 +378,24 @@ impl Endpoint {
             let Some(served) = self.sessions.get_mut(&locator) else {
                 continue;
             };
-            if let Some(newest) = served.talk.newest_confirmed()
-                && served.talk.closing.allows_more()
-            {
-                let link = &mut served.talk.links[newest];
-                if link.rare_told < RARE_FRAMES {
+            let talk = &mut served.talk;
+            let confirmed = talk.newest_confirmed();
+            // A client that is moving reads no more of the link before. It has not shown yet that it has the new one.
+            let moving = talk
+                .links
+                .len()
+                .checked_sub(1)
+                .filter(|newest| Some(*newest) != confirmed);
+            let mut heard = false;
+            for index in confirmed.into_iter().chain(moving) {
+                let link = &mut talk.links[index];
+                if link.life.is_open() && link.rare_told < RARE_FRAMES && talk.closing.allows_more() {
                     link.rare_told += 1;
-                    told += 1;
+                    heard = true;
                     tell(&mut link.control);
                 }
             }
+            told += usize::from(heard);
             self.touch(locator);
         }
         told

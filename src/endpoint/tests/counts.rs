@@ -12,7 +12,7 @@ use super::stand::{Stand, name};
 use crate::config::Durability;
 use crate::crypto::keys::PublicKey;
 use crate::error::CloseReason;
-use crate::event::{Event, LinkId};
+use crate::event::{Event, LinkId, NetworkEvent, NetworkId};
 use crate::store::{Owner, Record};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -136,6 +136,32 @@ fn how_many_were_told_to_leave_is_said_and_no_link_is_told_for_ever() {
         .map(|_| stand.server.drain(SECOND, "").expect("it is short"))
         .collect();
     assert_eq!(told, [vec![2; 15], vec![0; 5]].concat());
+}
+
+/// A client that is moving reads nothing of its former link any more: it would be told nothing, and be cut off when the window is over.
+#[test]
+fn who_is_between_two_links_is_told_on_the_one_that_it_goes_to() {
+    let mut stand = Stand::new(Durability::Memory);
+    let (i, _) = stand.session();
+    let before = stand.clients[i].newest;
+    let now = stand.now;
+    stand.clients[i]
+        .session
+        .handle_network(NetworkEvent::Changed(NetworkId(1)), now);
+    let flight = stand.flight(i);
+    let link = stand.clients[i].newest;
+    assert_ne!(link, before, "it has asked for another");
+    stand.server.handle_link_up(name(i, link), stand.now);
+    stand.server.handle_input(name(i, link), &flight, stand.now);
+    assert_eq!(stand.server.drain(SECOND, "").ok(), Some(1), "one session");
+    stand.run_for(5 * SECOND);
+    assert!(
+        stand.clients[i]
+            .told
+            .iter()
+            .any(|event| matches!(event, Event::Draining { .. }))
+    );
+    assert_ne!(stand.clients[i].newest, link, "it has followed");
 }
 
 /// U-50: behind a CLOSE nobody would read it.
