@@ -11,6 +11,7 @@ use super::dial::Stage;
 use super::handshake::{Accepted, Answer, Handshake, Offer, Ticket};
 use super::link::Link;
 use super::liveness::Liveness;
+use super::outbox::Credit;
 use super::phase::Input;
 use super::rtt::Rtt;
 use crate::crypto::{Opener, Sealer};
@@ -174,6 +175,9 @@ impl Session {
         self.talk.id = Some(session);
         self.query = false;
         self.version_mismatch = false;
+        if !same_server {
+            self.talk.credit = Credit::default();
+        }
         self.talk.learn(&position, &window);
         if let Auth::Asking { credential } = &self.talk.auth {
             frame::auth(&mut link.control, credential);

@@ -133,7 +133,8 @@ impl Conversation {
         result
     }
 
-    /// Takes the early frames of a RESUME (U-16): the same path as a record's.
+    /// Takes the early frames of a RESUME (U-16): the same path as a record's. What is beyond this end's limits is left, and what follows it: the client may have been
+    /// given more by the owner before (U-44), and learns from the answer what has come.
     pub fn receive_early(&mut self, frames: &[u8]) -> Result<(), LinkFault> {
         let (mut buffer, place) = self.inbox.take_buffer(frames.len());
         buffer[place.clone()].copy_from_slice(frames);
@@ -150,8 +151,10 @@ impl Conversation {
                 Some(data) => self.take_data(data, &mut buffer),
                 None => Err(LinkFault::Misplaced),
             };
-            if taken.is_err() {
-                break taken;
+            match taken {
+                Err(LinkFault::Message(InboxError::Credit | InboxError::Size)) => break Ok(()),
+                Err(_) => break taken,
+                Ok(()) => {}
             }
         };
         self.inbox.put_back(buffer);

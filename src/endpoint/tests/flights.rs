@@ -159,25 +159,32 @@ fn a_resume_whose_session_is_over_before_it_is_whole_is_told_so() {
     }
 }
 
-/// Early messages that no honest client sends, as it has no credit for them.
+/// A client keeps to the credit that the owner before gave it (U-44), which may have been more. Or it would bring the same flight again and again.
 #[test]
-fn a_resume_whose_early_messages_cannot_be_is_turned_away_and_counted() {
-    let mut stand = Stand::new(Durability::Memory);
-    let (i, id) = stand.session();
-    let newest = stand.clients[i].newest;
-    stand.clients[i].away = true;
-    stand.cut(i, newest);
-    for _ in 0..3 {
-        stand.clients[i].session.send("early".into()).expect("there is room");
-    }
-    let served = stand.server.sessions.get_mut(&Stand::key_of(id)).expect("it is here");
-    served.talk.inbox = Inbox::new(2, 1 << 20, 1 << 20, 0);
-    let flight = stand.flight(i);
-    stand.brings(i, REPLAYED, &flight);
-    let counters = stand.server.counters();
-    assert_eq!((counters.bad_records, counters.resumes), (1, 0));
-    assert_eq!(stand.clients[i].ended, [REPLAYED]);
-    assert_eq!(stand.server.sessions(), 1);
+fn early_messages_beyond_the_windows_of_a_new_owner_are_left_and_come_again() {
+    let taken = |inbox: fn() -> Inbox| {
+        let mut stand = Stand::new(Durability::Memory);
+        let (i, id) = stand.session();
+        let newest = stand.clients[i].newest;
+        stand.clients[i].away = true;
+        stand.cut(i, newest);
+        for _ in 0..3 {
+            stand.clients[i].session.send("early".into()).expect("there is room");
+        }
+        let served = stand.server.sessions.get_mut(&Stand::key_of(id)).expect("it is here");
+        served.talk.inbox = inbox();
+        let flight = stand.flight(i);
+        stand.brings(i, REPLAYED, &flight);
+        let counters = stand.server.counters();
+        assert_eq!((counters.bad_records, counters.resumes), (0, 1));
+        assert!(stand.clients[i].ended.is_empty());
+        let served = stand.server.sessions.get_mut(&Stand::key_of(id)).expect("it is here");
+        served.talk.inbox.next()
+    };
+    assert_eq!(taken(|| Inbox::new(3, 1 << 20, 1 << 20, 0)), 3);
+    assert_eq!(taken(|| Inbox::new(2, 1 << 20, 1 << 20, 0)), 0, "messages");
+    assert_eq!(taken(|| Inbox::new(9, 14, 1 << 20, 0)), 0, "bytes");
+    assert_eq!(taken(|| Inbox::new(9, 1 << 20, 4, 0)), 0, "the length of one");
 }
 
 /// U-18: whoever dials again has left the link of which no answer came.

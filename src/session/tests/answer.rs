@@ -30,6 +30,26 @@ fn an_answer_may_come_byte_by_byte() {
     assert_eq!(play.session.id(), Some(SessionId(NEW.session_id)));
 }
 
+/// U-44: its windows may be smaller than those of the owner before. Whoever is the same has given what it gave.
+#[test]
+fn another_owner_gives_credit_of_its_own() {
+    for (token, goes) in [(NEW.token, 100), (NEW.token + 1, 10)] {
+        let mut play = Play::established();
+        play.cut();
+        let flight = play.flight();
+        let window = Window {
+            messages: 10,
+            ..NEW.window
+        };
+        play.says(flight, &Accept::Ok(AcceptOk { token, window, ..NEW }));
+        for _ in 0..100 {
+            play.session.send("?".into()).expect("there is room");
+        }
+        play.perform();
+        assert_eq!(play.session.talk.outbox.carried(), goes, "{token}");
+    }
+}
+
 /// A client that sent three messages, of which two were ACKed, and heard two; its link has broken, and the server answers its RESUME. And what it says to that.
 fn resumes(answer: AcceptOk<'_>) -> (Play, Vec<u8>) {
     let mut play = Play::begun();

@@ -512,7 +512,7 @@ fn f18_early_data_over_the_cap_is_dropped() {
     assert_eq!(answer, []);
     assert!(hand.bench.links.closed.contains(&link));
     assert_untouched(hand, &before);
-    // Nor is any frame but messages (U-16): no answer, and the old link stays. (The keys of that flight were right: what stood
+    // Nor is any frame but messages (U-16), nor a gap between them: no answer, and the old link stays. (The keys of that flight were right: what stood
     // before the wrong frame may have counted.)
     for frame in [
         frames::ack(0, 1, 1),
@@ -520,6 +520,7 @@ fn f18_early_data_over_the_cap_is_dropped() {
         frames::close(0, 0, 0, 0),
         frames::auth(b"x"),
         vec![0x40, 0],
+        frames::data(3, &[b"four"]),
     ] {
         let (mut hand, _) = watched();
         let (flight, _) = hand
@@ -528,6 +529,7 @@ fn f18_early_data_over_the_cap_is_dropped() {
         let (link, answer) = hand.bench.connect(&flight);
         assert_eq!(answer, []);
         assert!(hand.bench.links.closed.contains(&link));
+        assert_eq!(hand.bench.endpoint.counters().bad_records, 1);
         assert_eq!(hand.state(), Some(State::Established));
         hand.say(&frames::data(1, &[b"two", b"three"]));
         assert_eq!(hand.delivered(), [&b"one"[..], b"two", b"three"].map(<[u8]>::to_vec));
