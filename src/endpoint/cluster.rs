@@ -270,11 +270,11 @@ impl Endpoint {
         })
     }
 
-    /// Whether the store can be relied on at the moment: the last sign of life was taken.
+    /// Whether the store can be relied on at the moment: the last sign of life was taken, and is not over.
     pub fn store_is_up(&self) -> bool {
         self.cluster
             .as_ref()
-            .is_some_and(|cluster| cluster.standing == Standing::Alive)
+            .is_some_and(|cluster| cluster.standing == Standing::Alive && self.now < cluster.leased)
     }
 
     pub(super) fn is_durable(&self) -> bool {

@@ -178,13 +178,11 @@ impl Endpoint {
         if self.turns_away() {
             return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Draining, RETRY_SOON);
         }
-        let standing = self
-            .cluster
-            .as_ref()
-            .map_or(Standing::Alive, |cluster| cluster.standing);
-        if standing != Standing::Alive || self.unconfirmed >= limits.pending_handshakes as usize || self.is_full() {
+        let standing = self.cluster.as_ref().map(|cluster| cluster.standing);
+        let stands = self.cluster.is_none() || self.store_is_up();
+        if !stands || self.unconfirmed >= limits.pending_handshakes as usize || self.is_full() {
             self.counters.refused_busy += 1;
-            let wait = if standing == Standing::Unheard {
+            let wait = if standing == Some(Standing::Unheard) {
                 RETRY_LATER
             } else {
                 RETRY_BUSY

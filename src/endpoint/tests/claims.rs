@@ -135,6 +135,35 @@ fn who_does_not_count_as_alive_takes_nobody_over() {
     }
 }
 
+/// The same if the store has not answered for so long that the last sign of life is over: whatever it says of the next one.
+#[test]
+fn whose_sign_of_life_hangs_until_the_last_one_is_over_takes_nobody_over_and_lets_nobody_in() {
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        let (mut stand, i, _, flight) = parked(durability, unchanged);
+        let before = stand.server.counters().refused_busy;
+        stand.shelf.silent_to = Some(is_lease);
+        stand.run_for(7 * SECOND);
+        assert!(!stand.server.store_is_up());
+        stand.brings(i, LinkId(2000), &flight);
+        assert_eq!(
+            stand.clients[i].refused(LinkId(2000)),
+            Some(RefuseCode::Later),
+            "{durability:?}"
+        );
+        let new = stand.client();
+        let hello = stand.flight(new);
+        stand.brings(new, LinkId(3000), &hello);
+        assert_eq!(stand.server.counters().refused_busy, before + 1, "{durability:?}");
+        assert_eq!(stand.shelf.count(is_claim), 0, "{durability:?}");
+        stand.shelf.silent_to = None;
+        stand.speak();
+        stand.run_for(3 * SECOND);
+        assert!(stand.server.store_is_up());
+        stand.brings(i, BROUGHT, &flight);
+        assert_eq!(stand.server.counters().takeovers, 1, "{durability:?}");
+    }
+}
+
 /// Who has a store knows which sessions are here: a flight for one of these is judged by its beginning (U-12).
 #[test]
 fn mac1_is_judged_before_a_flight_is_whole_also_where_sessions_may_be_elsewhere() {

@@ -235,6 +235,8 @@ fn a_former_session_is_put_out_where_it_is_though_a_copy_is_here() {
     for away in [false, true] {
         let mut stand = Stand::new(Durability::Durable);
         let (i, former) = stand.session();
+        let (other, newer) = stand.session();
+        stand.clients[other].away = true;
         bind(&mut stand, former);
         let sleeper = stand.replace_server();
         stand.shelf.dead.push(sleeper.owner());
@@ -249,7 +251,6 @@ fn a_former_session_is_put_out_where_it_is_though_a_copy_is_here() {
         if away {
             stand.server.handle_link_down(name(i, newest), stand.now);
         }
-        let (_, newer) = stand.session();
         bind(&mut stand, newer);
         stand.run_for(SECOND);
         let anna = stand.server.digest(b"anna");
