@@ -336,9 +336,12 @@ impl Endpoint {
             && let Some(kept) = &mut served.kept
             && kept.stage == Stage::Leaving
         {
-            // Who is to end does not leave.
+            // Who is to end does not leave; and if another process has asked for it, its client is there.
             kept.stage = Stage::Live;
             served.talk.thaw();
+            if !kept.asked_by.is_empty() {
+                served.talk.cut_goodbye_short();
+            }
         }
         let wanted = served.wants_snapshot(cluster.durable);
         if let Some(kept) = &mut served.kept

@@ -91,11 +91,8 @@ impl Endpoint {
     /// Another endpoint has a client that wants to resume a session of this one. The flight must prove that it could: nobody can move a session that
     /// he cannot resume.
     fn asked(&mut self, from: Owner, key: Locator, flight: &[u8]) {
-        let Some(served) = self
-            .sessions
-            .get(&key)
-            .filter(|served| !served.talk.closing.has_begun())
-        else {
+        let here = self.sessions.get_mut(&key);
+        let Some(served) = here.filter(|served| served.talk.closing.reason().is_none()) else {
             // Not here, or ended here: the record will say so.
             let note = handed(&key);
             self.ask(StoreOp::Peek { key }, Purpose::Orphan { key, end: None });
@@ -120,6 +117,12 @@ impl Endpoint {
             self.counters.resumes_forged += 1;
         } else if header.attempt <= served.highest_attempt() {
             self.counters.resumes_stale += 1;
+        } else if served.talk.closing.has_begun() {
+            // Nobody hears the goodbye here any more, and whoever asks must find the end in the record.
+            served.talk.cut_goodbye_short();
+            self.touch(key);
+            let note = handed(&key);
+            self.ask(StoreOp::Send { to: from, note }, Purpose::Nothing);
         } else {
             self.leave(key, Some(from));
         }

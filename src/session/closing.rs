@@ -175,6 +175,13 @@ impl Conversation {
         }
     }
 
+    /// The client is known to have left its links here: nobody hears the goodbye any more.
+    pub fn cut_goodbye_short(&mut self) {
+        if let Closing::Lingering { reason, .. } = self.closing {
+            self.finish(reason);
+        }
+    }
+
     /// The peer ended the session on link `index`.
     pub fn peer_closed(&mut self, index: usize, close: &Close) {
         frame::close_ack(&mut self.links[index].control, self.inbox.next());

@@ -6,11 +6,13 @@ use core::time::Duration;
 
 use super::stand::Stand;
 use crate::config::Durability;
-use crate::endpoint::{Endpoint, notes};
+use crate::endpoint::{Endpoint, SessionMut, notes};
+use crate::error::CloseReason;
 use crate::event::{Event, LinkId};
 use crate::store::{Owner, StoreKey, StoreOp};
 use crate::wire::flight::{MAC1_LEN, MAC1_OFFSET, RESUME_JUDGED};
 
+const SECOND: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(10);
 /// Where the flight stands in a note.
 const FLIGHT: usize = 1 + 16 + 8;
@@ -27,6 +29,12 @@ impl Asked {
     fn by(clients: usize) -> Asked {
         let mut stand = Stand::new(Durability::SwapOut);
         let keys = (0..clients).map(|_| Stand::key_of(stand.session().1)).collect();
+        Asked::of(stand, keys)
+    }
+
+    /// All that the first process has.
+    fn of(mut stand: Stand, keys: Vec<StoreKey>) -> Asked {
+        let clients = keys.len();
         let first = stand.replace_server();
         let owner = first.owner();
         for i in 0..clients {
@@ -120,6 +128,50 @@ fn who_shows_a_flight_that_came_before_the_last_one_gets_nothing() {
     let counters = stand.server.counters();
     assert_eq!((counters.resumes_stale, counters.resumes_forged), (1, 0));
     assert_eq!(stand.server.sessions(), 1);
+}
+
+/// Its link carries nothing any more and the first process does not know, so nobody hears the goodbye there. Or the session would go on elsewhere as if it had not been ended.
+#[test]
+fn who_is_put_out_and_comes_elsewhere_before_the_goodbye_is_over_learns_it_there() {
+    let ends: [fn(&mut SessionMut<'_>); 2] = [|session| session.close(7), |session| session.kick(7)];
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        for end in ends {
+            let mut stand = Stand::new(durability);
+            let (_, id) = stand.session();
+            let newest = stand.clients[0].newest;
+            stand.clients[0].deaf.push(newest);
+            end(&mut stand.server.session(id).expect("it is here"));
+            stand.exchange();
+            let mut asked = Asked::of(stand, [Stand::key_of(id)].to_vec());
+            core::mem::swap(&mut asked.stand.server, &mut asked.first);
+            asked.stand.server.take_note(&asked.notes[0]);
+            asked.stand.exchange();
+            core::mem::swap(&mut asked.stand.server, &mut asked.first);
+            let mut stand = asked.stand;
+            stand.run_for(5 * SECOND);
+            assert!(stand.clients[0].closed().is_some(), "{durability:?}");
+            assert_eq!(stand.server.counters().takeovers, 0, "{durability:?}");
+        }
+    }
+}
+
+/// The same if it is put out while it leaves, as it was asked for.
+#[test]
+fn who_is_put_out_while_it_leaves_for_another_process_learns_it_there() {
+    let mut stand = Stand::new(Durability::Durable);
+    let (_, id) = stand.session();
+    let newest = stand.clients[0].newest;
+    stand.clients[0].deaf.push(newest);
+    let mut asked = Asked::of(stand, [Stand::key_of(id)].to_vec());
+    core::mem::swap(&mut asked.stand.server, &mut asked.first);
+    asked.stand.server.take_note(&asked.notes[0]);
+    asked.stand.server.session(id).expect("it is here yet").kick(7);
+    asked.stand.exchange();
+    core::mem::swap(&mut asked.stand.server, &mut asked.first);
+    let mut stand = asked.stand;
+    stand.run_for(5 * SECOND);
+    assert_eq!(stand.clients[0].closed(), Some(CloseReason::Kicked { code: 7 }));
+    assert_eq!(stand.server.counters().takeovers, 0);
 }
 
 #[test]
