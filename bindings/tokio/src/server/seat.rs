@@ -30,6 +30,7 @@ const SNAPSHOTS: usize = 1024;
 /// In front of the application's bytes in a snapshot: what they are.
 const CREDENTIAL: u8 = 0;
 const STATE: u8 = 1;
+const FAILED: u8 = 2;
 
 /// See the module's head.
 #[derive(Default)]
@@ -146,11 +147,11 @@ impl Worker {
         true
     }
 
-    /// The application's bytes as they stand.
+    /// The application's bytes as they stand. Of a handler that failed there are none, and the session must not begin anew without them where it may come before it has ended here.
     fn state_of(self: &Rc<Self>, slot: &Rc<Slot>) -> Option<Bytes> {
         let seat = slot.seat.borrow();
         let Some(handler) = &seat.handler else {
-            return seat.origin.clone();
+            return seat.origin.clone().or(Some(Bytes::from_static(&[FAILED])));
         };
         let state = catch_unwind(AssertUnwindSafe(|| handler.swap_out()));
         drop(seat);
@@ -158,7 +159,7 @@ impl Worker {
             Ok(state) => Some([&[STATE], &state[..]].concat().into()),
             Err(_) => {
                 self.fail(slot, HANDLER_PANICKED);
-                None
+                Some(Bytes::from_static(&[FAILED]))
             }
         }
     }
@@ -198,7 +199,7 @@ impl Worker {
     }
 }
 
-/// Gives the handler up. A snapshot has what there was last, as nothing can be known of it now.
+/// Gives the handler up. A snapshot says so from then on, as nothing can be known of it now.
 fn give_up(slot: &Slot) {
     let mut seat = slot.seat.borrow_mut();
     seat.origin = None;
@@ -252,6 +253,9 @@ impl Visit<'_> {
             Some((&CREDENTIAL, _)) => {
                 self.slot.set_credential(origin.slice(1..));
                 Ok(factory.open(&self.session))
+            }
+            Some((&FAILED, _)) => {
+                Err("its handler failed on another server, which died before the session had ended".into())
             }
             _ => {
                 Err("the snapshot does not say what it is; a newer version of this library may have written it".into())

@@ -230,6 +230,32 @@ async fn a_handler_that_fails_ends_its_own_session_only() {
     }
 }
 
+/// Its client does not hear the goodbye, and the server dies before that is over. What it would have begun with elsewhere is not where its client stands.
+#[tokio::test]
+async fn a_session_whose_handler_failed_does_not_begin_anew_elsewhere() {
+    for way in ["panic", "grow"] {
+        let store = memory();
+        let (first, mut seen) = serve(Durability::Durable, &store).await;
+        let (second, mut there) = serve(Durability::Durable, &store).await;
+        let balancer = Balancer::start(&[first.local_addr()]).await;
+        let client = Client::connect(balancer.address, eager()).await.unwrap();
+        until_opened(&mut seen).await;
+        client.send("remember this").await.unwrap();
+        assert_eq!(soon(client.recv()).await.unwrap().payload, "remember this");
+        balancer.mute();
+        balancer.send_to(&[]);
+        client.send(way).await.unwrap();
+        // The handler fails, and what there is of the session is written again.
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        balancer.send_to(&[second.local_addr()]);
+        drop(first);
+        balancer.cut();
+        let code = RESTORE_FAILED;
+        assert_eq!(soon(client.closed()).await, CloseReason::Kicked { code }, "{way}");
+        assert!(there.try_recv().is_err(), "{way}: nobody has begun anything");
+    }
+}
+
 /// Over `Limits::snapshot`: with `SwapOut` it stays where it is, with `Durable` nothing of it could leave any more.
 #[tokio::test]
 async fn a_state_that_is_too_large_cannot_leave() {
