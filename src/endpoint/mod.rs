@@ -395,7 +395,8 @@ impl Endpoint {
                     tell(&mut link.control);
                 }
             }
-            told += usize::from(heard);
+            // Who has not shown yet that it has its keys is told, and is no session to anybody.
+            told += usize::from(heard && served.confirmed);
             self.touch(locator);
         }
         told
