@@ -291,11 +291,12 @@ impl Drop for Driver {
 }
 
 /// For when a timer that is set for `set` is to be set anew. Nearly every message moves the deadline: far away while an answer is awaited, and back when it has
-/// come. So a timer that goes off too early is left alone and set anew then; only if it would go off soon it is put off, by so little that it need not
+/// come. So a timer that goes off too early is left alone and set anew when it has; only if it would go off soon it is put off, by so little that it need not
 /// be set back (which may cost a system call, and this next to nothing).
 fn alarm(set: Option<Instant>, due: Instant, now: Instant) -> Option<Instant> {
     match set {
         None => Some(due),
+        Some(set) if set <= now => Some(due),
         Some(set) if due < set => Some(due),
         Some(set) if set < due && set < now + SOON => Some(due.min(now + PUT_OFF)),
         Some(_) => None,
@@ -347,7 +348,8 @@ mod tests {
             (Some(15), 203, Some(40)),
             (Some(15), 30, Some(30)),
             (Some(20), 203, None),
-            (Some(0), 203, Some(40)),
+            // It has gone off: put off again and again, it would go off every 40 ms for as long as nothing is due.
+            (Some(0), 203, Some(203)),
             // While it is put off, an ACK that is due in 40 ms does not set it back.
             (Some(40), 41, None),
         ] {
