@@ -186,4 +186,9 @@ fn an_accept_within_its_time_is_a_round_trip() {
     play.now += 5 * SECOND - MICROSECOND;
     play.says(flight, &Accept::Ok(NEW));
     assert_eq!(play.session.stats().rtt, Some(5 * SECOND - MICROSECOND));
+    let mut play = Play::new();
+    let flight = play.flight();
+    play.now += 5 * SECOND;
+    play.says(flight, &Accept::Ok(NEW));
+    assert_eq!(play.session.stats().rtt, None, "that is when the timer would have given it up");
 }
