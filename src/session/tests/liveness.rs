@@ -322,3 +322,14 @@ fn a_routine_question_is_suspect_and_never_late_unless_somebody_waits() {
     assert_eq!(verdict, Verdict::Late);
     assert!(at <= said + MS(70), "{at:?} after {said:?}");
 }
+
+/// On a slow line an answer takes its time: the timer had nothing to say yet, so nobody missed that it spoke.
+#[test]
+fn a_slow_answer_before_the_timer_would_speak_is_no_overdue_one() {
+    let start = Instant::from_millis(5000);
+    let mut link = link(Role::Client, 2000, start);
+    link.ping(start);
+    let timing = Timing::default();
+    assert!(!link.is_overdue(start + MS(5000), &timing));
+    assert!(link.is_overdue(start + MS(30_000), &timing));
+}

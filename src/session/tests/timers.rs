@@ -190,5 +190,9 @@ fn an_accept_within_its_time_is_a_round_trip() {
     let flight = play.flight();
     play.now += 5 * SECOND;
     play.says(flight, &Accept::Ok(NEW));
-    assert_eq!(play.session.stats().rtt, None, "that is when the timer would have given it up");
+    assert_eq!(
+        play.session.stats().rtt,
+        None,
+        "that is when the timer would have given it up"
+    );
 }
