@@ -178,10 +178,10 @@ impl Endpoint {
         if self.turns_away() {
             return self.refuse(link, prelude.version, prelude.key_id, RefuseCode::Draining, RETRY_SOON);
         }
-        let standing = self.cluster.as_ref().map(|cluster| cluster.standing);
-        let stands = self.cluster.is_none() || self.store_is_up();
-        if !stands || self.unconfirmed >= limits.pending_handshakes as usize || self.is_full() {
+        let waits_for_store = self.cluster.is_some() && !self.store_is_up();
+        if waits_for_store || self.unconfirmed >= limits.pending_handshakes as usize || self.is_full() {
             self.counters.refused_busy += 1;
+            let standing = self.cluster.as_ref().map(|cluster| cluster.standing);
             let wait = if standing == Some(Standing::Unheard) {
                 RETRY_LATER
             } else {

@@ -12,9 +12,9 @@ use super::burial::End;
 use super::cluster::Purpose;
 use super::keep::Stage;
 use super::served::Served;
-use super::{Endpoint, Locator, notes, tombstones};
+use super::{Endpoint, Locator, tombstones};
 use crate::event::{Event, Output};
-use crate::store::{Owner, Record, StoreOp, StoreReply};
+use crate::store::{Owner, Record, StoreReply};
 
 impl Endpoint {
     /// Swaps all sessions out, to leave: from now on nobody is let in here, and [`Endpoint::poll_snapshot`] names session after session. It is done
@@ -215,8 +215,7 @@ impl Endpoint {
         self.events.push_back((served.id, Event::SwappedOut));
         if let Some(kept) = served.kept {
             for to in kept.asked_by {
-                let note = notes::handed(&locator);
-                self.ask(StoreOp::Send { to, note }, Purpose::Nothing);
+                self.tell_handed(locator, to);
             }
         }
     }

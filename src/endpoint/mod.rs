@@ -380,16 +380,12 @@ impl Endpoint {
             };
             let talk = &mut served.talk;
             let confirmed = talk.newest_confirmed();
-            // A client that is moving reads no more of the link before. It has not shown yet that it has the new one.
-            let moving = talk
-                .links
-                .len()
-                .checked_sub(1)
-                .filter(|newest| Some(*newest) != confirmed);
+            // A client that is moving reads no more of the link before, and has not shown yet that it has the new one.
+            let moving = talk.carrier().filter(|newest| Some(*newest) != confirmed);
             let mut heard = false;
             for index in confirmed.into_iter().chain(moving) {
                 let link = &mut talk.links[index];
-                if link.life.is_open() && link.rare_told < RARE_FRAMES && talk.closing.allows_more() {
+                if link.rare_told < RARE_FRAMES && talk.closing.allows_more() {
                     link.rare_told += 1;
                     heard = true;
                     tell(&mut link.control);

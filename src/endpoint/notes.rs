@@ -94,9 +94,8 @@ impl Endpoint {
         let here = self.sessions.get_mut(&key);
         let Some(served) = here.filter(|served| served.talk.closing.reason().is_none()) else {
             // Not here, or ended here: the record will say so.
-            let note = handed(&key);
             self.ask(StoreOp::Peek { key }, Purpose::Orphan { key, end: None });
-            return self.ask(StoreOp::Send { to: from, note }, Purpose::Nothing);
+            return self.tell_handed(key, from);
         };
         let Some(header) = flight
             .get(prelude::LEN..)
@@ -121,10 +120,15 @@ impl Endpoint {
             // Nobody hears the goodbye here any more, and whoever asks must find the end in the record.
             served.talk.cut_goodbye_short();
             self.touch(key);
-            let note = handed(&key);
-            self.ask(StoreOp::Send { to: from, note }, Purpose::Nothing);
+            self.tell_handed(key, from);
         } else {
             self.leave(key, Some(from));
         }
+    }
+
+    /// Whoever asked for a session may look at its record.
+    pub(super) fn tell_handed(&mut self, key: Locator, to: Owner) {
+        let note = handed(&key);
+        self.ask(StoreOp::Send { to, note }, Purpose::Nothing);
     }
 }

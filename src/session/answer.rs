@@ -176,6 +176,7 @@ impl Session {
         self.query = false;
         self.version_mismatch = false;
         if !same_server {
+            // What the owner before gave says nothing of what this one takes (U-44).
             self.talk.credit = Credit::default();
         }
         self.talk.learn(&position, &window);

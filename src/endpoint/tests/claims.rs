@@ -104,63 +104,48 @@ fn no_more_sessions_are_taken_over_than_there_may_be() {
 
 /// Others take it for dead, and would take the session from it in its turn; without a snapshot in the record they would call it lost.
 #[test]
-fn who_does_not_count_as_alive_takes_nobody_over() {
+fn who_does_not_count_as_alive_takes_nobody_over_and_lets_nobody_in() {
+    // Its sign of life is not taken; it has not been heard yet; or it hangs until the last one is over.
+    let ways: [fn(&mut Stand); 3] = [
+        |stand| {
+            stand.shelf.instead = Some(|op| is_lease(op).then_some(StoreReply::Failed));
+            stand.run_for(3 * SECOND);
+        },
+        |stand| {
+            stand.replace_server();
+            stand.shelf.silent_to = Some(is_lease);
+            stand.run_for(SECOND);
+        },
+        |stand| {
+            stand.shelf.silent_to = Some(is_lease);
+            stand.run_for(7 * SECOND);
+        },
+    ];
     for durability in [Durability::SwapOut, Durability::Durable] {
-        for heard in [false, true] {
+        for (way, begin) in ways.iter().enumerate() {
             let (mut stand, i, _, flight) = parked(durability, unchanged);
-            if heard {
-                stand.shelf.instead = Some(|op| is_lease(op).then_some(StoreReply::Failed));
-                stand.run_for(3 * SECOND);
-            } else {
-                stand.replace_server();
-                stand.shelf.silent_to = Some(is_lease);
-                stand.run_for(SECOND);
-            }
+            begin(&mut stand);
             assert!(!stand.server.store_is_up());
             stand.brings(i, LinkId(2000), &flight);
-            let what = (durability, heard);
+            let what = (durability, way);
             assert_eq!(
                 stand.clients[i].refused(LinkId(2000)),
                 Some(RefuseCode::Later),
                 "{what:?}"
             );
+            let busy = stand.server.counters().refused_busy;
+            let new = stand.client();
+            let hello = stand.flight(new);
+            stand.brings(new, LinkId(3000), &hello);
+            assert_eq!(stand.server.counters().refused_busy, busy + 1, "{what:?}");
             assert_eq!(stand.shelf.count(is_claim), 0, "{what:?}");
-            stand.shelf.instead = None;
+            (stand.shelf.instead, stand.shelf.silent_to) = (None, None);
             stand.speak();
             stand.run_for(3 * SECOND);
             assert!(stand.server.store_is_up());
             stand.brings(i, BROUGHT, &flight);
             assert_eq!(stand.server.counters().takeovers, 1, "{what:?}");
         }
-    }
-}
-
-/// The same if the store has not answered for so long that the last sign of life is over: whatever it says of the next one.
-#[test]
-fn whose_sign_of_life_hangs_until_the_last_one_is_over_takes_nobody_over_and_lets_nobody_in() {
-    for durability in [Durability::SwapOut, Durability::Durable] {
-        let (mut stand, i, _, flight) = parked(durability, unchanged);
-        let before = stand.server.counters().refused_busy;
-        stand.shelf.silent_to = Some(is_lease);
-        stand.run_for(7 * SECOND);
-        assert!(!stand.server.store_is_up());
-        stand.brings(i, LinkId(2000), &flight);
-        assert_eq!(
-            stand.clients[i].refused(LinkId(2000)),
-            Some(RefuseCode::Later),
-            "{durability:?}"
-        );
-        let new = stand.client();
-        let hello = stand.flight(new);
-        stand.brings(new, LinkId(3000), &hello);
-        assert_eq!(stand.server.counters().refused_busy, before + 1, "{durability:?}");
-        assert_eq!(stand.shelf.count(is_claim), 0, "{durability:?}");
-        stand.shelf.silent_to = None;
-        stand.speak();
-        stand.run_for(3 * SECOND);
-        assert!(stand.server.store_is_up());
-        stand.brings(i, BROUGHT, &flight);
-        assert_eq!(stand.server.counters().takeovers, 1, "{durability:?}");
     }
 }
 
