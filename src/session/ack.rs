@@ -231,34 +231,23 @@ mod tests {
     #[test]
     fn a_small_window_is_given_back_by_halves() {
         let start = Instant::from_millis(1000);
-        let few = Limits {
-            window_messages: 4,
+        let window = |window_messages, window_bytes| Limits {
+            window_messages,
+            window_bytes,
             ..limits()
         };
-        let mut acks = Reading::new(few);
-        acks.sent(start);
-        acks.take(1, 0, start);
-        assert!(!acks.due(start));
-        acks.take(1, 0, start);
-        assert!(acks.due(start), "two of four messages, though not three");
-        let narrow = Limits {
-            window_bytes: 100,
-            ..limits()
-        };
-        let mut acks = Reading::new(narrow);
-        acks.sent(start);
-        acks.take(1, 49, start);
-        assert!(!acks.due(start));
-        acks.take(1, 1, start);
-        assert!(acks.due(start), "half of its bytes, though not a hundred");
-        let one = Limits {
-            window_messages: 1,
-            ..limits()
-        };
-        let mut acks = Reading::new(one);
-        acks.sent(start);
-        assert!(!acks.due(start));
-        acks.take(1, 0, start);
-        assert!(acks.due(start), "all of it");
+        // What is not enough, and what is with it: though not three messages, nor a hundred bytes.
+        for (limits, before, last) in [
+            (window(4, 2000), (1, 0), (1, 0)),
+            (window(40, 100), (1, 49), (1, 1)),
+            (window(1, 2000), (0, 0), (1, 0)),
+        ] {
+            let mut acks = Reading::new(limits);
+            acks.sent(start);
+            acks.take(before.0, before.1, start);
+            assert!(!acks.due(start), "{before:?}");
+            acks.take(last.0, last.1, start);
+            assert!(acks.due(start), "{before:?}, {last:?}");
+        }
     }
 }
