@@ -867,7 +867,7 @@ typedef struct unbroken_timing {
    */
   uint32_t ack_messages;
   /**
-   * ... or this much delivered payload, in bytes: 1 to 1 MiB, default 64 KiB.
+   * ... or this much delivered payload, in bytes, or half of `window_bytes`: 1 to 1 MiB, default 64 KiB.
    */
   uint32_t ack_bytes;
   /**

@@ -55,7 +55,7 @@ pub struct unbroken_timing {
     pub struct_size: u32,
     /// An ACK leaves after this many delivered messages, or half of `window_messages` if that is less: 1 to 4,096, default 32.
     pub ack_messages: u32,
-    /// ... or this much delivered payload, in bytes: 1 to 1 MiB, default 64 KiB.
+    /// ... or this much delivered payload, in bytes, or half of `window_bytes`: 1 to 1 MiB, default 64 KiB.
     pub ack_bytes: u32,
     /// ... or this long after the first of them: 0 to 500 ms, default 40 ms.
     pub ack_delay_ms: u32,
