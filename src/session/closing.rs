@@ -226,6 +226,8 @@ impl Conversation {
             return false;
         };
         link.life = Life::Open;
+        // Nobody asked its timers meanwhile.
+        link.liveness.woken(self.now);
         self.closing.moved();
         self.close_when_carried();
         true

@@ -245,6 +245,24 @@ fn a_goodbye_after_the_newest_link_broke_is_said_on_the_one_before_it() {
     says_the_rest_and_is_over(talk);
 }
 
+/// Nobody asked its timers while it was on its way out: what they would have said by now says nothing of it, least of all that it is dead.
+#[test]
+fn the_link_that_a_goodbye_comes_back_to_has_its_timers_anew() {
+    let mut talk = linked(Role::Client, Limits::default());
+    talk.acknowledged(0, 10, 1000);
+    talk.links[0].liveness.ping(START);
+    talk.links.push(link(Role::Client, 2));
+    talk.drain_older(START + LINGER * 30);
+    talk.tick(START + LINGER * 25);
+    talk.close(CloseKind::Application, 5, LOCAL);
+    talk.tick(START + LINGER * 25);
+    let newer = talk.links.remove(1);
+    assert!(!talk.after_loss(&newer, HandoverCause::LinkLost));
+    assert!(talk.timer_deadline() >= talk.now);
+    talk.check_links();
+    assert_eq!((talk.links.len(), talk.closing.reason()), (1, None));
+}
+
 /// U-50: nobody would read it. A client that asks once more while the goodbye is under way gets no second verdict behind it.
 #[test]
 fn behind_a_close_no_verdict_is_repeated() {
