@@ -71,11 +71,12 @@ pub fn cluster(seed: u64) -> ClusterOptions {
     o.apps.size = rng.log_range(0..=12_000);
     o.apps.state = rng.log_range(0..=16_000);
     o.limits = cluster_limits(&o, rng);
+    o.lesser = lesser_limits(&o.limits, &mut Rng::new(seed).fork("lesser limits"));
     o.timing.ack_bytes = rng.log_range(1..=1 << 20) as u32;
     o.timing.idle_probe = rng.duration(SECOND..=60 * SECOND);
     o.timing.lease = rng.duration(SECOND..=20 * SECOND);
     // A store that goes back excuses much of what follows, so most runs do without; those that do not have it often.
-    if rng.permille(350) {
+    if rng.permille(350) && o.accidents.put_out.is_zero() {
         o.accidents.rollback = rng.duration(SECOND..=8 * SECOND);
         o.accidents.rollback_by = rng.duration(100 * MS..=15 * SECOND);
     }
@@ -100,6 +101,23 @@ fn cluster_limits(o: &ClusterOptions, rng: &mut Rng) -> Limits {
         tombstones: rng.log_range(o.clients as u64 * 16..=65_536) as u32,
         ..o.limits.clone()
     }
+}
+
+/// What other processes have, in every second world: windows that are smaller. A message and a snapshot must fit everywhere, or a session could not move.
+fn lesser_limits(limits: &Limits, rng: &mut Rng) -> Vec<Limits> {
+    let others = *rng.pick(&[0, 0, 1, 2]);
+    let lesser = |rng: &mut Rng| {
+        let bytes = |rng: &mut Rng, most: u32| rng.log_range(limits.message.into()..=most.into()) as u32;
+        let messages = |rng: &mut Rng, most: u32| rng.log_range(1..=most.into()) as u32;
+        Limits {
+            unacked_bytes: bytes(rng, limits.unacked_bytes),
+            unacked_messages: messages(rng, limits.unacked_messages),
+            window_bytes: bytes(rng, limits.window_bytes),
+            window_messages: messages(rng, limits.window_messages),
+            ..limits.clone()
+        }
+    };
+    (0..others).map(|_| lesser(rng)).collect()
 }
 
 #[cfg(test)]
@@ -151,6 +169,8 @@ mod tests {
         assert_eq!(different(|seed| world(seed).shards), 8);
         assert_eq!(different(|seed| cluster(seed).processes), 5);
         assert_eq!(different(|seed| cluster(seed).durability as u8), 2);
+        assert_eq!(different(|seed| cluster(seed).lesser.len()), 3);
+        assert!(different(|seed| cluster(seed).accidents.put_out) > 100);
         assert_eq!(different(|seed| world(seed).profile.name()), FAMILIES.len());
     }
 }

@@ -92,6 +92,7 @@ const CLUSTER: &Table<ClusterOptions> = &[
     ("no-rollback", |o| o.accidents.rollback = Duration::ZERO),
     ("no-spoil", |o| o.accidents.spoil = Duration::ZERO),
     ("no-newer", |o| o.accidents.newer = Duration::ZERO),
+    ("nobody-put-out", |o| o.accidents.put_out = Duration::ZERO),
     ("honest-store", |o| {
         o.store = StoreFaults {
             latency: o.store.latency,
@@ -116,7 +117,11 @@ const CLUSTER: &Table<ClusterOptions> = &[
         (o.apps.size, o.apps.state) = (o.apps.size.min(16), 0)
     }),
     ("one-path", |o| (o.net.paths, o.net.jitter) = (0, Duration::ZERO)),
-    ("usual-limits", |o| o.limits = roomy(&o.limits)),
+    ("equal-limits", |o| o.lesser.clear()),
+    ("usual-limits", |o| {
+        o.limits = roomy(&o.limits);
+        o.lesser.clear();
+    }),
     ("usual-timing", |o| o.timing = Timing::default()),
     ("usual-backoff", |o| o.backoff = usual_backoff(&o.backoff)),
 ];

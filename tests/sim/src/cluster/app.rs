@@ -29,6 +29,13 @@ pub struct Excuses {
     pub expired: bool,
 }
 
+/// How a server's application ends a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    Close,
+    Kick,
+}
+
 /// A conversation: the client's half of it, and what must be true of the server's, wherever that is.
 #[derive(Debug)]
 pub struct Talk {
@@ -68,6 +75,10 @@ pub struct Talk {
     /// Where the balancer sent it last.
     pub(super) went_to: Option<usize>,
     pub closed_by_server: Option<u32>,
+    /// ... by putting it out.
+    pub kicked: bool,
+    /// ... where the store and its client had it.
+    pub ended_here: bool,
     /// How the server's half ended, if it was told.
     pub server_closed: Option<CloseReason>,
     /// ... and where.
@@ -143,6 +154,8 @@ impl Talk {
             bound: BTreeSet::new(),
             went_to: None,
             closed_by_server: None,
+            kicked: false,
+            ended_here: false,
             server_closed: None,
             closed_at: None,
             taken_from: None,
@@ -151,6 +164,11 @@ impl Talk {
 
     pub fn client_closed(&self) -> bool {
         self.life.closed.is_some()
+    }
+
+    /// Whether a server's application put it out with this code.
+    pub(super) fn is_kicked(&self, by: u32) -> bool {
+        self.kicked && self.closed_by_server == Some(by)
     }
 
     /// Whether its end was told with this code by an owner that it was just leaving, perhaps for another: whoever has it by now is asked to put it out with that code

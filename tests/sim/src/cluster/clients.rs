@@ -151,7 +151,7 @@ impl World {
                         talk.said.len()
                     ));
                 }
-                talk.closed_by_server == Some(code)
+                talk.closed_by_server == Some(code) && !talk.kicked
             }
             CloseReason::OwnerCrashed => !durable && (excuses.crashed || orphaned) || excuses.tampered,
             // Its end was told to nobody in time, and is forgotten.
@@ -159,7 +159,7 @@ impl World {
             CloseReason::RolledBack => excuses.tampered,
             CloseReason::Expired => excuses.tampered || excuses.expired,
             CloseReason::Kicked { code: USER_MOVED } => excuses.unseated,
-            CloseReason::Kicked { code } => talk.is_put_out(code),
+            CloseReason::Kicked { code } => talk.is_kicked(code) || talk.is_put_out(code),
             _ => false,
         };
         if !legal && !talk.is_misquoted(reason) {

@@ -163,6 +163,8 @@ pub struct Counters {
     /// Ends that were told, and had a reason.
     pub reported: u64,
     pub mail: u64,
+    /// Sessions that were put out or closed by chance, perhaps over dead links.
+    pub put_out: u64,
 }
 
 pub struct World {
@@ -195,7 +197,9 @@ pub struct World {
     rng: Rng,
     fates: Rng,
     keys: Rng,
-    server_config: Arc<ServerConfig>,
+    /// One of these has each process.
+    server_configs: Vec<Arc<ServerConfig>>,
+    mixes: Rng,
     buffer: Vec<u8>,
 }
 
@@ -205,14 +209,15 @@ impl World {
         let root = Rng::new(seed);
         let mut keys = root.fork("keys");
         let start = Instant::from_micros(root.fork("start").log_range(0..=1 << 50));
-        let server_config = ServerConfig::builder(server_key(), cluster_key())
-            .realm(&b"sim"[..])
-            .limits(options.limits.clone())
-            .timing(options.timing.clone())
-            .durability(options.durability)
-            .build()
-            .unwrap();
-        let server_config = Arc::new(server_config);
+        let configs = [&options.limits].into_iter().chain(&options.lesser).map(|limits| {
+            let config = ServerConfig::builder(server_key(), cluster_key())
+                .realm(&b"sim"[..])
+                .limits(limits.clone())
+                .timing(options.timing.clone())
+                .durability(options.durability);
+            Arc::new(config.build().unwrap())
+        });
+        let server_configs = configs.collect();
         let clients = (0..options.clients)
             .map(|i| {
                 let config = ClientConfig::builder(server_key().public())
@@ -253,7 +258,8 @@ impl World {
             rng: root.fork("world"),
             fates: root.fork("fates"),
             keys,
-            server_config,
+            server_configs,
+            mixes: root.fork("mixes"),
             buffer: vec![0; 64 << 10],
             options,
             seed,
@@ -283,9 +289,10 @@ impl World {
 
     fn process(&mut self, life: u64) -> Process {
         let seed = Seed::new(self.keys.key());
+        let config = self.mixes.pick(&self.server_configs).clone();
         Process {
             life,
-            endpoint: Endpoint::new(self.server_config.clone(), seed, self.queue.now()),
+            endpoint: Endpoint::new(config, seed, self.queue.now()),
             host: Host::default(),
             apps: BTreeMap::new(),
             asleep: None,

@@ -35,6 +35,20 @@ pub struct StoreFaults {
     pub crash_at_step: u32,
 }
 
+impl StoreFaults {
+    /// Whether whoever asks another process is heard, and whatever is written is there.
+    pub fn is_honest(&self) -> bool {
+        [
+            self.unavailable,
+            self.lost,
+            self.reply_lost,
+            self.late,
+            self.note_lost,
+            self.crash_at_step,
+        ] == [0; 6]
+    }
+}
+
 /// Mean time between accidents; zero: none.
 #[derive(Clone, Debug, Default)]
 pub struct Accidents {
@@ -54,6 +68,17 @@ pub struct Accidents {
     pub spoil: Duration,
     /// A blob is of a newer format for a while.
     pub newer: Duration,
+    /// An application puts out a session, over links of which every second has died unnoticed.
+    pub put_out: Duration,
+}
+
+impl Accidents {
+    /// Whether they keep processes from hearing each other and the store.
+    pub fn hinder(&self) -> bool {
+        [self.pause, self.down, self.rollback, self.spoil, self.newer]
+            .iter()
+            .any(|mean| !mean.is_zero())
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -93,6 +118,8 @@ pub struct ClusterOptions {
     pub accidents: Accidents,
     pub apps: Apps,
     pub limits: Limits,
+    /// What a process may have instead of them, as if versions were mixed: smaller windows, and what depends on nothing else.
+    pub lesser: Vec<Limits>,
     pub timing: Timing,
     pub backoff: Backoff,
     pub trace: usize,
@@ -132,6 +159,7 @@ impl ClusterOptions {
                 ends: 0,
             },
             limits: calm.server_limits,
+            lesser: Vec::new(),
             timing: Timing::default(),
             backoff: calm.backoff,
             trace: 60,
@@ -180,6 +208,24 @@ impl ClusterOptions {
         o.backoff.base = rng.duration(5 * MS..=100 * MS);
         o.backoff.cap = o.backoff.base + rng.duration(20 * MS..=SECOND);
         o.draw_ends(&mut Rng::new(seed).fork("ends"));
+        let mut rng = Rng::new(seed).fork("put out");
+        if rng.permille(250) {
+            o.accidents.put_out = rng.duration(3 * SECOND..=20 * SECOND);
+            // In every second such run the processes hear each other: then who was put out stays out.
+            if rng.coin() {
+                o.store = StoreFaults {
+                    latency: o.store.latency,
+                    timeout: o.store.timeout,
+                    ..StoreFaults::default()
+                };
+                o.accidents = Accidents {
+                    crash: o.accidents.crash,
+                    retire: o.accidents.retire,
+                    put_out: o.accidents.put_out,
+                    ..Accidents::default()
+                };
+            }
+        }
         o
     }
 
@@ -249,6 +295,7 @@ fn draw_accidents(rng: &mut Rng, durability: Durability) -> Accidents {
         rollback_by: rng.duration(100 * MS..=10 * SECOND),
         spoil: sometimes(rng, 150, 5, 20),
         newer: sometimes(rng, 150, 5, 20),
+        put_out: Duration::ZERO,
     }
 }
 
@@ -265,6 +312,9 @@ impl fmt::Display for ClusterOptions {
         writeln!(f, "{:?}", self.accidents)?;
         writeln!(f, "{:?}", self.apps)?;
         writeln!(f, "{:?}", self.limits)?;
+        for limits in &self.lesser {
+            writeln!(f, "or {limits:?}")?;
+        }
         writeln!(f, "{:?}", self.timing)?;
         writeln!(f, "{:?}", self.backoff)
     }

@@ -29,6 +29,7 @@ impl AddAssign for Counters {
         self.spoilt += other.spoilt;
         self.reported += other.reported;
         self.mail += other.mail;
+        self.put_out += other.put_out;
     }
 }
 
@@ -46,6 +47,7 @@ impl Counters {
             ("spoilt record", self.spoilt),
             ("end reported", self.reported),
             ("letter", self.mail),
+            ("session put out", self.put_out),
         ];
         let named = named.into_iter().map(|(what, count)| (format!("no {what}"), count));
         // Nobody is bound by chance, and a wait for notes fails with the store only.
@@ -66,7 +68,7 @@ impl fmt::Display for Counters {
         write!(
             f,
             "{} takeovers ({} by asking, {} from the dead), {} fenced, {} crashes, {} sleepers, {} planned restarts, \
-             {} store requests, {} store faults, {} rollbacks, {} spoilt, {} ends reported, {} letters",
+             {} store requests, {} store faults, {} rollbacks, {} spoilt, {} ends reported, {} letters, {} put out",
             self.takeovers,
             self.asked,
             self.inherited,
@@ -80,6 +82,7 @@ impl fmt::Display for Counters {
             self.spoilt,
             self.reported,
             self.mail,
+            self.put_out,
         )
     }
 }
@@ -102,6 +105,7 @@ impl World {
             }
         }
         self.check_not_vacuous();
+        self.check_ends();
         self.end();
         self.totals(start)
     }
@@ -216,6 +220,21 @@ impl World {
                     "liveness: not all is delivered within {:?}; {}",
                     self.options.patience(),
                     self.where_we_are()
+                ));
+            }
+        }
+    }
+
+    /// Whom his server has put out is out, wherever he comes, if the processes hear each other: nobody goes on as if nothing had been said.
+    fn check_ends(&self) {
+        if !self.options.store.is_honest() || self.options.accidents.hinder() {
+            return;
+        }
+        for (i, talk) in self.talks.iter().enumerate() {
+            if talk.ended_here && !talk.excuses.crashed && !talk.client_closed() {
+                self.fail(format_args!(
+                    "G2: client {i} was put out with {:?}, and goes on at {:?}",
+                    talk.closed_by_server, talk.holder
                 ));
             }
         }

@@ -8,7 +8,7 @@ use unbroken::{
     Verdict,
 };
 
-use super::app::{App, START, digest, numbers, saying};
+use super::app::{App, End, START, digest, numbers, saying};
 use super::{At, Event, World, store_key};
 use crate::trace::Who;
 use crate::world::app::{code, name};
@@ -259,7 +259,7 @@ impl World {
         let talk = &mut self.talks[i];
         let excuses = talk.excuses;
         let legal = match reason {
-            CloseReason::Local { code } => talk.closed_by_server == Some(code),
+            CloseReason::Local { code } => talk.closed_by_server == Some(code) && !talk.kicked,
             CloseReason::Peer { code, truncated } => {
                 if holds && !truncated && talk.taken != talk.sent {
                     let (taken, sent) = (talk.taken, talk.sent);
@@ -279,7 +279,7 @@ impl World {
                     || excuses.tampered
             }
             CloseReason::Kicked { code: USER_MOVED } => excuses.unseated,
-            CloseReason::Kicked { code } => holds && talk.is_put_out(code),
+            CloseReason::Kicked { code } => talk.is_kicked(code) || holds && talk.is_put_out(code),
             _ => false,
         };
         if holds {
@@ -490,6 +490,10 @@ impl World {
 
     /// The server's application ends it; whether it has the session that the client is connected to.
     pub fn close_from_server(&mut self, i: usize, code: u32) -> bool {
+        self.end_from_server(i, code, End::Close)
+    }
+
+    pub(super) fn end_from_server(&mut self, i: usize, code: u32, how: End) -> bool {
         let (Some(at), Some(id)) = (self.talks[i].holder, self.talks[i].id) else {
             return false;
         };
@@ -501,10 +505,15 @@ impl World {
         let Some(mut session) = self.processes[at.process].endpoint.session(id) else {
             return false;
         };
-        session.close(code);
+        match how {
+            End::Close => session.close(code),
+            End::Kick => session.kick(code),
+        }
         drop(session);
-        self.trace_at(at.process, "closes", code.into(), i as u64);
+        self.trace_at(at.process, "ends", code.into(), i as u64);
         self.talks[i].closed_by_server = Some(code);
+        self.talks[i].kicked = how == End::Kick;
+        self.talks[i].ended_here = self.owner_of(id) == Some(at.process);
         self.after_process(at.process);
         true
     }

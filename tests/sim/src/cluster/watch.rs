@@ -6,7 +6,7 @@
 //! | ... from anybody | only by one whose own lease stands, as far as it knows |
 //! | what is written | fits the limit of a snapshot |
 //! | how long a session had no link | [`crate::absence`] |
-//! | the counters | whoever came has ended, has left or is here; nobody lost more links than there were |
+//! | the counters | whoever came has ended, has left or is here; nobody lost more links than there were; no record of an honest client is refused |
 //! | whoever has left | is nobody's owner any more |
 
 use core::time::Duration;
@@ -177,6 +177,11 @@ impl World {
         let process = &self.processes[p];
         if let Err(wrong) = check_counters(&process.endpoint, process.watch.left) {
             self.fail(format_args!("process {p}: {wrong}"));
+        }
+        // The network changes nothing here, so whatever comes of an honest client is taken or left.
+        let bad = process.endpoint.counters().bad_records;
+        if bad > 0 && !self.talks.iter().any(|talk| talk.excuses.tampered) {
+            self.fail(format_args!("process {p} refuses {bad} records of honest clients"));
         }
     }
 
