@@ -292,6 +292,7 @@ mod tests {
             Profile::Hostile,
             Profile::Fleet,
             Profile::Cluster,
+            Profile::Random,
         ];
         let draw = |seed| profiles.map(|profile| Setting::draw(profile, seed));
         for name in [0, 4].into_iter().flat_map(|kind| names(&draw(0)[kind])) {
