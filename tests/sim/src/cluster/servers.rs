@@ -78,6 +78,8 @@ impl World {
             }
             let talk = &mut self.talks[i];
             (talk.holder, talk.terms, talk.taken, talk.mail_taken) = (None, 0, 0, 0);
+            // Its server ended that one before it was let in, and has forgotten it since.
+            talk.ended_here = false;
             talk.parked = false;
             talk.said.clear();
             talk.said_digests.truncate(1);
