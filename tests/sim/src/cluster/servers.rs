@@ -501,7 +501,9 @@ impl World {
         };
         // After a store went back a copy may be left behind that looks whole and that no client is connected to.
         let left_behind = self.talks[i].excuses.tampered && self.owner_of(id) != Some(at.process);
-        if !self.is_there(at) || left_behind {
+        // What it was ended with first is what is told.
+        let has_ended = self.talks[i].closed_by_server.is_some();
+        if !self.is_there(at) || left_behind || has_ended {
             return false;
         }
         let Some(mut session) = self.processes[at.process].endpoint.session(id) else {
