@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use unbroken::{Expect, Owner, Record, SessionId, StoreKey, StoreOp};
 
-use super::app::End;
 use super::{At, Down, Event, World, store_key};
 
 /// A kind of accident that chance repeats.
@@ -238,30 +237,6 @@ impl World {
             session.swap_out();
         }
         self.after_process(p);
-    }
-
-    /// The application of a session puts it out or closes it, perhaps over links that have died without anybody's notice: its client may come elsewhere before the
-    /// goodbye is over.
-    fn put_somebody_out(&mut self, p: usize) {
-        let at = self.at(p);
-        let here = |i: &usize| self.talks[*i].holder == Some(at) && self.talks[*i].closed_by_server.is_none();
-        let here: Vec<usize> = (0..self.talks.len()).filter(here).collect();
-        if self.processes[p].asleep.is_some() || here.is_empty() {
-            return;
-        }
-        let i = *self.fates.pick(&here);
-        if self.fates.coin() {
-            let of_his = self.ends.iter().filter(|(_, ends)| ends.client == i);
-            let conns: Vec<_> = of_his.map(|(conn, _)| *conn).collect();
-            conns
-                .into_iter()
-                .for_each(|conn| self.net.black_hole(conn, &mut self.queue));
-        }
-        let (code, how) = (
-            self.fates.u64() as u32,
-            if self.fates.coin() { End::Kick } else { End::Close },
-        );
-        self.counters.put_out += u64::from(self.end_from_server(i, code, how));
     }
 
     // ---- the store ----

@@ -13,6 +13,7 @@
 //! | `host` | connections, timers, polling |
 //! | `app` | what the applications know |
 //! | `clients`, `servers` | what they do, and what is checked of what they are given |
+//! | `ends` | ends before their time: who makes them, and that they hold |
 //! | `users` | one session for each user |
 //! | `watch` | what must be true of a process at any time |
 //! | `accidents` | crashes, sleepers, restarts, a store that is down, forgets, or tells nonsense |
@@ -22,6 +23,7 @@ mod accidents;
 mod app;
 mod clients;
 mod desk;
+mod ends;
 mod host;
 mod options;
 mod run;

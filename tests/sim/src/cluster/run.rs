@@ -225,21 +225,6 @@ impl World {
         }
     }
 
-    /// Whom his server has put out is out, wherever he comes, if the processes hear each other: nobody goes on as if nothing had been said.
-    fn check_ends(&self) {
-        if !self.options.store.is_honest() || self.options.accidents.hinder() {
-            return;
-        }
-        for (i, talk) in self.talks.iter().enumerate() {
-            if talk.ended_here && !talk.excuses.crashed && !talk.client_closed() {
-                self.fail(format_args!(
-                    "G2: client {i} was put out with {:?}, and goes on at {:?}",
-                    talk.closed_by_server, talk.holder
-                ));
-            }
-        }
-    }
-
     fn check_not_vacuous(&self) {
         let alive = self.talks.iter().any(|talk| !talk.client_closed());
         let heard: u64 = self.talks.iter().map(|talk| talk.taken + talk.heard.len() as u64).sum();

@@ -8,9 +8,8 @@ use unbroken::{
     Verdict,
 };
 
-use super::app::{App, End, START, digest, numbers, saying};
+use super::app::{App, START, digest, numbers, saying};
 use super::{At, Event, World, store_key};
-use crate::trace::Who;
 use crate::world::app::{code, name};
 
 impl World {
@@ -461,64 +460,5 @@ impl World {
         let now = self.now();
         self.clients[i].session.handle_network(event, now);
         self.after_client(i);
-    }
-
-    /// One of the two ends it while there are faults.
-    pub(super) fn on_end(&mut self, i: usize) {
-        let talk = &self.talks[i];
-        if self.healed || talk.client_closed() || talk.life.disconnected.is_some() {
-            return;
-        }
-        let code = self.fates.u64() as u32;
-        let owner = talk
-            .holder
-            .filter(|at| talk.id.is_some_and(|id| self.owner_of(id) == Some(at.process)));
-        match owner.filter(|at| self.is_there(*at) && self.processes[at.process].asleep.is_none()) {
-            Some(_) if self.fates.coin() => {
-                self.close_from_server(i, code);
-            }
-            _ => self.disconnect(i, code),
-        }
-    }
-
-    /// The client's application ends the conversation.
-    pub fn disconnect(&mut self, i: usize, code: u32) {
-        let now = self.now();
-        self.trace.add(now, Who::Client(i), "disconnects", code.into(), 0);
-        self.talks[i].life.disconnected = Some(code);
-        self.clients[i].session.disconnect(code);
-        self.after_client(i);
-    }
-
-    /// The server's application ends it; whether it has the session that the client is connected to.
-    pub fn close_from_server(&mut self, i: usize, code: u32) -> bool {
-        self.end_from_server(i, code, End::Close)
-    }
-
-    pub(super) fn end_from_server(&mut self, i: usize, code: u32, how: End) -> bool {
-        let (Some(at), Some(id)) = (self.talks[i].holder, self.talks[i].id) else {
-            return false;
-        };
-        // After a store went back a copy may be left behind that looks whole and that no client is connected to.
-        let left_behind = self.talks[i].excuses.tampered && self.owner_of(id) != Some(at.process);
-        // What it was ended with first is what is told.
-        let has_ended = self.talks[i].closed_by_server.is_some();
-        if !self.is_there(at) || left_behind || has_ended {
-            return false;
-        }
-        let Some(mut session) = self.processes[at.process].endpoint.session(id) else {
-            return false;
-        };
-        match how {
-            End::Close => session.close(code),
-            End::Kick => session.kick(code),
-        }
-        drop(session);
-        self.trace_at(at.process, "ends", code.into(), i as u64);
-        self.talks[i].closed_by_server = Some(code);
-        self.talks[i].kicked = how == End::Kick;
-        self.talks[i].ended_here = self.owner_of(id) == Some(at.process);
-        self.after_process(at.process);
-        true
     }
 }
