@@ -75,7 +75,7 @@ pub fn cluster(seed: u64) -> ClusterOptions {
     o.timing.ack_bytes = rng.log_range(1..=1 << 20) as u32;
     o.timing.idle_probe = rng.duration(SECOND..=60 * SECOND);
     o.timing.lease = rng.duration(SECOND..=20 * SECOND);
-    // A store that goes back excuses much of what follows, so most runs do without; those that do not have it often.
+    // A store that goes back excuses much of what follows, so most runs do without, and all in which somebody is put out; those that do not have it often.
     if rng.permille(350) && o.accidents.put_out.is_zero() {
         o.accidents.rollback = rng.duration(SECOND..=8 * SECOND);
         o.accidents.rollback_by = rng.duration(100 * MS..=15 * SECOND);

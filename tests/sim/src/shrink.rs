@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use unbroken::{Backoff, Limits, Timing};
 
-use crate::cluster::{Accidents, ClusterOptions, StoreFaults};
+use crate::cluster::{Accidents, ClusterOptions};
 use crate::options::{Chunks, FaultOptions, HostOptions, Options};
 use crate::setting::Setting;
 
@@ -93,13 +93,7 @@ const CLUSTER: &Table<ClusterOptions> = &[
     ("no-spoil", |o| o.accidents.spoil = Duration::ZERO),
     ("no-newer", |o| o.accidents.newer = Duration::ZERO),
     ("nobody-put-out", |o| o.accidents.put_out = Duration::ZERO),
-    ("honest-store", |o| {
-        o.store = StoreFaults {
-            latency: o.store.latency,
-            timeout: o.store.timeout,
-            ..StoreFaults::default()
-        }
-    }),
+    ("honest-store", |o| o.store = o.store.honest()),
     ("no-unavailable", |o| o.store.unavailable = 0),
     ("no-lost", |o| o.store.lost = 0),
     ("no-reply-lost", |o| o.store.reply_lost = 0),

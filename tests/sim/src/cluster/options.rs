@@ -36,6 +36,15 @@ pub struct StoreFaults {
 }
 
 impl StoreFaults {
+    /// As quick as this, without a fault.
+    pub fn honest(&self) -> Self {
+        StoreFaults {
+            latency: self.latency,
+            timeout: self.timeout,
+            ..StoreFaults::default()
+        }
+    }
+
     /// Whether whoever asks another process is heard, and whatever is written is there.
     pub fn is_honest(&self) -> bool {
         [
@@ -68,7 +77,7 @@ pub struct Accidents {
     pub spoil: Duration,
     /// A blob is of a newer format for a while.
     pub newer: Duration,
-    /// An application puts out a session, over links of which every second has died unnoticed.
+    /// An application ends a session, every second time over links that have just died unnoticed.
     pub put_out: Duration,
 }
 
@@ -118,7 +127,7 @@ pub struct ClusterOptions {
     pub accidents: Accidents,
     pub apps: Apps,
     pub limits: Limits,
-    /// What a process may have instead of them, as if versions were mixed: smaller windows, and what depends on nothing else.
+    /// What some processes have instead, as while a new version is rolled out: smaller windows.
     pub lesser: Vec<Limits>,
     pub timing: Timing,
     pub backoff: Backoff,
@@ -208,25 +217,25 @@ impl ClusterOptions {
         o.backoff.base = rng.duration(5 * MS..=100 * MS);
         o.backoff.cap = o.backoff.base + rng.duration(20 * MS..=SECOND);
         o.draw_ends(&mut Rng::new(seed).fork("ends"));
-        let mut rng = Rng::new(seed).fork("put out");
-        if rng.permille(250) {
-            o.accidents.put_out = rng.duration(3 * SECOND..=20 * SECOND);
-            // In every second such run the processes hear each other: then who was put out stays out.
-            if rng.coin() {
-                o.store = StoreFaults {
-                    latency: o.store.latency,
-                    timeout: o.store.timeout,
-                    ..StoreFaults::default()
-                };
-                o.accidents = Accidents {
-                    crash: o.accidents.crash,
-                    retire: o.accidents.retire,
-                    put_out: o.accidents.put_out,
-                    ..Accidents::default()
-                };
-            }
-        }
+        o.draw_put_out(&mut Rng::new(seed).fork("put out"));
         o
+    }
+
+    /// Who is put out, in every fourth run. In half of these the processes hear each other: then who was put out stays out.
+    fn draw_put_out(&mut self, rng: &mut Rng) {
+        if !rng.permille(250) {
+            return;
+        }
+        self.accidents.put_out = rng.duration(3 * SECOND..=20 * SECOND);
+        if rng.coin() {
+            self.store = self.store.honest();
+            self.accidents = Accidents {
+                crash: self.accidents.crash,
+                retire: self.accidents.retire,
+                put_out: self.accidents.put_out,
+                ..Accidents::default()
+            };
+        }
     }
 
     /// Whose the sessions are, who leaves when and comes back where.
