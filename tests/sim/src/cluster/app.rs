@@ -29,11 +29,11 @@ pub struct Excuses {
     pub expired: bool,
 }
 
-/// How a server's application ends a session.
+/// How a server's application ends a session, with which code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
-    Close,
-    Kick,
+    Close(u32),
+    Kick(u32),
 }
 
 /// A conversation: the client's half of it, and what must be true of the server's, wherever that is.
@@ -74,11 +74,9 @@ pub struct Talk {
     pub(super) bound: BTreeSet<SessionId>,
     /// Where the balancer sent it last.
     pub(super) went_to: Option<usize>,
-    pub closed_by_server: Option<u32>,
-    /// ... by putting it out.
-    pub kicked: bool,
-    /// ... where the store and its client had it.
-    pub ended_here: bool,
+    pub closed_by_server: Option<End>,
+    /// ... where the store had it.
+    pub closed_by_owner: bool,
     /// How the server's half ended, if it was told.
     pub server_closed: Option<CloseReason>,
     /// ... and where.
@@ -154,8 +152,7 @@ impl Talk {
             bound: BTreeSet::new(),
             went_to: None,
             closed_by_server: None,
-            kicked: false,
-            ended_here: false,
+            closed_by_owner: false,
             server_closed: None,
             closed_at: None,
             taken_from: None,
@@ -164,11 +161,6 @@ impl Talk {
 
     pub fn client_closed(&self) -> bool {
         self.life.closed.is_some()
-    }
-
-    /// Whether a server's application put it out with this code.
-    pub(super) fn is_kicked(&self, by: u32) -> bool {
-        self.kicked && self.closed_by_server == Some(by)
     }
 
     /// Whether its end was told with this code by an owner that it was just leaving, perhaps for another: whoever has it by now is asked to put it out with that code

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use unbroken::{CloseReason, Durability, Event as CoreEvent, MessageId, SendError, State, USER_MOVED};
 
-use super::app::{App, Excuses, saying};
+use super::app::{App, End, Excuses, saying};
 use super::{Event, World, store_key};
 use crate::trace::Who;
 use crate::world::app::{code, name};
@@ -151,7 +151,7 @@ impl World {
                         talk.said.len()
                     ));
                 }
-                talk.closed_by_server == Some(code) && !talk.kicked
+                talk.closed_by_server == Some(End::Close(code))
             }
             CloseReason::OwnerCrashed => !durable && (excuses.crashed || orphaned) || excuses.tampered,
             // Its end was told to nobody in time, and is forgotten.
@@ -159,7 +159,7 @@ impl World {
             CloseReason::RolledBack => excuses.tampered,
             CloseReason::Expired => excuses.tampered || excuses.expired,
             CloseReason::Kicked { code: USER_MOVED } => excuses.unseated,
-            CloseReason::Kicked { code } => talk.is_kicked(code) || talk.is_put_out(code),
+            CloseReason::Kicked { code } => talk.closed_by_server == Some(End::Kick(code)) || talk.is_put_out(code),
             _ => false,
         };
         if !legal && !talk.is_misquoted(reason) {

@@ -34,10 +34,10 @@ impl World {
 
     /// The server's application ends it; whether it has the session that the client is connected to.
     pub fn close_from_server(&mut self, i: usize, code: u32) -> bool {
-        self.end_from_server(i, code, End::Close)
+        self.end_from_server(i, End::Close(code))
     }
 
-    pub(super) fn end_from_server(&mut self, i: usize, code: u32, how: End) -> bool {
+    fn end_from_server(&mut self, i: usize, end: End) -> bool {
         let (Some(at), Some(id)) = (self.talks[i].holder, self.talks[i].id) else {
             return false;
         };
@@ -51,15 +51,20 @@ impl World {
         let Some(mut session) = self.processes[at.process].endpoint.session(id) else {
             return false;
         };
-        match how {
-            End::Close => session.close(code),
-            End::Kick => session.kick(code),
-        }
+        let (what, code) = match end {
+            End::Close(code) => {
+                session.close(code);
+                ("closes", code)
+            }
+            End::Kick(code) => {
+                session.kick(code);
+                ("puts out", code)
+            }
+        };
         drop(session);
-        self.trace_at(at.process, "ends", code.into(), i as u64);
-        self.talks[i].closed_by_server = Some(code);
-        self.talks[i].kicked = how == End::Kick;
-        self.talks[i].ended_here = self.owner_of(id) == Some(at.process);
+        self.trace_at(at.process, what, code.into(), i as u64);
+        self.talks[i].closed_by_server = Some(end);
+        self.talks[i].closed_by_owner = self.owner_of(id) == Some(at.process);
         self.after_process(at.process);
         true
     }
@@ -75,17 +80,17 @@ impl World {
         }
         let i = *self.fates.pick(&here);
         if self.fates.coin() {
-            let of_his = self.ends.iter().filter(|(_, ends)| ends.client == i);
-            let conns: Vec<_> = of_his.map(|(conn, _)| *conn).collect();
-            conns
-                .into_iter()
-                .for_each(|conn| self.net.black_hole(conn, &mut self.queue));
+            for conn in self.conns_of(i) {
+                self.net.black_hole(conn, &mut self.queue);
+            }
         }
-        let (code, how) = (
-            self.fates.u64() as u32,
-            if self.fates.coin() { End::Kick } else { End::Close },
-        );
-        self.counters.put_out += u64::from(self.end_from_server(i, code, how));
+        let code = self.fates.u64() as u32;
+        let end = if self.fates.coin() {
+            End::Kick(code)
+        } else {
+            End::Close(code)
+        };
+        self.counters.put_out += u64::from(self.end_from_server(i, end));
     }
 
     /// Whom his server has put out is out, wherever he comes, if the processes hear each other: nobody goes on as if nothing had been said.
@@ -94,9 +99,9 @@ impl World {
             return;
         }
         for (i, talk) in self.talks.iter().enumerate() {
-            if talk.ended_here && !talk.excuses.crashed && !talk.client_closed() {
+            if talk.closed_by_owner && !talk.excuses.crashed && !talk.client_closed() {
                 self.fail(format_args!(
-                    "G2: client {i} was put out with {:?}, and goes on at {:?}",
+                    "G2: client {i} was put out by {:?}, and goes on at {:?}",
                     talk.closed_by_server, talk.holder
                 ));
             }

@@ -199,8 +199,9 @@ pub struct World {
     rng: Rng,
     fates: Rng,
     keys: Rng,
-    /// One of these has each process.
+    /// Each process has one of these ...
     server_configs: Vec<Arc<ServerConfig>>,
+    /// ... which this draws.
     mixes: Rng,
     buffer: Vec<u8>,
 }
@@ -413,13 +414,14 @@ impl World {
 
     /// The links of a client die, and those of nobody else.
     pub fn kill_links_of(&mut self, i: usize) {
-        let of = self
-            .ends
-            .iter()
-            .filter(|(_, ends)| ends.client == i)
-            .map(|(conn, _)| *conn);
-        let conns: Vec<ConnId> = of.collect();
-        conns.into_iter().for_each(|conn| self.net.kill(conn, &mut self.queue));
+        for conn in self.conns_of(i) {
+            self.net.kill(conn, &mut self.queue);
+        }
+    }
+
+    fn conns_of(&self, i: usize) -> Vec<ConnId> {
+        let his = self.ends.iter().filter(|(_, ends)| ends.client == i);
+        his.map(|(conn, _)| *conn).collect()
     }
 
     /// A word on each conversation.

@@ -8,7 +8,7 @@ use unbroken::{
     Verdict,
 };
 
-use super::app::{App, START, digest, numbers, saying};
+use super::app::{App, End, START, digest, numbers, saying};
 use super::{At, Event, World, store_key};
 use crate::world::app::{code, name};
 
@@ -77,8 +77,8 @@ impl World {
             }
             let talk = &mut self.talks[i];
             (talk.holder, talk.terms, talk.taken, talk.mail_taken) = (None, 0, 0, 0);
-            // Its server ended that one before it was let in, and has forgotten it since.
-            talk.ended_here = false;
+            // Its server may have ended that one before it was let in, and has forgotten it since.
+            (talk.closed_by_server, talk.closed_by_owner) = (None, false);
             talk.parked = false;
             talk.said.clear();
             talk.said_digests.truncate(1);
@@ -260,7 +260,7 @@ impl World {
         let talk = &mut self.talks[i];
         let excuses = talk.excuses;
         let legal = match reason {
-            CloseReason::Local { code } => talk.closed_by_server == Some(code) && !talk.kicked,
+            CloseReason::Local { code } => talk.closed_by_server == Some(End::Close(code)),
             CloseReason::Peer { code, truncated } => {
                 if holds && !truncated && talk.taken != talk.sent {
                     let (taken, sent) = (talk.taken, talk.sent);
@@ -280,7 +280,9 @@ impl World {
                     || excuses.tampered
             }
             CloseReason::Kicked { code: USER_MOVED } => excuses.unseated,
-            CloseReason::Kicked { code } => talk.is_kicked(code) || holds && talk.is_put_out(code),
+            CloseReason::Kicked { code } => {
+                talk.closed_by_server == Some(End::Kick(code)) || holds && talk.is_put_out(code)
+            }
             _ => false,
         };
         if holds {
