@@ -314,7 +314,7 @@ impl Session {
 
     /// Tries again after [`Event::HandoverFailed`] with a reason that is not final. Otherwise nothing happens.
     pub fn retry(&mut self, now: Instant) {
-        let now = self.talk.tick(now);
+        let now = self.tick(now);
         if self.talk.state != State::None || !self.dialler.stopped || self.talk.closing.has_begun() {
             return;
         }
@@ -332,7 +332,7 @@ impl Session {
     /// The next thing for the host to do; `buf` is filled for [`Output::Send`]. It must hold at least [`MIN_BUFFER`](crate::MIN_BUFFER) bytes,
     /// else nothing is given out; 64 KiB make the most of batching.
     pub fn poll_output(&mut self, buf: &mut [u8], now: Instant) -> Option<Output> {
-        self.talk.tick(now);
+        self.tick(now);
         if buf.len() < MIN_BUFFER {
             return None;
         }

@@ -349,11 +349,13 @@ fn the_time_asleep_is_no_time_of_trying() {
 /// The same if nobody told of it: the process was stopped, on a clock that went on. Whatever its host tells it first.
 #[test]
 fn the_time_stopped_is_no_time_of_trying() {
-    let firsts: [fn(&mut Play); 4] = [
+    let firsts: [fn(&mut Play); 6] = [
         |play| play.pass(Duration::ZERO),
         |play| play.session.handle_link_down(play.link, play.now),
         |play| play.session.handle_input(play.link, b"?", play.now),
         |play| play.session.handle_network(NetworkEvent::Lost(NetworkId(9)), play.now),
+        |play| play.session.retry(play.now),
+        |play| drop(play.perform()),
     ];
     for (i, first) in firsts.into_iter().enumerate() {
         let mut play = Play::cut_off();
