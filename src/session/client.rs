@@ -445,6 +445,7 @@ impl Session {
         if self.talk.receive(index, bytes, &mut notices).is_err() && self.talk.fault(index) {
             self.went_down();
         }
+        self.stay_if_carried_again();
         if asking {
             self.take_verdict();
         }

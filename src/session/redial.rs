@@ -7,6 +7,7 @@
 //! | a link is suspect, the network changed, the process woke | beside the link that carries (make before break) |
 //! | DRAIN | at a random moment of the window; later only if that happens all the time |
 //! | a try failed whose network had changed under it | at once |
+//! | the link beside which it failed carries again | no more |
 //! | a try failed | back-off with full jitter, at least what the server advised |
 //! | ... while another hangs | the same, beside it: nobody waits until that has had its time |
 //! | the client was refused | never again |
@@ -243,12 +244,7 @@ impl Session {
             return;
         }
         if self.carrier_is_sound() && self.dialler.draining.is_none() {
-            // The hint was false, or the old link recovered: it goes on carrying.
-            self.dialler.rest();
-            self.dialler.networks.forgive();
-            self.query = false;
-            self.talk.carried_again(true);
-            return;
+            return self.stay();
         }
         if self.dialler.take_hedge(now) {
             let network = self.dialler.networks.choice();
@@ -256,6 +252,23 @@ impl Session {
         } else {
             self.dialler.networks.begin_round();
             self.dialler.replan(now, &self.config.backoff, &mut self.rng);
+        }
+    }
+
+    /// The hint was false, or the old link recovered: it goes on carrying.
+    fn stay(&mut self) {
+        self.dialler.rest();
+        self.dialler.networks.forgive();
+        self.query = false;
+        self.talk.carried_again(true);
+    }
+
+    /// A link that was suspect may have brought something. If what was tried beside it had failed by then, only a plan is left of all that, for which nobody waits any more.
+    pub(super) fn stay_if_carried_again(&mut self) {
+        let is_left_alone =
+            !self.dialler.is_at_rest() && self.dialler.tries.iter().all(|attempt| attempt.warm.is_some());
+        if is_left_alone && self.carrier_is_sound() && self.dialler.draining.is_none() {
+            self.stay();
         }
     }
 

@@ -478,6 +478,49 @@ fn a_link_that_carries_again_is_not_left_for_what_was_planned_while_it_was_silen
     assert_eq!((play.opened, play.events()), (opened, Vec::new()));
 }
 
+/// The try was refused first, and the link came back after it: nothing is under way whose end would tell that the handover is over.
+#[test]
+fn a_link_that_carries_again_after_the_try_was_refused_ends_the_handover_and_is_not_left_either() {
+    let mut play = Play::established();
+    play.session.send("?".into()).expect("there is room");
+    play.perform();
+    while play.session.stats().suspicions == 0 {
+        assert!(play.pass_to_next());
+        play.perform();
+    }
+    play.refuses(&refused(RefuseCode::Later, 5000));
+    play.perform();
+    let ends = |event: &Event| matches!(event, Event::HandoverEnd(_));
+    assert!(!play.events().iter().any(ends), "the link is still suspect");
+    answers(&mut play);
+    assert!(play.events().iter().any(ends));
+    let opened = play.opened;
+    for _ in 0..80 {
+        play.pass(SECOND / 10);
+        play.perform();
+        answers(&mut play);
+    }
+    assert_eq!((play.opened, play.events()), (opened, Vec::new()));
+}
+
+/// What is under way when the link carries again is waited for: the server may have answered it, and have left the link.
+#[test]
+fn a_link_that_carries_again_while_a_flight_is_under_way_waits_for_what_becomes_of_that() {
+    let mut play = Play::established();
+    play.session.send("?".into()).expect("there is room");
+    play.perform();
+    while play.session.stats().suspicions == 0 {
+        assert!(play.pass_to_next());
+        play.perform();
+    }
+    play.events();
+    answers(&mut play);
+    assert_eq!(play.events(), Vec::new());
+    play.refuses(&refused(RefuseCode::Later, 5000));
+    play.perform();
+    assert!(play.events().iter().any(|event| matches!(event, Event::HandoverEnd(_))));
+}
+
 /// The network takes the link that carries and a connection begun beside it: what follows is planned once, and the configured address comes at once if the server's own fails.
 #[test]
 fn a_network_that_takes_the_link_and_a_try_has_the_configured_address_tried_when_the_servers_own_fails() {
