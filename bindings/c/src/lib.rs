@@ -25,7 +25,7 @@
 //! | `event`, `output`, `stats`, `store` | flat structs |
 //! | `library`, `session`, `health`, `endpoint`, `served`, `stored`, `loopback` | the functions |
 //!
-//! This is the only crate with `unsafe` that ships. Beside it have some: what UniFFI generates, `calls`, which calls this crate for the fuzzer, and a few tests. Here it is confined to reading and writing memory that the caller points to;
+//! Of what ships this is the only crate with `unsafe` written by hand; UniFFI generates more. (`calls` beside it, which calls it for the fuzzer, and a few tests have theirs.) It is confined to reading and writing memory that the caller points to;
 //! handles need none.
 #![deny(unsafe_op_in_unsafe_fn)]
 #![deny(clippy::undocumented_unsafe_blocks)]
