@@ -36,7 +36,8 @@ pub struct Limits {
     /// Payload of unreliable messages waiting to be sent, and the same again of received ones: 0 to 1 MiB, default 64 KiB.
     pub unreliable_bytes: u32,
     /// From asking for a link until it is up (client), from link up to a whole first flight (server), and from the first flight to its answer (client):
-    /// 100 ms to 60 s each, default 5 s.
+    /// 100 ms to 60 s each, default 5 s. A server also holds a flight no longer than this for its session to come from another server, for which it gives that up to
+    /// 2.5 s: with less, a session whose server has crashed may have to wait until the lease of that is over.
     pub handshake: Duration,
     /// (server, for each endpoint, of which a server may have several) Links without an accepted flight, and sessions whose client has not confirmed its keys: 1 to 1,048,576, default 1,024.
     /// Each costs up to 2 KiB before mac1, 17 KiB after it, and 16 KiB more while it waits for the store or for the application.

@@ -161,16 +161,21 @@ impl Endpoint {
     /// The session goes on, here or elsewhere, though it was to end.
     fn put_out(&mut self, key: Locator, end: Option<End>) {
         if let Some(code) = end.and_then(|end| end.code()) {
-            // Who does not hear has no user who would tell him later, as after a binding.
-            let lease = self.config.timing.lease.as_millis() / AGAIN.as_millis();
-            let tries = u16::try_from(lease).unwrap_or(u16::MAX).saturating_add(TRIES);
-            self.look_whom_to_unseat(Unseating {
-                key,
-                code,
-                user: None,
-                tries,
-            });
+            self.kick_anywhere(key, code);
         }
+    }
+
+    /// Puts a session out wherever it is, whoever its user is.
+    pub(super) fn kick_anywhere(&mut self, key: Locator, code: u32) {
+        // Who does not hear has no user who would tell him later, as after a binding.
+        let lease = self.config.timing.lease.as_millis() / AGAIN.as_millis();
+        let tries = u16::try_from(lease).unwrap_or(u16::MAX).saturating_add(TRIES);
+        self.look_whom_to_unseat(Unseating {
+            key,
+            code,
+            user: None,
+            tries,
+        });
     }
 
     fn put_tomb(&mut self, key: Locator, expect: Expect, end: End, tried: Tried) {

@@ -247,6 +247,18 @@ impl Endpoint {
         Some(SessionMut::new(self, locator, served))
     }
 
+    /// Puts a session out that may be anywhere: here, as [`SessionMut::kick`] does, with another endpoint that has the same store, or swapped out. Its client sees
+    /// [`CloseReason::Kicked`], now or when it comes back. Returns whether it is here. If not, it is looked for in the store, again and again for a lease
+    /// and some seconds more if its endpoint does not hear; what came of it is not told.
+    pub fn kick(&mut self, id: SessionId, code: u32) -> bool {
+        if let Some(mut session) = self.session(id) {
+            session.kick(code);
+            return true;
+        }
+        self.kick_anywhere(locator_of(&id), code);
+        false
+    }
+
     /// Asks every client with a link to reconnect within `window`, each at a moment of its own, to `address` (`host:port`) or, if
     /// that is empty, where it is configured to (U-53). Sessions stay here until they are resumed elsewhere. Returns how many
     /// were told: a link takes at most 16 such words in its life, those of [`Endpoint::announce_keys`] included.

@@ -60,11 +60,15 @@ impl Pair {
     }
 
     /// The former client comes back, and learns why it cannot; the newer one has noticed nothing.
-    fn ends_well(mut self, what: &str) {
+    fn ends_well(self, what: &str) {
+        self.ends_with(MOVED, what);
+    }
+
+    fn ends_with(mut self, reason: CloseReason, what: &str) {
         assert!(self.is_buried(), "{what}");
         self.stand.clients[FORMER].away = false;
         self.stand.run_for(10 * SECOND);
-        assert_eq!(self.stand.clients[FORMER].closed(), Some(MOVED), "{what}");
+        assert_eq!(self.stand.clients[FORMER].closed(), Some(reason), "{what}");
         assert_eq!(self.stand.clients[NEWER].closed(), None, "{what}");
         let server = &self.stand.server;
         assert_eq!((server.sessions(), server.counters().takeovers), (1, 0), "{what}");
@@ -373,6 +377,55 @@ fn a_process_puts_out_whom_it_is_told_to_if_the_session_is_still_his() {
         stand.server.take_note(&note);
         stand.run_for(SECOND);
         assert_eq!(stand.clients[i].closed(), still.then_some(MOVED));
+    }
+}
+
+/// An application that puts somebody out need not know where he is.
+#[test]
+fn whom_the_application_kicks_is_put_out_wherever_he_is() {
+    for durability in BOTH {
+        let (mut dead, owner) = Pair::elsewhere(durability);
+        dead.stand.shelf.dead.push(owner);
+        for (what, mut pair) in [("parked", Pair::parked(durability)), ("dead", dead)] {
+            assert!(!pair.stand.server.kick(pair.former, 7));
+            pair.stand.run_for(SECOND);
+            pair.ends_with(CloseReason::Kicked { code: 7 }, &format!("{what}, {durability:?}"));
+        }
+    }
+}
+
+/// As it does not hear at once, it is told until it counts as dead.
+#[test]
+fn whom_the_application_kicks_on_a_server_that_does_not_hear_is_put_out_when_that_counts_as_dead() {
+    let (mut pair, owner) = Pair::elsewhere(Durability::Durable);
+    assert!(!pair.stand.server.kick(pair.former, 7));
+    pair.stand.run_for(5 * SECOND);
+    let words = notes::unseat(&Stand::key_of(pair.former), 7, None);
+    let told = |op: &StoreOp| matches!(op, StoreOp::Send { to, note } if *to == owner && *note == words);
+    assert!(pair.stand.shelf.count(told) > 12);
+    assert!(!pair.is_buried());
+    pair.stand.shelf.dead.push(owner);
+    pair.stand.run_for(SECOND);
+    pair.ends_with(CloseReason::Kicked { code: 7 }, "deaf");
+}
+
+#[test]
+fn whom_the_application_kicks_here_is_looked_for_nowhere_else() {
+    for durability in [Durability::Memory, Durability::SwapOut, Durability::Durable] {
+        let mut stand = Stand::new(durability);
+        let (i, id) = stand.session();
+        let looks = stand.shelf.count(is_peek);
+        assert!(stand.server.kick(id, 7), "{durability:?}");
+        stand.run_for(SECOND);
+        assert_eq!(
+            stand.clients[i].closed(),
+            Some(CloseReason::Kicked { code: 7 }),
+            "{durability:?}"
+        );
+        assert_eq!(stand.shelf.count(is_peek), looks, "{durability:?}");
+        assert!(!stand.server.kick(id, 7), "{durability:?}: it is gone");
+        stand.run_for(SECOND);
+        assert!(!stand.server.owes_store(), "{durability:?}");
     }
 }
 
