@@ -127,11 +127,16 @@ impl Server {
     }
 
     /// Puts a session out, wherever it is, attached or not: its client learns `CloseReason::Kicked` with this code, now or when it comes
-    /// back, and its handler too. Returns whether there was such a session.
+    /// back, and its handler too. Returns whether it was on this server. If not, and there is a store, it is put out on the server that has it, or where it lies
+    /// swapped out, within moments, or when the lease of a server that does not hear is over; what came of it is not told.
     pub async fn kick(&self, session: SessionId, code: u32) -> bool {
         let mut found = false;
         for answer in self.ask(|reply| Command::Kick { session, code, reply }) {
             found |= answer.await.unwrap_or(false);
+        }
+        if !found {
+            // One is enough: the store knows where it is.
+            let _ = self.workers[0].commands.send(Command::KickAnywhere { session, code });
         }
         found
     }

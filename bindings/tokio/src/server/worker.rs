@@ -51,6 +51,10 @@ pub(crate) enum Command {
         code: u32,
         reply: oneshot::Sender<bool>,
     },
+    KickAnywhere {
+        session: SessionId,
+        code: u32,
+    },
     Stats(oneshot::Sender<WorkerStats>),
     Announce {
         keys: Arc<[(PublicKey, Duration)]>,
@@ -457,6 +461,9 @@ impl Driver {
                     .map(|mut s| s.kick(code))
                     .is_some();
                 let _ = reply.send(found);
+            }
+            Command::KickAnywhere { session, code } => {
+                worker.state.borrow_mut().endpoint.kick(session, code);
             }
             Command::Stats(reply) => drop(reply.send(worker.stats())),
             Command::Announce { keys, reply } => {

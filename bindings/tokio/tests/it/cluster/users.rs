@@ -112,3 +112,44 @@ async fn a_user_who_comes_with_another_session_leaves_the_former_wherever_it_is(
     }
     assert_eq!(ask(&direct, "").await, "anna");
 }
+
+/// Who bans a player does not know where he is.
+#[tokio::test]
+async fn a_player_is_kicked_wherever_his_session_is() {
+    for durability in [Durability::SwapOut, Durability::Durable] {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let lobby = Lobby::default();
+        let a = member(durability, &store)
+            .serve_sessions(LOCAL, lobby.clone())
+            .await
+            .unwrap();
+        let b = member(durability, &store)
+            .serve_sessions(LOCAL, Lobby::default())
+            .await
+            .unwrap();
+        let kicked = CloseReason::Kicked { code: 9 };
+
+        // On another server.
+        let client = come_as(a.local_addr(), "anna").await;
+        assert!(!b.kick(client.id().unwrap(), 9).await, "it is not there");
+        assert_eq!(soon(client.closed()).await, kicked, "{durability:?}");
+        soon(async {
+            while lobby.0.lock().unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        assert_eq!(lobby.0.lock().unwrap()[..], [End::Kicked { code: 9 }]);
+
+        // Swapped out, while nobody serves it.
+        let balancer = Balancer::start(&[a.local_addr()]).await;
+        let client = come_as(balancer.address, "bert").await;
+        balancer.send_to(&[]);
+        balancer.cut();
+        soon(a.drain(Duration::ZERO)).await.unwrap();
+        assert!(!b.kick(client.id().unwrap(), 9).await);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        balancer.send_to(&[b.local_addr()]);
+        assert_eq!(soon(client.closed()).await, kicked, "{durability:?}");
+    }
+}
