@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod answers;
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -51,6 +52,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+pub use answers::{Answers, Placed};
 pub use bytes::Bytes;
 #[cfg(feature = "embedded")]
 pub use embedded::{EmbeddedBuilder, EmbeddedStore};
@@ -82,6 +84,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreOp::Receive`] in a batch is answered at once, by the notes that are there; [`Store::receive`] waits for them. If the future is
     /// dropped, the requests are carried out nevertheless.
     fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>>;
+
+    /// As [`Store::submit`], but what is answered need not wait for the rest: in a store of several machines one may be slow, and with it
+    /// whatever it has. A request that is not among the answers counts as [`StoreReply::Failed`].
+    fn submit_apart(&self, batch: Vec<StoreOp>) -> Answers {
+        Answers::together(self.submit(batch))
+    }
 
     /// Waits for notes to `owner` and takes them: at once if there are any, else when the first comes, else an empty list after some seconds. It holds up no other
     /// request.

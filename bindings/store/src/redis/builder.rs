@@ -8,13 +8,13 @@ use ::redis;
 use redis::cluster::ClusterClientBuilder;
 use redis::sentinel::{SentinelClientBuilder, SentinelServerType};
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::lanes::Lanes;
 use super::link::{AGAIN, Connector, Keeper};
 use super::ops::Ops;
-use super::{Inner, RECEIVE_WAIT, RedisStore, UNDER_WAY};
+use super::permits::Permits;
+use super::{Inner, RECEIVE_WAIT, RedisStore};
 use crate::StoreError;
 
 /// How many connections requests share.
@@ -181,7 +181,7 @@ impl RedisBuilder {
             connector,
             ops: Ops::new(self.prefix),
             lanes: Lanes::new(),
-            under_way: Semaphore::new(UNDER_WAY),
+            permits: Permits::new(matches!(self.topology, Topology::Cluster)),
             idle: Mutex::default(),
             timeout: self.timeout,
             confirm: self.confirm,

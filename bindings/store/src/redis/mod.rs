@@ -9,6 +9,7 @@ mod check;
 mod lanes;
 mod link;
 mod ops;
+mod permits;
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,18 +20,16 @@ use ::redis;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use redis::RedisError;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep, timeout_at};
 use unbroken::{Owner, StoreOp, StoreReply};
 
-use crate::{BoxFuture, Bytes, Store, StoreError, failed, unavailable};
+use crate::{Answers, BoxFuture, Bytes, Placed, Store, StoreError, failed};
 pub use builder::{Confirm, RedisBuilder};
 use lanes::{Lanes, Place};
 use link::{Connector, Keeper, Link, Trouble, late};
 use ops::{Ops, Subject};
-
-/// Requests that are with Redis at most. More wait here, where they can be given up.
-const UNDER_WAY: usize = 1024;
+use permits::Permits;
 
 /// How long a `receive` waits for a note.
 const RECEIVE_WAIT: Duration = Duration::from_secs(5);
@@ -49,7 +48,7 @@ struct Inner {
     keepers: Vec<Keeper>,
     ops: Ops,
     lanes: Arc<Lanes<Subject>>,
-    under_way: Semaphore,
+    permits: Permits,
     /// Connections for waiting that nobody waits on.
     idle: Mutex<Vec<Link>>,
     timeout: Duration,
@@ -74,15 +73,26 @@ impl RedisStore {
 
 impl Store for RedisStore {
     fn submit(&self, batch: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>> {
-        let (count, deadline) = (batch.len(), Instant::now() + self.0.timeout);
+        let mut replies = failed(batch.len());
+        let mut answers = self.submit_apart(batch);
+        Box::pin(async move {
+            while let Some(some) = answers.next().await {
+                for (place, reply) in some {
+                    replies[place] = reply;
+                }
+            }
+            replies
+        })
+    }
+
+    fn submit_apart(&self, batch: Vec<StoreOp>) -> Answers {
+        let deadline = Instant::now() + self.0.timeout;
         let lanes = self.0.line_up(batch);
-        let (reply, answer) = oneshot::channel();
+        let (answer, answers) = Answers::apart();
         let inner = self.0.clone();
         // A task, so that what stands behind it in a lane does not depend on who polls this.
-        tokio::spawn(async move {
-            let _ = reply.send(inner.carry_out(lanes, count, deadline).await);
-        });
-        Box::pin(async move { answer.await.unwrap_or_else(|_| failed(count)) })
+        tokio::spawn(async move { inner.carry_out(lanes, deadline, answer).await });
+        answers
     }
 
     fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
@@ -123,6 +133,34 @@ impl fmt::Debug for RedisStore {
     }
 }
 
+/// What became of a batch, for the log.
+#[derive(Default)]
+struct Tally {
+    of: usize,
+    failed: usize,
+    not_done: usize,
+    trouble: Option<RedisError>,
+}
+
+impl Tally {
+    fn add(&mut self, answers: &Placed, trouble: Option<RedisError>) {
+        let count_of = |what| answers.iter().filter(|(_, reply)| *reply == what).count();
+        self.of += answers.len();
+        self.failed += count_of(StoreReply::Failed);
+        self.not_done += count_of(StoreReply::Unavailable);
+        self.trouble = self.trouble.take().or(trouble);
+    }
+
+    fn warn(&self) {
+        if let Some(error) = &self.trouble {
+            let Tally {
+                of, failed, not_done, ..
+            } = *self;
+            tracing::warn!(target: "unbroken::store", failed, not_done, of, %error, "Redis did not do all, or nobody knows");
+        }
+    }
+}
+
 /// What concerns one subject, with its places in the batch.
 struct Lane {
     place: Place<Subject>,
@@ -146,53 +184,53 @@ impl Inner {
         lanes
     }
 
-    async fn carry_out(&self, lanes: Vec<Lane>, count: usize, deadline: Instant) -> Vec<StoreReply> {
-        let mut replies = unavailable(count);
-        let mut trouble = None;
+    /// Carries out all lanes, and answers each as soon as it is done and confirmed.
+    async fn carry_out(&self, lanes: Vec<Lane>, deadline: Instant, answer: UnboundedSender<Placed>) {
         let since = match self.confirm {
             Confirm::Primary => 0,
             _ => self.keepers[0].number(),
         };
         let mut running: FuturesUnordered<_> = lanes.into_iter().map(|lane| self.follow(lane, deadline)).collect();
+        let (mut tally, mut unconfirmed) = (Tally::default(), Vec::new());
         while let Some((answers, error)) = running.next().await {
-            for (index, reply) in answers {
-                replies[index] = reply;
+            tally.add(&answers, error);
+            // Nobody may listen any more; it is carried out nevertheless.
+            match self.confirm {
+                Confirm::Primary => drop(answer.send(answers)),
+                // One question for all of them.
+                _ => unconfirmed.extend(answers),
             }
-            trouble = trouble.or(error);
         }
-        if let Some(error) = trouble {
-            let count_of = |what| replies.iter().filter(|reply| **reply == what).count();
-            let (failed, not_done) = (count_of(StoreReply::Failed), count_of(StoreReply::Unavailable));
-            tracing::warn!(target: "unbroken::store", failed, not_done, of = count, %error, "Redis did not do all, or nobody knows");
-        }
+        tally.warn();
         let was_sent = |reply: &StoreReply| *reply != StoreReply::Unavailable;
-        if replies.iter().any(was_sent) && !self.is_confirmed(since, deadline).await {
-            for reply in &mut replies {
-                if was_sent(reply) {
-                    *reply = StoreReply::Failed;
-                }
+        if unconfirmed.iter().any(|(_, reply)| was_sent(reply)) && !self.is_confirmed(since, deadline).await {
+            for (_, reply) in unconfirmed.iter_mut().filter(|(_, reply)| was_sent(reply)) {
+                *reply = StoreReply::Failed;
             }
         }
-        replies
+        let _ = answer.send(unconfirmed);
     }
 
-    /// One lane's requests, up to the first that failed: those behind it were asked for in the belief that it had been done. What has no answer here was never sent.
-    async fn follow(&self, mut lane: Lane, deadline: Instant) -> (Vec<(usize, StoreReply)>, Option<RedisError>) {
-        let mut answers = Vec::with_capacity(lane.ops.len());
-        let keeper = self.keeper(lane.place.lane());
-        if timeout_at(deadline, lane.place.turn()).await.is_err() {
+    /// One lane's requests, up to the first that failed: those behind it were asked for in the belief that it had been done.
+    async fn follow(&self, lane: Lane, deadline: Instant) -> (Placed, Option<RedisError>) {
+        let Lane { mut place, ops } = lane;
+        // What is not sent stays so.
+        let mut answers: Placed = ops.iter().map(|(at, _)| (*at, StoreReply::Unavailable)).collect();
+        if timeout_at(deadline, place.turn()).await.is_err() {
             return (answers, None);
         }
         // Only whoever's turn it is counts, so that nobody holds a permit and waits for another.
-        let Ok(Ok(_permit)) = timeout_at(deadline, self.under_way.acquire()).await else {
+        let tag = place.lane().tag();
+        let Ok(_permit) = timeout_at(deadline, self.permits.acquire(&tag)).await else {
             return (answers, None);
         };
-        for (index, op) in lane.ops {
+        let keeper = self.keeper(place.lane());
+        for (i, (_, op)) in ops.into_iter().enumerate() {
             match self.ops.carry_out(keeper, op, deadline).await {
-                Ok(reply) => answers.push((index, reply)),
+                Ok(reply) => answers[i].1 = reply,
                 Err(Trouble::NotDone(error)) => return (answers, Some(error)),
                 Err(Trouble::Unknown(error)) => {
-                    answers.push((index, StoreReply::Failed));
+                    answers[i].1 = StoreReply::Failed;
                     return (answers, Some(error));
                 }
             }

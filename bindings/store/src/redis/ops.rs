@@ -51,6 +51,15 @@ impl Subject {
             StoreOp::Bind { user, .. } => Subject::User(*user),
         }
     }
+
+    /// The hash tag of its keys.
+    pub(super) fn tag(&self) -> String {
+        match self {
+            Subject::Session(key) => hex(key),
+            Subject::Owner(owner) => hex(&owner.0),
+            Subject::User(user) => hex(user),
+        }
+    }
 }
 
 /// The scripts, and the names of the keys.

@@ -1,11 +1,10 @@
 //! Carries a worker's requests to the store and the answers back.
 //!
 //! Whatever the endpoint asked for in one turn of the driver goes out as one batch; what it asks for meanwhile is the next. Answers are awaited by tasks, so the worker
-//! never waits. Waiting for notes is a task of its own, as it takes as long as it takes. Every request is answered: what a store does not answer,
-//! because it hangs, breaks or answers too little, is `Failed`, which means that nothing is known.
+//! never waits, and are handed on as they come: no session and no lease waits for another's. Waiting for notes is a task of its own, as it takes as long as it takes.
+//! Every request is answered: what a store does not answer, because it hangs, breaks or answers too little, is `Failed`, which means that nothing is known.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,13 +51,13 @@ impl Worker {
     /// Sends out what the endpoint wants of the store.
     pub(crate) fn ask_store(self: &Rc<Self>) {
         let Some(storing) = &self.storing else { return };
-        let (mut ids, mut batch) = (VecDeque::new(), Vec::new());
+        let (mut ids, mut batch) = (Vec::new(), Vec::new());
         let mut state = self.state.borrow_mut();
         while let Some(StoreRequest { id, op }) = state.endpoint.poll_store() {
             if let StoreOp::Receive { owner } = op {
                 self.wait_for_notes(storing, id, owner);
             } else {
-                ids.push_back(id);
+                ids.push(Some(id));
                 batch.push(op);
             }
         }
@@ -70,15 +69,19 @@ impl Worker {
         drop(state);
         let mut asked = Asked::new(self, ids);
         let patience = storing.store.patience().saturating_add(GRACE);
-        let answer = storing.store.submit(batch);
+        let mut answers = storing.store.submit_apart(batch);
         spawn_local(async move {
             let begun = Instant::now();
-            let Ok(replies) = timeout(patience, answer).await else {
+            let all = async {
+                while let Some(some) = answers.next().await {
+                    asked.answer(some);
+                }
+            };
+            if timeout(patience, all).await.is_err() {
                 warn!(target: "unbroken::server", ?patience, "the store gives no answer, not even beyond its own time-out");
                 return;
-            };
+            }
             asked.worker.state.borrow_mut().tally.store_answered(begun.elapsed());
-            asked.answer(replies);
         });
     }
 
@@ -117,28 +120,30 @@ impl Worker {
 /// A batch under way. What has no answer when this is dropped is answered by `Failed`.
 struct Asked {
     worker: Rc<Worker>,
-    ids: VecDeque<RequestId>,
+    /// Of those that have no answer yet, in the order of the batch.
+    ids: Vec<Option<RequestId>>,
 }
 
 impl Asked {
-    fn new(worker: &Rc<Worker>, ids: VecDeque<RequestId>) -> Self {
+    fn new(worker: &Rc<Worker>, ids: Vec<Option<RequestId>>) -> Self {
         Asked {
             worker: worker.clone(),
             ids,
         }
     }
 
-    fn answer(&mut self, replies: impl IntoIterator<Item = StoreReply>) {
+    fn answer(&mut self, replies: impl IntoIterator<Item = (usize, StoreReply)>) {
         let Some(storing) = &self.worker.storing else { return };
         // The worker itself may be on its way out, with everything in it borrowed.
         let Ok(mut state) = self.worker.state.try_borrow_mut() else {
             return;
         };
         let now = clock::now();
-        for reply in replies {
-            let Some(id) = self.ids.pop_front() else { break };
-            storing.under_way.set(storing.under_way.get() - 1);
-            state.endpoint.handle_store(id, reply, now);
+        for (place, reply) in replies {
+            if let Some(id) = self.ids.get_mut(place).and_then(Option::take) {
+                storing.under_way.set(storing.under_way.get() - 1);
+                state.endpoint.handle_store(id, reply, now);
+            }
         }
         self.worker.touch();
     }
@@ -146,8 +151,8 @@ impl Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        if !self.ids.is_empty() {
-            self.answer(std::iter::repeat(StoreReply::Failed));
+        if self.ids.iter().any(Option::is_some) {
+            self.answer((0..self.ids.len()).map(|place| (place, StoreReply::Failed)));
         }
     }
 }

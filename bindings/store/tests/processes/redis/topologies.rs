@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use unbroken_store::conformance;
 use unbroken_store::{Expect, Owner, RedisStore, Store, StoreError, StoreOp, StoreReply};
@@ -13,23 +13,8 @@ use crate::writers::{OWNER, live, one, put};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_of_three_passes_the_suite_and_a_moved_slot() {
-    let nodes: Vec<Server> = (0..3)
-        .map(|_| {
-            Server::with(&[
-                "--cluster-enabled yes",
-                "--cluster-node-timeout 15000",
-                "--appendonly yes",
-                "--appendfsync always",
-            ])
-        })
-        .collect();
-    let addresses: Vec<String> = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
-    let mut create = vec!["--cluster", "create"];
-    create.extend(addresses.iter().map(String::as_str));
-    create.push("--cluster-yes");
-    cli(&create);
-    let agreed = |node: &Server| node.tells(&["CLUSTER", "INFO"], "cluster_state:ok");
-    eventually("all nodes agree", || nodes.iter().all(agreed));
+    let nodes = cluster_of_three();
+    let addresses = addresses(&nodes);
 
     // As a user with no more rights than the README says.
     nodes.iter().for_each(|node| node.admit(&["+cluster|slots"]));
@@ -91,6 +76,92 @@ async fn a_cluster_of_three_passes_the_suite_and_a_moved_slot() {
         "{held:?} became {now:?}"
     );
     conformance::run(keeping(store, nodes)).await;
+}
+
+fn addresses(nodes: &[Server]) -> Vec<String> {
+    nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect()
+}
+
+fn cluster_of_three() -> Vec<Server> {
+    let nodes: Vec<Server> = (0..3)
+        .map(|_| {
+            Server::with(&[
+                "--cluster-enabled yes",
+                "--cluster-node-timeout 15000",
+                "--appendonly yes",
+                "--appendfsync always",
+            ])
+        })
+        .collect();
+    let addresses = addresses(&nodes);
+    let mut create = vec!["--cluster", "create"];
+    create.extend(addresses.iter().map(String::as_str));
+    create.push("--cluster-yes");
+    cli(&create);
+    let agreed = |node: &Server| node.tells(&["CLUSTER", "INFO"], "cluster_state:ok");
+    eventually("all nodes agree", || nodes.iter().all(agreed));
+    nodes
+}
+
+/// A node that hangs, or a slot that moves, makes its own sessions wait and nobody else's; so do very many requests that it has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_hangs_holds_up_nothing_that_another_has() {
+    const SESSIONS: usize = 6000;
+    const TIMEOUT: Duration = Duration::from_secs(8);
+    let nodes = cluster_of_three();
+    let store = RedisStore::builder([nodes[0].url()])
+        .cluster()
+        .timeout(TIMEOUT)
+        .connect()
+        .await
+        .expect("it connects");
+    let key = |i: usize| (i as u64).to_be_bytes();
+    let made = (0..SESSIONS).map(|i| put(key(i), Expect::Absent, live(1)));
+    assert!(
+        store
+            .submit(made.collect())
+            .await
+            .iter()
+            .all(|reply| *reply == StoreReply::Done)
+    );
+    let names = nodes[0].cli(&["KEYS", "*"]);
+    let of_the_first: Vec<bool> = (0..SESSIONS)
+        .map(|i| names.contains(&format!("{{{i:016x}}}")))
+        .collect();
+    let its_own = of_the_first.iter().filter(|its| **its).count();
+    assert!((1500..2500).contains(&its_own), "{its_own}");
+
+    nodes[2].signal("STOP");
+    let begun = Instant::now();
+    let peeks = || (0..SESSIONS).map(|i| StoreOp::Peek { key: key(i) }).collect();
+    // Twice: by the second time all that may be with the one that hangs is there.
+    let mut answers = [store.submit_apart(peeks()), store.submit_apart(peeks())];
+    for answers in &mut answers {
+        let mut left = its_own;
+        while left > 0 {
+            for (i, reply) in answers.next().await.expect("there are more") {
+                if of_the_first[i] {
+                    assert!(matches!(reply, StoreReply::Peeked(Some(_))), "session {i}: {reply:?}");
+                    left -= 1;
+                }
+            }
+        }
+    }
+    assert!(begun.elapsed() < TIMEOUT / 2, "{:?}", begun.elapsed());
+
+    // Later, too, when what it had is given up.
+    for answers in &mut answers {
+        while answers.next().await.is_some() {}
+    }
+    assert!(begun.elapsed() >= TIMEOUT, "nothing hung");
+    let first = of_the_first.iter().position(|its| *its).expect("it has some");
+    let again = Instant::now();
+    assert!(matches!(
+        one(&store, StoreOp::Peek { key: key(first) }).await,
+        StoreReply::Peeked(Some(_))
+    ));
+    assert!(again.elapsed() < TIMEOUT / 2, "{:?}", again.elapsed());
+    nodes[2].signal("CONT");
 }
 
 /// A port that takes connections and never says a word, as a machine that hangs does. One that is gone swallows them, which takes a client as long.
