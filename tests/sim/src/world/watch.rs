@@ -49,6 +49,8 @@ pub struct Watch {
     pub heard: bool,
     /// The host has left off asking what it wants, so it may have asked for a connection already.
     wishes: bool,
+    /// The process sleeps, and nothing is tried.
+    asleep: bool,
 }
 
 /// A server said to wait.
@@ -321,7 +323,8 @@ impl World {
                 let on = |of: &&Link| of.network == Some(network);
                 lost = watch.links.values().filter(on).map(|of| of.conn).collect();
             }
-            _ => {}
+            NetworkEvent::Suspend => watch.asleep = true,
+            NetworkEvent::Wake => watch.asleep = false,
         }
         // Nobody at the other end learns of it.
         for conn in lost {
@@ -392,6 +395,12 @@ impl World {
                     "client {i} was let in, is in {state:?}, and no handover has begun"
                 ));
             }
+        }
+        let is_sound = matches!(client.session.link_health(), LinkHealth::Sound { .. });
+        if life.in_handover && !life.draining && !client.watch.asleep && is_sound && client.watch.links.len() == 1 {
+            self.fail(format_args!(
+                "client {i} is in a handover, its link carries, and nothing is tried beside it"
+            ));
         }
         if state == State::Connecting
             && let Some((link, _)) = client.watch.links.iter().find(|(_, of)| of.up && !of.spoke)
