@@ -76,9 +76,17 @@ public struct NetworkChoice: Sendable {
         return [.lost(network: network)] + others
     }
 
-    /// The addresses of a network changed.
-    public func changed(_ network: UInt64) -> [NetworkHint] {
-        up.contains { $0.network == network && $0.reported } ? [.changed(network: network)] : []
+    /// The addresses of a network changed. What is said to have changed is wanted from then on: so nothing is said of a lesser network, unless the
+    /// session is on it, by a link that may be dead now; in trouble, the best one is wanted again right after.
+    public mutating func changed(_ network: UInt64) -> [NetworkHint] {
+        guard up.contains(where: { $0.network == network && $0.reported }) else { return [] }
+        let changed = [NetworkHint.changed(network: network)]
+        guard let best, best != network else { return changed }
+        switch phase {
+        case .trouble: return changed + tell([best])
+        case _ where network == carrying: return changed
+        case .calm, .cut, .away, .back: return []
+        }
     }
 
     /// What carries the session now.
@@ -131,6 +139,14 @@ public struct NetworkChoice: Sendable {
         case .trouble, .away: phase = .back(until: now + pause)
         case .calm, .cut: phase = .calm
         case .back: break
+        }
+    }
+
+    /// The one that carries the session, if that is known.
+    private var carrying: UInt64? {
+        switch health {
+        case .sound(let network), .suspect(let network): network
+        case .lost, .idle: nil
         }
     }
 

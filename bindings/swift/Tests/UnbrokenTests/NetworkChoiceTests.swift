@@ -8,6 +8,7 @@ final class NetworkChoiceTests: XCTestCase {
     private var onCellular: LinkHealth { .sound(network: cellular) }
 
     private func available(_ networks: UInt64...) -> [NetworkHint] { networks.map { .available(network: $0) } }
+    private func changed(_ network: UInt64) -> [NetworkHint] { [.changed(network: network)] }
 
     /// Both are up, and the session is on Wi-Fi.
     private func begun() -> NetworkChoice {
@@ -22,7 +23,7 @@ final class NetworkChoiceTests: XCTestCase {
         var choice = begun()
         XCTAssertEqual(choice.changed(cellular), [])
         XCTAssertEqual(choice.lost(wifi, now: 1), [.lost(network: wifi), .available(network: cellular)])
-        XCTAssertEqual(choice.changed(cellular), [.changed(network: cellular)])
+        XCTAssertEqual(choice.changed(cellular), changed(cellular))
         XCTAssertEqual(choice.up(wifi, rank: 2, now: 2), available(wifi))
         XCTAssertEqual(choice.lost(cellular, now: 3), [.lost(network: cellular)])
     }
@@ -102,6 +103,49 @@ final class NetworkChoiceTests: XCTestCase {
         XCTAssertEqual(choice.health(.idle, now: 20), [])
         XCTAssertFalse(choice.needsSecond)
         XCTAssertNil(choice.due)
+    }
+
+    func testAChangeOfALesserNetworkDoesNotTakeTheSessionOffABetterOne() {
+        var choice = begun()
+        _ = choice.health(.suspect(network: wifi), now: 10)
+        _ = choice.health(onWifi, now: 20)
+        XCTAssertTrue(choice.needsSecond)
+        XCTAssertEqual(choice.changed(cellular), [])
+        _ = choice.timePassed(choice.due ?? 0)
+        XCTAssertFalse(choice.needsSecond)
+        XCTAssertEqual(choice.changed(cellular), [])
+        // Nor while a server is restarted.
+        _ = choice.health(.lost, now: 100_000)
+        XCTAssertEqual(choice.changed(cellular), [])
+        XCTAssertEqual(choice.changed(wifi), changed(wifi))
+    }
+
+    func testInTroubleALesserNetworkThatChangedStaysBeneathTheBetterOne() {
+        var choice = begun()
+        for health in [.suspect(network: wifi), .lost] as [LinkHealth] {
+            _ = choice.health(health, now: 10)
+            XCTAssertEqual(choice.changed(cellular), changed(cellular) + available(wifi))
+            XCTAssertEqual(choice.changed(wifi), changed(wifi))
+        }
+    }
+
+    func testTheNetworkThatCarriesTheSessionIsToldOfWhenItChangedAndTheBetterOneAskedAtItsTime() {
+        var choice = begun()
+        _ = choice.up(3, rank: 0, now: 0)
+        _ = choice.health(.suspect(network: wifi), now: 0)
+        _ = choice.health(onCellular, now: 1000)
+        XCTAssertEqual(choice.changed(cellular), changed(cellular))
+        XCTAssertEqual(choice.changed(3), [])
+        XCTAssertEqual(choice.due, 31_000)
+        XCTAssertEqual(choice.timePassed(31_000), available(wifi))
+        XCTAssertEqual(choice.changed(wifi), changed(wifi))
+        // It may be dead, but the link on it is not given up yet.
+        _ = choice.health(.suspect(network: cellular), now: 40_000)
+        XCTAssertEqual(choice.changed(cellular), changed(cellular) + available(wifi))
+        // An equal that is not the newest.
+        _ = choice.up(7, rank: 2, now: 50_000)
+        _ = choice.health(onWifi, now: 50_001)
+        XCTAssertEqual(choice.changed(wifi), changed(wifi))
     }
 
     func testAmongEqualsTheNewestIsWanted() {

@@ -68,10 +68,20 @@ class NetworkChoice {
         return if (up.any { it.reported }) lost else lost + tell(listOfNotNull(best()))
     }
 
-    /** The addresses of a network changed. */
+    /**
+     * The addresses of a network changed. What is said to have changed is wanted from then on: so nothing is said of a lesser network, unless the
+     * session is on it, by a link that may be dead now; in trouble, the best one is wanted again right after.
+     */
     fun changed(network: ULong): List<NetworkHint> {
-        val known = up.find { it.network == network } ?: return emptyList()
-        return if (known.reported) listOf(NetworkHint.Changed(network)) else emptyList()
+        val known = up.find { it.network == network && it.reported } ?: return emptyList()
+        val changed = listOf(NetworkHint.Changed(network))
+        val best = best()
+        return when {
+            known === best -> changed
+            phase == Phase.Trouble -> changed + tell(listOfNotNull(best))
+            network == carrying() -> changed
+            else -> emptyList()
+        }
     }
 
     /** What carries the session now. */
@@ -127,6 +137,13 @@ class NetworkChoice {
             phase == Phase.Trouble || phase is Phase.Away -> Phase.Back(now + pause)
             else -> Phase.Calm
         }
+    }
+
+    /** The one that carries the session, if that is known. */
+    private fun carrying(): ULong? = when (val health = health) {
+        is LinkHealth.Sound -> health.network
+        is LinkHealth.Suspect -> health.network
+        LinkHealth.Lost, LinkHealth.Idle -> null
     }
 
     /** Among equals the newest. */

@@ -16,6 +16,8 @@ class NetworkChoiceTest {
 
     private fun available(first: ULong, second: ULong? = null) = listOfNotNull(first, second).map { NetworkHint.Available(it) }
 
+    private fun changed(network: ULong) = listOf<NetworkHint>(NetworkHint.Changed(network))
+
     /** Both are up, and the session is on Wi-Fi. */
     private fun begin() {
         assertEquals(available(wifi), choice.up(wifi, rank = 2, now = 0))
@@ -28,7 +30,7 @@ class NetworkChoiceTest {
         begin()
         assertEquals(none, choice.changed(cellular))
         assertEquals(listOf(NetworkHint.Lost(wifi), NetworkHint.Available(cellular)), choice.lost(wifi, now = 1))
-        assertEquals(listOf<NetworkHint>(NetworkHint.Changed(cellular)), choice.changed(cellular))
+        assertEquals(changed(cellular), choice.changed(cellular))
         assertEquals(available(wifi), choice.up(wifi, rank = 2, now = 2))
         assertEquals(listOf<NetworkHint>(NetworkHint.Lost(cellular)), choice.lost(cellular, now = 3))
     }
@@ -114,6 +116,52 @@ class NetworkChoiceTest {
         assertEquals(none, choice.health(LinkHealth.Idle, now = 20))
         assertFalse(choice.needsSecond)
         assertNull(choice.due)
+    }
+
+    @Test
+    fun `a change of a lesser network does not take the session off a better one`() {
+        begin()
+        choice.health(LinkHealth.Suspect(wifi), now = 10)
+        choice.health(onWifi, now = 20)
+        assertTrue(choice.needsSecond)
+        assertEquals(none, choice.changed(cellular))
+        choice.timePassed(choice.due!!)
+        assertFalse(choice.needsSecond)
+        assertEquals(none, choice.changed(cellular))
+        // Nor while a server is restarted.
+        choice.health(LinkHealth.Lost, now = 100_000)
+        assertEquals(none, choice.changed(cellular))
+        assertEquals(changed(wifi), choice.changed(wifi))
+    }
+
+    @Test
+    fun `in trouble a lesser network that changed stays beneath the better one`() {
+        begin()
+        for (health in listOf(LinkHealth.Suspect(wifi), LinkHealth.Lost)) {
+            choice.health(health, now = 10)
+            assertEquals(changed(cellular) + available(wifi), choice.changed(cellular))
+            assertEquals(changed(wifi), choice.changed(wifi))
+        }
+    }
+
+    @Test
+    fun `the network that carries the session is told of when it changed, and the better one asked at its time`() {
+        begin()
+        choice.up(3u, rank = 0, now = 0)
+        choice.health(LinkHealth.Suspect(wifi), now = 0)
+        choice.health(onCellular, now = 1000)
+        assertEquals(changed(cellular), choice.changed(cellular))
+        assertEquals(none, choice.changed(3u))
+        assertEquals(31_000L, choice.due)
+        assertEquals(available(wifi), choice.timePassed(now = 31_000))
+        assertEquals(changed(wifi), choice.changed(wifi))
+        // It may be dead, but the link on it is not given up yet.
+        choice.health(LinkHealth.Suspect(cellular), now = 40_000)
+        assertEquals(changed(cellular) + available(wifi), choice.changed(cellular))
+        // An equal that is not the newest.
+        choice.up(7u, rank = 2, now = 50_000)
+        choice.health(onWifi, now = 50_001)
+        assertEquals(changed(wifi), choice.changed(wifi))
     }
 
     @Test
