@@ -366,6 +366,39 @@ class Tests(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(raised.exception.code, RefusalCode.TOO_LARGE)
         await client.disconnect()
 
+    async def test_a_step_is_given_no_more_than_a_session_may_have_room_for(self):
+        client = await self.connected()
+        session, given = client._driver.session, []
+
+        class Counting:
+            """The session, with what each step is asked to send: how many messages, and what they count for."""
+
+            def step(self, inputs, *rest):
+                sizes = [len(one.message) for one in inputs if one.is_SEND()]
+                given.append((len(sizes), sum(sizes) + 64 * len(sizes)))
+                return session.step(inputs, *rest)
+
+            def __getattr__(self, name):
+                return getattr(session, name)
+
+        client._driver.session = Counting()
+        for message, count in ((bytes(1 << 20), 24), (b"x", 20_000)):
+            given.clear()
+            await self.control.ask("stall on")
+            sending = [asyncio.ensure_future(client.send(message)) for _ in range(count)]
+            await until(lambda: any(task.done() for task in sending), "the first is taken")
+            # Those that wait are not asked again and again.
+            await asyncio.sleep(0.3)
+            self.assertLess(len(given), 100)
+            await self.control.ask("stall off")
+            for _ in range(count):
+                self.assertEqual(await asyncio.wait_for(client.recv(), PATIENCE), message)
+            await asyncio.gather(*sending)
+            # But for one message more.
+            self.assertLess(max(size for _, size in given), (1 << 20) + len(message) + 64)
+            self.assertGreaterEqual(sum(messages for messages, _ in given), count)
+        await client.disconnect()
+
     async def test_what_is_larger_than_a_message_can_be_is_refused_and_ends_nothing(self):
         client = await self.connected()
         for size in ((16 << 20) + 1, 1 << 31):

@@ -1,8 +1,8 @@
 """The driver: feeds a session with what happens and does what it asks for, in the event loop's thread.
 
-Whatever happens is an input; a turn hands all inputs to one step of the session. A turn runs at once when bytes come, and at the loop's
-next round when the application sends, so that what is sent together leaves together. Events and messages are taken before anything
-is written: whoever writes first can wait for a server that waits for him.
+Whatever happens is an input; a turn hands all inputs to one step of the session, with a burst of what waits to be sent. A turn runs at once
+when bytes come, and at the loop's next round when the application sends, so that what is sent together leaves together. Events and
+messages are taken before anything is written: whoever writes first can wait for a server that waits for him.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ ROOM = 256 << 10
 PER_MESSAGE = 64
 #: Events that wait for the application; the oldest are dropped.
 EVENTS = 256
+#: What goes into the session in one step, in bytes, but for one message more.
+BURST = 1 << 20
 CLOSED = Refusal(input=0, code=RefusalCode.CLOSED, text="the session is closed")
 
 
@@ -31,6 +33,8 @@ class Outgoing:
     def __init__(self, make, message, done):
         self.input = make(message=message)
         self.reliable = make is Input.SEND
+        #: What it counts for, as the session does.
+        self.cost = len(message) + PER_MESSAGE
         self.done = done
         self.settled = False
 
@@ -124,7 +128,7 @@ class Driver:
     def turn(self):
         """One step of the session; says whether it asks for another at once."""
         inputs, self.inputs = self.inputs, []
-        sends = [outgoing for outgoing in self.outgoing if not (self.blocked and outgoing.reliable)]
+        sends = self.next_sends()
         first = len(inputs)
         inputs.extend(outgoing.input for outgoing in sends)
         now = now_us()
@@ -162,6 +166,21 @@ class Driver:
                 outgoing.done.set_result(refusal)
         if sends:
             self.outgoing = deque(outgoing for outgoing in self.outgoing if not outgoing.settled)
+        if any(map(self.may_leave, self.outgoing)):
+            self.at_next_round()
+
+    def may_leave(self, outgoing):
+        return not (self.blocked and outgoing.reliable)
+
+    def next_sends(self):
+        """What the session is asked to take now, in order; no more than it may have room for: what it refuses was handed over in vain."""
+        sends, size = [], 0
+        for outgoing in filter(self.may_leave, self.outgoing):
+            if size >= BURST:
+                break
+            sends.append(outgoing)
+            size += outgoing.cost
+        return sends
 
     def tell(self, event):
         self.events.append(event)
