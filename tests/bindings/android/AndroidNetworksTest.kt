@@ -1,6 +1,8 @@
 package dev.unbroken.android
 
 import android.content.Context
+import android.net.LinkAddress
+import android.net.LinkProperties
 import android.net.Network
 import android.net.NetworkCapabilities.TRANSPORT_CELLULAR
 import android.net.NetworkCapabilities.TRANSPORT_VPN
@@ -9,6 +11,7 @@ import android.os.SystemClock
 import android.util.Log
 import dev.unbroken.LinkHealth
 import dev.unbroken.NetworkHint
+import java.net.InetAddress
 import java.nio.channels.SocketChannel
 import kotlin.test.AfterTest
 import kotlin.test.Test
@@ -68,6 +71,19 @@ class AndroidNetworksTest {
         SystemClock.advance(60_000)
         assertEquals(emptyList(), held())
         assertEquals(emptyList(), told)
+    }
+
+    @Test
+    fun `a network that loses an address has changed, and none that gains one`() {
+        began()
+        fun has(vararg addresses: String) =
+            device.changed(TRANSPORT_WIFI, wifi, LinkProperties(addresses.map { LinkAddress(InetAddress.getByName(it)) }))
+        has("192.0.2.1")
+        has("192.0.2.1", "fe80::1")
+        has("2001:db8::1", "192.0.2.1")
+        assertEquals(emptyList(), told)
+        has("2001:db8::1")
+        assertEquals(listOf<NetworkHint>(NetworkHint.Changed(101u)), told)
     }
 
     @Test

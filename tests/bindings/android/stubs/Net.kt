@@ -6,7 +6,7 @@ import java.net.InetAddress
 import java.net.Socket
 import java.util.concurrent.ConcurrentHashMap
 
-class LinkAddress
+class LinkAddress(val address: InetAddress)
 
 class LinkProperties(val linkAddresses: List<LinkAddress> = emptyList())
 
@@ -71,5 +71,7 @@ class ConnectivityManager {
 
     /** A network of that kind comes up, or goes away. */
     fun available(transport: Int, network: Network) = listening.filterValues { it == transport }.keys.forEach { it.onAvailable(network) }
+    fun changed(transport: Int, network: Network, properties: LinkProperties) =
+        listening.filterValues { it == transport }.keys.forEach { it.onLinkPropertiesChanged(network, properties) }
     fun lost(transport: Int, network: Network) = listening.filterValues { it == transport }.keys.forEach { it.onLost(network) }
 }

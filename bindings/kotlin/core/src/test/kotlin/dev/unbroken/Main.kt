@@ -1,6 +1,7 @@
 package dev.unbroken
 
 import com.sun.jna.Native
+import dev.unbroken.android.AddressesTest
 import dev.unbroken.android.AndroidNetworksTest
 import dev.unbroken.android.AppLifecycleTest
 import dev.unbroken.android.UnbrokenAndroidTest
@@ -27,8 +28,8 @@ fun main() {
     })
     println("JNA ${Native.VERSION}, Java ${System.getProperty("java.version")}")
     val result = core.run(
-        ClientTest::class.java, NetworkChoiceTest::class.java, AndroidNetworksTest::class.java, AppLifecycleTest::class.java,
-        UnbrokenAndroidTest::class.java,
+        ClientTest::class.java, NetworkChoiceTest::class.java, AddressesTest::class.java, AndroidNetworksTest::class.java,
+        AppLifecycleTest::class.java, UnbrokenAndroidTest::class.java,
     )
     for (failure in result.failures) println("FAILED  ${failure.description.methodName}\n${failure.trace}")
     println("${result.runCount - result.failureCount} passed, ${result.failureCount} failed")

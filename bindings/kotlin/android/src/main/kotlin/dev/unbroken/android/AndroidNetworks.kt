@@ -35,7 +35,7 @@ class AndroidNetworks(context: Context, private val holdsCellular: Boolean = tru
     private val manager = context.getSystemService(Context.CONNECTIVITY_SERVICE) as ConnectivityManager
     private val main = Handler(Looper.getMainLooper())
     private val byHandle = ConcurrentHashMap<ULong, Network>()
-    private val addresses = HashMap<ULong, LinkProperties>()
+    private val addresses = HashMap<ULong, List<InetAddress>>()
     private val choice = NetworkChoice()
     private val callbacks = ArrayList<ConnectivityManager.NetworkCallback>()
     private var holding: ConnectivityManager.NetworkCallback? = null
@@ -141,9 +141,11 @@ class AndroidNetworks(context: Context, private val holdsCellular: Boolean = tru
         override fun onLinkPropertiesChanged(network: Network, properties: LinkProperties) {
             val handle = network.networkHandle.toULong()
             main.post {
-                val before = addresses.put(handle, properties)
-                // The first ones come with the network itself; most later changes leave the addresses alone.
-                if (before != null && before.linkAddresses != properties.linkAddresses) tell(choice.changed(handle))
+                // Not the LinkAddresses, which differ by flags and lifetimes, too.
+                val now = properties.linkAddresses.map { it.address }
+                // The first ones come with the network itself.
+                val before = addresses.put(handle, now) ?: return@post
+                if (hasLostAddress(before, now)) tell(choice.changed(handle))
             }
         }
     }
