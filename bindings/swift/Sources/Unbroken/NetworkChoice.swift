@@ -39,6 +39,8 @@ public struct NetworkChoice: Sendable {
     private var phase = Phase.calm
     private var health = LinkHealth.idle
     private var pause = Self.firstPause
+    /// The session was told of a lesser network last, the one that carried it.
+    private var wantsLesser = false
 
     public init() {}
 
@@ -81,11 +83,18 @@ public struct NetworkChoice: Sendable {
     public mutating func changed(_ network: UInt64) -> [NetworkHint] {
         guard up.contains(where: { $0.network == network && $0.reported }) else { return [] }
         let changed = [NetworkHint.changed(network: network)]
-        guard let best, best != network else { return changed }
+        guard let best, best != network else {
+            wantsLesser = false
+            return changed
+        }
         switch phase {
-        case .trouble: return changed + tell([best])
-        case _ where network == carrying: return changed
-        case .calm, .cut, .away, .back: return []
+        case .trouble:
+            return changed + tell([best])
+        case _ where network == carrying:
+            wantsLesser = true
+            return changed
+        case .calm, .cut, .away, .back:
+            return []
         }
     }
 
@@ -97,6 +106,9 @@ public struct NetworkChoice: Sendable {
         case (.lost, .calm):
             phase = .cut(until: now + Self.patience)
             return []
+        case (.sound(let network?), _) where wantsLesser && network == best:
+            // Else the next handover, for whatever reason, would go to the lesser one. To be told of what carries it moves no session.
+            return tell([network])
         case (.lost, .cut), (.idle, _), (.sound, _):
             return []
         case (.lost, _), (.suspect, _):
@@ -162,6 +174,7 @@ public struct NetworkChoice: Sendable {
         let bestIsKnown = up.contains { $0.network == best && ($0.reported || news.contains($0.network)) }
         if let best, bestIsKnown, !news.isEmpty { order.append(best) }
         for index in up.indices where order.contains(up[index].network) { up[index].reported = true }
+        if !order.isEmpty { wantsLesser = false }
         return order.map { .available(network: $0) }
     }
 }

@@ -148,6 +148,23 @@ final class NetworkChoiceTests: XCTestCase {
         XCTAssertEqual(choice.changed(wifi), changed(wifi))
     }
 
+    func testTheBetterNetworkIsTheWantedOneAgainWhenItCarriesIfTheLesserOneHadChangedMeanwhile() {
+        var choice = begun()
+        _ = choice.health(.suspect(network: wifi), now: 0)
+        _ = choice.health(onCellular, now: 1000)
+        _ = choice.changed(cellular)
+        XCTAssertEqual(choice.health(onCellular, now: 2000), [])
+        XCTAssertEqual(choice.health(.suspect(network: cellular), now: 3000), [])
+        XCTAssertEqual(choice.health(onWifi, now: 4000), available(wifi))
+        XCTAssertEqual(choice.health(onWifi, now: 5000), [])
+        // Asked at its time, it is wanted already.
+        _ = choice.health(.suspect(network: wifi), now: 6000)
+        _ = choice.health(onCellular, now: 7000)
+        _ = choice.changed(cellular)
+        XCTAssertEqual(choice.timePassed(choice.due ?? 0), available(wifi))
+        XCTAssertEqual(choice.health(onWifi, now: 90_000), [])
+    }
+
     func testAmongEqualsTheNewestIsWanted() {
         var choice = begun()
         XCTAssertEqual(choice.up(7, rank: 2, now: 1), available(7))

@@ -21,6 +21,9 @@ class NetworkChoice {
     private var health: LinkHealth = LinkHealth.Idle
     private var pause = FIRST_PAUSE
 
+    /** The session was told of a lesser network last, the one that carried it. */
+    private var wantsLesser = false
+
     private sealed interface Phase {
         /** On the best network that is up, or on one that was not told of, or asleep. */
         object Calm : Phase
@@ -77,9 +80,9 @@ class NetworkChoice {
         val changed = listOf(NetworkHint.Changed(network))
         val best = best()
         return when {
-            known === best -> changed
+            known === best -> changed.also { wantsLesser = false }
             phase == Phase.Trouble -> changed + tell(listOfNotNull(best))
-            network == carrying() -> changed
+            network == carrying() -> changed.also { wantsLesser = true }
             else -> emptyList()
         }
     }
@@ -91,6 +94,8 @@ class NetworkChoice {
         return when {
             health is LinkHealth.Suspect -> trouble()
             health is LinkHealth.Lost && phase !is Phase.Cut -> if (phase == Phase.Calm) cut(now) else trouble()
+            // Else the next handover, for whatever reason, would go to the lesser one. To be told of what carries it moves no session.
+            wantsLesser && carrying() == best()?.network -> tell(listOfNotNull(best()))
             else -> emptyList()
         }
     }
@@ -155,6 +160,7 @@ class NetworkChoice {
         val top = best()!!
         val order = news.filter { it !== top }.sortedBy { it.rank } + if (top.reported || top in news) listOf(top) else emptyList()
         order.forEach { it.reported = true }
+        wantsLesser = false
         return order.map { NetworkHint.Available(it.network) }
     }
 

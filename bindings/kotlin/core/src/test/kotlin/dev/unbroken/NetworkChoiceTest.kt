@@ -165,6 +165,24 @@ class NetworkChoiceTest {
     }
 
     @Test
+    fun `the better network is the wanted one again when it carries, if the lesser one had changed meanwhile`() {
+        begin()
+        choice.health(LinkHealth.Suspect(wifi), now = 0)
+        choice.health(onCellular, now = 1000)
+        choice.changed(cellular)
+        assertEquals(none, choice.health(onCellular, now = 2000))
+        assertEquals(none, choice.health(LinkHealth.Suspect(cellular), now = 3000))
+        assertEquals(available(wifi), choice.health(onWifi, now = 4000))
+        assertEquals(none, choice.health(onWifi, now = 5000))
+        // Asked at its time, it is wanted already.
+        choice.health(LinkHealth.Suspect(wifi), now = 6000)
+        choice.health(onCellular, now = 7000)
+        choice.changed(cellular)
+        assertEquals(available(wifi), choice.timePassed(choice.due!!))
+        assertEquals(none, choice.health(onWifi, now = 90_000))
+    }
+
+    @Test
     fun `among equals the newest is wanted`() {
         begin()
         assertEquals(available(7u), choice.up(7u, rank = 2, now = 1))
