@@ -248,7 +248,7 @@ impl Endpoint {
     }
 
     /// Puts a session out that may be anywhere: here, as [`SessionMut::kick`] does, with another endpoint that has the same store, or swapped out. Its client sees
-    /// [`CloseReason::Kicked`], now or when it comes back. Returns whether it is here. If not, it is looked for in the store, again and again for a lease
+    /// [`CloseReason::Kicked`](crate::CloseReason::Kicked), now or when it comes back. Returns whether it is here. If not, it is looked for in the store, again and again for a lease
     /// and some seconds more if its endpoint does not hear; what came of it is not told.
     pub fn kick(&mut self, id: SessionId, code: u32) -> bool {
         if let Some(mut session) = self.session(id) {
