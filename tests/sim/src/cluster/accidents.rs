@@ -365,18 +365,23 @@ impl World {
             return;
         };
         let whose = |owner: &Owner| {
-            self.processes
+            let p = self
+                .processes
                 .iter()
-                .position(|process| process.endpoint.owner() == *owner)
+                .position(|process| process.endpoint.owner() == *owner);
+            p.map(|p| self.at(p))
         };
         let from = match expect {
-            Expect::Live(_, before) if before != owner => whose(before).map(|p| self.at(p)),
+            Expect::Live(_, before) if before != owner => whose(before),
             _ => None,
         };
-        let lives = whose(owner).is_some();
+        let to = whose(owner);
         if let Some(talk) = self.talks.iter_mut().find(|talk| talk.id.map(store_key) == Some(*key)) {
-            talk.excuses.crashed |= !lives;
-            talk.taken_from = from.or(talk.taken_from);
+            talk.excuses.crashed |= to.is_none();
+            talk.taken_from.extend(from);
+            if let Some(at) = to {
+                talk.taken_from.remove(&at);
+            }
         }
     }
 

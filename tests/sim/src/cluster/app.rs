@@ -81,8 +81,8 @@ pub struct Talk {
     pub server_closed: Option<CloseReason>,
     /// ... and where.
     pub(super) closed_at: Option<At>,
-    /// From whom another took the session last without its having let go of it.
-    pub(super) taken_from: Option<At>,
+    /// From whom others took the session without their having let go of it, and who have not had it again since.
+    pub(super) taken_from: BTreeSet<At>,
 }
 
 /// The server's application of one session, in one process.
@@ -155,7 +155,7 @@ impl Talk {
             closed_by_owner: false,
             server_closed: None,
             closed_at: None,
-            taken_from: None,
+            taken_from: BTreeSet::new(),
         }
     }
 
@@ -175,7 +175,7 @@ impl Talk {
     /// Whether it ended at a process from which another has taken it as the store had it. CLOSE does not wait for the store, and what one has to take from another goes on there, for as long
     /// as a session may be without a client (`docs/TAKEOVER.md`, What this does not do).
     pub fn goes_on_elsewhere(&self) -> bool {
-        self.closed_at.is_some() && self.closed_at == self.taken_from
+        self.closed_at.is_some_and(|at| self.taken_from.contains(&at))
     }
 
     /// Whether this is what the store's word on its end says since that was changed. It is not sealed: whoever can write to the store can end sessions. What is told is
