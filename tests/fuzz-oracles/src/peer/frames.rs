@@ -1,7 +1,7 @@
 //! From what a peer says to bytes.
 
 use unbroken::wire::frame::{self, Ack, Close, CloseKind, DATA_END, Key};
-use unbroken::wire::varint;
+use unbroken::wire::{record, varint};
 
 use super::program::Says;
 use crate::host;
@@ -141,12 +141,15 @@ pub fn say(says: &Says, counts: &mut Counts, out: &mut Vec<u8>) {
     }
 }
 
-/// A DATA of `count` messages of a size.
+/// A DATA of `count` messages of a size, or of as many as make it too long for a record: that is not sent, however long it is.
 pub fn data(out: &mut Vec<u8>, seq: u64, count: u64, size: usize) {
     let mut head = [0; 16];
     let used = frame::data_header(&mut head, seq);
     out.extend_from_slice(&head[..used]);
     for n in 0..count {
+        if out.len() > record::PLAINTEXT_MAX {
+            break;
+        }
         let used = frame::message_header(&mut head, size);
         out.extend_from_slice(&head[..used]);
         out.extend_from_slice(&host::message(9, (seq + n) as usize, size));
