@@ -20,6 +20,9 @@ use crate::StoreError;
 /// How many connections requests share.
 const CONNECTIONS: usize = 8;
 
+/// ... to a cluster, to each of its nodes. Each has few requests at a time; see `permits`.
+const CONNECTIONS_TO_A_CLUSTER: usize = 16;
+
 /// When a write counts as done. What replicas and disks have is asked on the connection that wrote it; if that is lost before the answer, nobody knows, and
 /// the write is `Failed`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -168,9 +171,10 @@ impl RedisBuilder {
             Topology::Cluster => format!("the Redis cluster at {}", addresses(&infos)),
         };
         let connector = Arc::new(self.connector(infos).map_err(|error| url_error(&error))?);
-        // A cluster's connection is many; and what is confirmed is what one connection has written.
+        // What is confirmed is what one connection has written.
         let connections = match (&self.topology, self.confirm) {
-            (Topology::Cluster, _) | (_, Confirm::Replicas(_) | Confirm::Disk { .. }) => 1,
+            (_, Confirm::Replicas(_) | Confirm::Disk { .. }) => 1,
+            (Topology::Cluster, Confirm::Primary) => CONNECTIONS_TO_A_CLUSTER,
             _ => CONNECTIONS,
         };
         let store = RedisStore(Arc::new(Inner {
@@ -181,7 +185,10 @@ impl RedisBuilder {
             connector,
             ops: Ops::new(self.prefix),
             lanes: Lanes::new(),
-            permits: Permits::new(matches!(self.topology, Topology::Cluster)),
+            permits: match self.topology {
+                Topology::Cluster => Permits::apart(connections),
+                _ => Permits::shared(),
+            },
             idle: Mutex::default(),
             timeout: self.timeout,
             confirm: self.confirm,

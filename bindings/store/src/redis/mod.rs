@@ -12,7 +12,6 @@ mod ops;
 mod permits;
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ pub use builder::{Confirm, RedisBuilder};
 use lanes::{Lanes, Place};
 use link::{Connector, Keeper, Link, Trouble, late};
 use ops::{Ops, Subject};
-use permits::Permits;
+use permits::{Permits, part};
 
 /// How long a `receive` waits for a note.
 const RECEIVE_WAIT: Duration = Duration::from_secs(5);
@@ -224,7 +223,7 @@ impl Inner {
         let Ok(_permit) = timeout_at(deadline, self.permits.acquire(&tag)).await else {
             return (answers, None);
         };
-        let keeper = self.keeper(place.lane());
+        let keeper = self.keeper(&tag);
         for (i, (_, op)) in ops.into_iter().enumerate() {
             match self.ops.carry_out(keeper, op, deadline).await {
                 Ok(reply) => answers[i].1 = reply,
@@ -238,11 +237,9 @@ impl Inner {
         (answers, None)
     }
 
-    /// The connection of a subject, always the same.
-    fn keeper(&self, subject: &Subject) -> &Keeper {
-        let mut hasher = DefaultHasher::new();
-        subject.hash(&mut hasher);
-        &self.keepers[hasher.finish() as usize % self.keepers.len()]
+    /// The connection of what has this hash tag, always the same.
+    fn keeper(&self, tag: &str) -> &Keeper {
+        &self.keepers[part(tag, self.keepers.len())]
     }
 
     async fn receive(&self, owner: Owner) -> Result<Vec<Bytes>, RedisError> {
@@ -269,7 +266,7 @@ impl Inner {
         let rest = self
             .ops
             .take(
-                self.keeper(&Subject::Owner(owner)),
+                self.keeper(&Subject::Owner(owner).tag()),
                 owner,
                 Instant::now() + self.timeout,
             )

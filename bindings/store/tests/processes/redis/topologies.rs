@@ -14,7 +14,6 @@ use crate::writers::{OWNER, live, one, put};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_of_three_passes_the_suite_and_a_moved_slot() {
     let nodes = cluster_of_three();
-    let addresses = addresses(&nodes);
 
     // As a user with no more rights than the README says.
     nodes.iter().for_each(|node| node.admit(&["+cluster|slots"]));
@@ -42,21 +41,7 @@ async fn a_cluster_of_three_passes_the_suite_and_a_moved_slot() {
     );
 
     // Slots move while the store writes; it knows the old places.
-    let ids: Vec<String> = nodes.iter().map(|node| node.cli(&["CLUSTER", "MYID"])).collect();
-    let moves = [
-        "--cluster-from",
-        &ids[0],
-        "--cluster-to",
-        &ids[1],
-        "--cluster-slots",
-        "2000",
-        "--cluster-yes",
-    ];
-    let reshard: Vec<String> = ["--cluster", "reshard", &addresses[0]]
-        .iter()
-        .chain(&moves)
-        .map(ToString::to_string)
-        .collect();
+    let reshard = reshard(&nodes, [0, 1], 2000);
     let moving = tokio::task::spawn_blocking(move || cli(&reshard));
     let mut token = 1;
     while !moving.is_finished() || token < 3 {
@@ -76,6 +61,55 @@ async fn a_cluster_of_three_passes_the_suite_and_a_moved_slot() {
         "{held:?} became {now:?}"
     );
     conformance::run(keeping(store, nodes)).await;
+}
+
+/// When slots have moved, the connection to a cluster asks for their new places, and meanwhile does nothing else. Who waits for it is not in the way of that question.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_batches_find_slots_that_have_moved() {
+    const SESSIONS: u64 = 10_000;
+    let nodes = cluster_of_three();
+    let store = RedisStore::builder([nodes[0].url()])
+        .cluster()
+        .timeout(PATIENT)
+        .connect()
+        .await
+        .expect("it connects");
+    for round in 0..12 {
+        let way = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+        let reshard = reshard(&nodes, way, 100);
+        tokio::task::spawn_blocking(move || cli(&reshard))
+            .await
+            .expect("the slots are moved");
+        let begun = Instant::now();
+        let peeks = (0..SESSIONS).map(|i| StoreOp::Peek { key: i.to_be_bytes() });
+        let replies = store.submit(peeks.collect()).await;
+        let answered = replies
+            .iter()
+            .filter(|reply| **reply == StoreReply::Peeked(None))
+            .count();
+        assert_eq!(answered, replies.len(), "round {round}, after {:?}", begun.elapsed());
+    }
+}
+
+/// What has redis-cli move so many slots of one of the nodes to another.
+fn reshard(nodes: &[Server], [from, to]: [usize; 2], slots: u32) -> Vec<String> {
+    let id = |node: usize| nodes[node].cli(&["CLUSTER", "MYID"]);
+    let address = format!("127.0.0.1:{}", nodes[0].port);
+    let (from, to, slots) = (id(from), id(to), slots.to_string());
+    let moves = [
+        "--cluster-from",
+        &from,
+        "--cluster-to",
+        &to,
+        "--cluster-slots",
+        &slots,
+        "--cluster-yes",
+    ];
+    ["--cluster", "reshard", &address]
+        .iter()
+        .chain(&moves)
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn addresses(nodes: &[Server]) -> Vec<String> {
