@@ -34,6 +34,8 @@ mod answers;
 mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(any(feature = "redis", feature = "remote"))]
+mod doubts;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
@@ -95,7 +97,8 @@ pub trait Store: Send + Sync + 'static {
     /// request.
     ///
     /// `None` if the store was not reached or its answer was lost: notes may be gone, and a server looks for what they would have told it. Not before a second
-    /// has passed, as it asks again. Dropping the future may lose notes, too.
+    /// has passed, as it asks again. Once more some seconds later, where the store may have waited on at a connection that was lost here only. Dropping the future may lose
+    /// notes, too.
     fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>>;
 
     /// The time-out within which [`Store::submit`] answers. A server that has no answer some seconds after it takes the requests for

@@ -14,8 +14,10 @@ use super::lanes::Lanes;
 use super::link::{AGAIN, Connector, Keeper};
 use super::ops::Ops;
 use super::permits::Permits;
-use super::{Inner, RECEIVE_WAIT, RedisStore};
+use super::{Inner, RedisStore};
 use crate::StoreError;
+use crate::doubts::Doubts;
+use crate::mailboxes::RECEIVE_WAIT;
 
 /// How many connections requests share.
 const CONNECTIONS: usize = 8;
@@ -190,6 +192,7 @@ impl RedisBuilder {
                 _ => Permits::shared(),
             },
             idle: Mutex::default(),
+            doubts: Doubts::default(),
             timeout: self.timeout,
             confirm: self.confirm,
         }));

@@ -12,6 +12,7 @@ mod ops;
 mod permits;
 
 use std::fmt;
+use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,15 +24,14 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep, timeout_at};
 use unbroken::{Owner, StoreOp, StoreReply};
 
+use crate::doubts::Doubts;
+use crate::mailboxes::RECEIVE_WAIT;
 use crate::{Answers, BoxFuture, Bytes, Placed, Store, StoreError, failed};
 pub use builder::{Confirm, RedisBuilder};
 use lanes::{Lanes, Place};
 use link::{Connector, Keeper, Link, Trouble, late};
 use ops::{Ops, Subject};
 use permits::{Permits, part};
-
-/// How long a `receive` waits for a note.
-const RECEIVE_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a `receive` that failed waits before it says so.
 const RECEIVE_FAILED: Duration = Duration::from_secs(1);
@@ -50,6 +50,7 @@ struct Inner {
     permits: Permits,
     /// Connections for waiting that nobody waits on.
     idle: Mutex<Vec<Link>>,
+    doubts: Doubts,
     timeout: Duration,
     confirm: Confirm,
 }
@@ -95,11 +96,15 @@ impl Store for RedisStore {
     }
 
     fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
+        if self.0.doubts.are_due(owner) {
+            return Box::pin(ready(None));
+        }
         let inner = self.0.clone();
         Box::pin(async move {
             match inner.receive(owner).await {
                 Ok(notes) => Some(notes),
                 Err(error) => {
+                    inner.doubts.add(owner, RECEIVE_WAIT);
                     tracing::debug!(target: "unbroken::store", %error, "cannot wait for notes");
                     sleep(RECEIVE_FAILED).await;
                     None
@@ -275,7 +280,12 @@ impl Inner {
             Ok(rest) => rest,
             // They are there still, for the next who waits.
             Err(Trouble::NotDone(_)) => Vec::new(),
-            Err(Trouble::Unknown(error)) => return Err(error),
+            // The first is not to be lost with them.
+            Err(Trouble::Unknown(error)) => {
+                tracing::debug!(target: "unbroken::store", %error, "notes may be lost");
+                self.doubts.add(owner, Duration::ZERO);
+                Vec::new()
+            }
         };
         Ok(std::iter::once(first.into()).chain(rest).collect())
     }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::ready;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::wire::{
     Answer, Ask, Checked, End, Frames, Greeting, Hello, MAGIC, Op, Outlet, PING_EVERY, Part, Request, VERSION, Verdict,
     feed, frames, is_proven, next, nonce, parts, proof, send, size_of_op, unbound,
 };
+use crate::doubts::Doubts;
 use crate::mailboxes::RECEIVE_WAIT;
 use crate::ticket::Ticket;
 use crate::{BoxFuture, Bytes, Store, StoreError, failed, unavailable};
@@ -37,6 +39,7 @@ struct Inner {
     timeout: Duration,
     line: mpsc::Sender<Sending>,
     trouble: Arc<Mutex<Option<String>>>,
+    doubts: Doubts,
 }
 
 /// Options of a [`RemoteStore`].
@@ -147,6 +150,7 @@ impl RemoteBuilder {
             timeout: self.timeout,
             line,
             trouble,
+            doubts: Doubts::default(),
         })))
     }
 }
@@ -173,12 +177,17 @@ impl Store for RemoteStore {
     }
 
     fn receive(&self, owner: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
+        if self.0.doubts.are_due(owner) {
+            return Box::pin(ready(None));
+        }
         let answer = self.ask(Ask::Receive(owner), RECEIVE_WAIT + self.0.timeout);
+        let inner = self.0.clone();
         Box::pin(async move {
             match answer.await {
                 Outcome::Answered(Part::Notes(notes)) => Some(notes),
                 // Also if it was never sent: notes that a store process has are gone if it is another one by now.
                 _ => {
+                    inner.doubts.add(owner, RECEIVE_WAIT);
                     sleep(RECEIVE_FAILED).await;
                     None
                 }

@@ -261,22 +261,23 @@ async fn notes_whose_answer_was_lost_do_not_pass_for_none() {
     let (owner, notes) = (Owner([1; 16]), |notes: &[&'static str]| {
         Some(notes.iter().map(|note| Bytes::from(*note)).collect::<Vec<_>>())
     });
-    for (answer, received) in [
+    for (answer, received, told) in [
         (
             Some("*2\r\n$6\r\nsecond\r\n$5\r\nthird\r\n"),
             notes(&["first", "second", "third"]),
+            false,
         ),
         // They are left where they were.
         (
             Some("-NOPERM this user has no permissions to run the 'evalsha' command\r\n"),
             notes(&["first"]),
+            false,
         ),
-        (None, None),
+        // What is there is not lost with them.
+        (None, notes(&["first"]), true),
     ] {
-        assert_eq!(
-            with_three_notes(answer).await.receive(owner).await,
-            received,
-            "{answer:?}"
-        );
+        let store = with_three_notes(answer).await;
+        assert_eq!(store.receive(owner).await, received, "{answer:?}");
+        assert_eq!(store.receive(owner).await.is_none(), told, "{answer:?}");
     }
 }

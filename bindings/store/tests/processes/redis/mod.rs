@@ -1,6 +1,6 @@
 //! The store in Redis, with real servers: the suite, crashes, and the ways to reach them.
 
-mod server;
+pub mod server;
 
 mod disk;
 mod settings;
