@@ -16,7 +16,7 @@ use redis::cluster::ClusterClient;
 use redis::cluster_async::ClusterConnection;
 use redis::sentinel::SentinelClient;
 use redis::{AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, ServerErrorKind, Value};
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -116,6 +116,21 @@ impl From<RedisError> for Trouble {
     }
 }
 
+/// The way of what has one hash tag: its shared connection, and the permits that it needs for that.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) keeper: &'a Keeper,
+    pub(super) permits: &'a Semaphore,
+}
+
+impl Way<'_> {
+    /// As [`Keeper::call`], with a permit.
+    pub(super) async fn call(&self, command: &Cmd, deadline: Instant) -> Result<Value, Trouble> {
+        let done = self.keeper.carry(command, Some(self.permits), deadline).await;
+        done.map(|(_, value)| value)
+    }
+}
+
 /// Keeps a shared connection.
 pub(super) struct Keeper {
     connector: Arc<Connector>,
@@ -149,7 +164,24 @@ impl Keeper {
 
     /// As [`Keeper::call`], with the number of the connection that answered.
     pub(super) async fn call_by_number(&self, command: &Cmd, deadline: Instant) -> Result<(u64, Value), Trouble> {
+        self.carry(command, None, deadline).await
+    }
+
+    async fn carry(
+        &self,
+        command: &Cmd,
+        permits: Option<&Semaphore>,
+        deadline: Instant,
+    ) -> Result<(u64, Value), Trouble> {
         loop {
+            // For one attempt: in between nothing of it is with Redis.
+            let permit = match permits.map(|permits| timeout_at(deadline, permits.acquire())) {
+                Some(permit) => match permit.await {
+                    Ok(permit) => permit.ok(),
+                    Err(_) => return Err(Trouble::NotDone(late())),
+                },
+                None => None,
+            };
             let (number, mut link) = match timeout_at(deadline, self.link()).await {
                 Ok(link) => link,
                 Err(_) => return Err(Trouble::NotDone(late())),
@@ -177,6 +209,7 @@ impl Keeper {
             if Instant::now() + AGAIN >= deadline {
                 return Err(Trouble::NotDone(error));
             }
+            drop((permit, link));
             sleep(AGAIN).await;
         }
     }

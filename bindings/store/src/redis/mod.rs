@@ -22,14 +22,14 @@ use futures_util::stream::FuturesUnordered;
 use redis::RedisError;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::{Instant, sleep, timeout_at};
-use unbroken::{Owner, StoreOp, StoreReply};
+use unbroken::{Owner, Record, StoreOp, StoreReply};
 
 use crate::doubts::Doubts;
 use crate::mailboxes::RECEIVE_WAIT;
 use crate::{Answers, BoxFuture, Bytes, Placed, Store, StoreError, failed};
 pub use builder::{Confirm, RedisBuilder};
 use lanes::{Lanes, Place};
-use link::{Connector, Keeper, Link, Trouble, late};
+use link::{Connector, Keeper, Link, Trouble, Way, late};
 use ops::{Ops, Subject};
 use permits::{Permits, part};
 
@@ -223,14 +223,9 @@ impl Inner {
         if timeout_at(deadline, place.turn()).await.is_err() {
             return (answers, None);
         }
-        // Only whoever's turn it is counts, so that nobody holds a permit and waits for another.
-        let tag = place.lane().tag();
-        let Ok(_permit) = timeout_at(deadline, self.permits.acquire(&tag)).await else {
-            return (answers, None);
-        };
-        let keeper = self.keeper(&tag);
+        let way = self.way(&place.lane().tag());
         for (i, (_, op)) in ops.into_iter().enumerate() {
-            match self.ops.carry_out(keeper, op, deadline).await {
+            match self.one(way, op, deadline).await {
                 Ok(reply) => answers[i].1 = reply,
                 Err(Trouble::NotDone(error)) => return (answers, Some(error)),
                 Err(Trouble::Unknown(error)) => {
@@ -242,9 +237,24 @@ impl Inner {
         (answers, None)
     }
 
-    /// The connection of what has this hash tag, always the same.
-    fn keeper(&self, tag: &str) -> &Keeper {
-        &self.keepers[part(tag, self.keepers.len())]
+    async fn one(&self, way: Way<'_>, op: StoreOp, deadline: Instant) -> Result<StoreReply, Trouble> {
+        let mut reply = self.ops.carry_out(way, op, deadline).await?;
+        // Whether a record's owner is alive another node may have to say. If that one hangs, it has the question, and nothing of the record's own waits with it.
+        if let StoreReply::Peeked(Some(found)) = &mut reply
+            && let Record::Live { owner, .. } = found.record
+        {
+            let way = self.way(&Subject::Owner(owner).tag());
+            found.owner_alive = self.ops.is_alive(way, owner, deadline).await?;
+        }
+        Ok(reply)
+    }
+
+    /// The way of what has this hash tag, always the same.
+    fn way(&self, tag: &str) -> Way<'_> {
+        Way {
+            keeper: &self.keepers[part(tag, self.keepers.len())],
+            permits: self.permits.of(tag),
+        }
     }
 
     async fn receive(&self, owner: Owner) -> Result<Vec<Bytes>, RedisError> {
@@ -271,7 +281,7 @@ impl Inner {
         let rest = self
             .ops
             .take(
-                self.keeper(&Subject::Owner(owner).tag()),
+                self.way(&Subject::Owner(owner).tag()),
                 owner,
                 Instant::now() + self.timeout,
             )

@@ -18,7 +18,7 @@ use redis::{Cmd, ErrorKind, RedisError, Script, ServerErrorKind, Value};
 use tokio::time::Instant;
 use unbroken::{Expect, Owner, Peeked, Record, StoreKey, StoreOp, StoreReply};
 
-use super::link::{Keeper, Trouble};
+use super::link::{Trouble, Way};
 use crate::Bytes;
 use crate::clock::millis;
 use crate::rules::{MAILBOX_NOTES, QUEUE_MESSAGE, QUEUE_MESSAGES, USER_SESSIONS};
@@ -99,15 +99,10 @@ impl Ops {
     ///
     /// # Errors
     /// It was turned down, or nobody knows.
-    pub(super) async fn carry_out(
-        &self,
-        keeper: &Keeper,
-        op: StoreOp,
-        deadline: Instant,
-    ) -> Result<StoreReply, Trouble> {
+    pub(super) async fn carry_out(&self, way: Way<'_>, op: StoreOp, deadline: Instant) -> Result<StoreReply, Trouble> {
         match op {
-            StoreOp::Peek { key } => self.peek(keeper, key, deadline).await,
-            op => self.simple(keeper, op, deadline).await,
+            StoreOp::Peek { key } => self.peek(way, key, deadline).await,
+            op => self.simple(way, op, deadline).await,
         }
     }
 
@@ -118,20 +113,17 @@ impl Ops {
         command
     }
 
-    pub(super) async fn take(&self, keeper: &Keeper, owner: Owner, deadline: Instant) -> Result<Vec<Bytes>, Trouble> {
+    pub(super) async fn take(&self, way: Way<'_>, owner: Owner, deadline: Instant) -> Result<Vec<Bytes>, Trouble> {
         let answer = self
             .take
-            .call(keeper, &[self.name(&owner.0, "mail")], &[], deadline)
+            .call(way, &[self.name(&owner.0, "mail")], &[], deadline)
             .await?;
         Ok(Vec::from_iter(array(answer)?.into_iter().filter_map(bytes)))
     }
 
-    /// A record, and whether its owner is alive: that stands in another slot, so it is asked for by itself.
-    async fn peek(&self, keeper: &Keeper, key: StoreKey, deadline: Instant) -> Result<StoreReply, Trouble> {
-        let answer = self
-            .peek
-            .call(keeper, &[self.name(&key, "record")], &[], deadline)
-            .await?;
+    /// A record. Whether its owner is alive stands in another slot, and so is asked for by itself ([`Ops::is_alive`]).
+    async fn peek(&self, way: Way<'_>, key: StoreKey, deadline: Instant) -> Result<StoreReply, Trouble> {
+        let answer = self.peek.call(way, &[self.name(&key, "record")], &[], deadline).await?;
         let [state, blob, expired] = match answer {
             Value::Nil => return Ok(StoreReply::Peeked(None)),
             other => array(other)?.try_into().map_err(|_| unexpected())?,
@@ -140,22 +132,21 @@ impl Ops {
             .zip(bytes(blob))
             .and_then(|(state, blob)| decode(&state, blob))
             .ok_or_else(unexpected)?;
-        let owner_alive = match record {
-            Record::Live { owner, .. } => {
-                let mut exists = redis::cmd("EXISTS");
-                exists.arg(self.name(&owner.0, "lease"));
-                keeper.call(&exists, deadline).await? == Value::Int(1)
-            }
-            _ => false,
-        };
         Ok(StoreReply::Peeked(Some(Peeked {
             record,
             expired: expired == Value::Int(1),
-            owner_alive,
+            owner_alive: false,
         })))
     }
 
-    async fn simple(&self, keeper: &Keeper, op: StoreOp, deadline: Instant) -> Result<StoreReply, Trouble> {
+    /// Whether an owner's lease stands.
+    pub(super) async fn is_alive(&self, way: Way<'_>, owner: Owner, deadline: Instant) -> Result<bool, Trouble> {
+        let mut exists = redis::cmd("EXISTS");
+        exists.arg(self.name(&owner.0, "lease"));
+        Ok(way.call(&exists, deadline).await? == Value::Int(1))
+    }
+
+    async fn simple(&self, way: Way<'_>, op: StoreOp, deadline: Instant) -> Result<StoreReply, Trouble> {
         let done_or_conflict = |answer| match answer {
             Value::Int(1) => Ok(StoreReply::Done),
             Value::Int(0) => Ok(StoreReply::Conflict),
@@ -190,7 +181,7 @@ impl Ops {
                     kept.as_bytes(),
                 ];
                 self.put
-                    .call(keeper, &self.session(&key), &arguments, deadline)
+                    .call(way, &self.session(&key), &arguments, deadline)
                     .await
                     .and_then(done_or_conflict)
             }
@@ -205,26 +196,23 @@ impl Ops {
                         .arg(expiry(life))
                         .to_owned(),
                 };
-                keeper.call(&command, deadline).await.map(|_| StoreReply::Done)
+                way.call(&command, deadline).await.map(|_| StoreReply::Done)
             }
             StoreOp::Send { to, note } => {
                 let keys = [self.name(&to.0, "lease"), self.name(&to.0, "mail")];
                 let (most, life) = (MAILBOX_NOTES.to_string(), MAILBOX_LIFE.to_string());
                 let arguments = [&note[..], most.as_bytes(), life.as_bytes()];
                 self.send
-                    .call(keeper, &keys, &arguments, deadline)
+                    .call(way, &keys, &arguments, deadline)
                     .await
                     .and_then(done_or_conflict)
             }
-            StoreOp::Receive { owner } => self.take(keeper, owner, deadline).await.map(StoreReply::Notes),
+            StoreOp::Receive { owner } => self.take(way, owner, deadline).await.map(StoreReply::Notes),
             StoreOp::Append { message, .. } if message.len() > QUEUE_MESSAGE => Ok(StoreReply::Conflict),
             StoreOp::Append { key, message, life } => {
                 let (life, most) = (bounded(life).to_string(), QUEUE_MESSAGES.to_string());
                 let arguments = [&message[..], life.as_bytes(), most.as_bytes()];
-                let answer = self
-                    .append
-                    .call(keeper, &self.session(&key), &arguments, deadline)
-                    .await?;
+                let answer = self.append.call(way, &self.session(&key), &arguments, deadline).await?;
                 appended(answer)
             }
             StoreOp::Read { max: 0, .. } | StoreOp::Read { after: u64::MAX, .. } => {
@@ -235,7 +223,7 @@ impl Ops {
                 let arguments = [first.as_bytes(), most.as_bytes()];
                 let answer = self
                     .read
-                    .call(keeper, &[self.name(&key, "queue")], &arguments, deadline)
+                    .call(way, &[self.name(&key, "queue")], &arguments, deadline)
                     .await?;
                 messages(answer)
             }
@@ -243,7 +231,7 @@ impl Ops {
                 let upto = upto.to_string();
                 let answer = self
                     .trim
-                    .call(keeper, &[self.name(&key, "queue")], &[upto.as_bytes()], deadline)
+                    .call(way, &[self.name(&key, "queue")], &[upto.as_bytes()], deadline)
                     .await;
                 answer.and_then(done_or_conflict)
             }
@@ -252,7 +240,7 @@ impl Ops {
                 let arguments = [session.as_bytes(), life.as_bytes(), most.as_bytes()];
                 let answer = self
                     .bind
-                    .call(keeper, &[self.name(&user, "user")], &arguments, deadline)
+                    .call(way, &[self.name(&user, "user")], &arguments, deadline)
                     .await?;
                 match answer {
                     Value::Int(_) => Ok(StoreReply::Conflict),
@@ -263,7 +251,7 @@ impl Ops {
                     }
                 }
             }
-            StoreOp::Peek { key } => self.peek(keeper, key, deadline).await,
+            StoreOp::Peek { key } => self.peek(way, key, deadline).await,
         }
     }
 
@@ -287,7 +275,7 @@ impl Lua {
     /// By its hash; by its text if the server does not know it (any more), which it keeps then.
     async fn call(
         &self,
-        keeper: &Keeper,
+        way: Way<'_>,
         keys: &[String],
         arguments: &[&[u8]],
         deadline: Instant,
@@ -297,9 +285,9 @@ impl Lua {
             command.arg(script).arg(keys.len()).arg(keys).arg(arguments);
             command
         };
-        match keeper.call(&command("EVALSHA", &self.hash), deadline).await {
+        match way.call(&command("EVALSHA", &self.hash), deadline).await {
             Err(Trouble::NotDone(error)) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                keeper.call(&command("EVAL", self.code), deadline).await
+                way.call(&command("EVAL", self.code), deadline).await
             }
             answer => answer,
         }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use unbroken_store::conformance;
-use unbroken_store::{Expect, Owner, RedisStore, Store, StoreError, StoreOp, StoreReply};
+use unbroken_store::{Bytes, Expect, Owner, Record, RedisStore, Store, StoreError, StoreOp, StoreReply};
 
 use super::server::{Server, cli, eventually, free_port};
 use super::{PATIENT, keeping};
@@ -196,6 +196,106 @@ async fn a_node_that_hangs_holds_up_nothing_that_another_has() {
     ));
     assert!(again.elapsed() < TIMEOUT / 2, "{:?}", again.elapsed());
     nodes[2].signal("CONT");
+}
+
+/// Nor do sessions whose owner's lease is with the node that hangs, however many are asked for: only whether their owners are alive is not known.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leases_of_a_node_that_hangs_hold_up_no_session_of_another() {
+    const SESSIONS: u64 = 3000;
+    const TIMEOUT: Duration = Duration::from_secs(8);
+    let nodes = cluster_of_three();
+    let builder = RedisStore::builder([nodes[0].url()]).cluster().timeout(TIMEOUT);
+    let store = builder.connect().await.expect("it connects");
+    // The first node has the first third of the slots, the third one the last.
+    let owner = (1..=u8::MAX)
+        .map(|byte| Owner([byte; 16]))
+        .find(|owner| slot(&owner.to_string()) > 11_000)
+        .expect("some");
+    let of_the_first = |key: &u64| slot(&format!("{key:016x}")) < 5_400;
+    let keys: Vec<u64> = (0..SESSIONS).filter(of_the_first).collect();
+    let (owned, parked) = keys.split_at(keys.len() / 2);
+    let record = |owned| match owned {
+        true => Record::Live {
+            token: 1,
+            owner,
+            blob: Bytes::new(),
+        },
+        false => Record::Parked {
+            token: 1,
+            blob: Bytes::new(),
+        },
+    };
+    let made = owned
+        .iter()
+        .map(|key| put(key.to_be_bytes(), Expect::Absent, record(true)));
+    let made = made.chain(
+        parked
+            .iter()
+            .map(|key| put(key.to_be_bytes(), Expect::Absent, record(false))),
+    );
+    let made = store.submit(made.collect()).await;
+    assert!(made.iter().all(|reply| *reply == StoreReply::Done));
+
+    nodes[2].signal("STOP");
+    let peeks = |keys: &[u64]| {
+        keys.iter()
+            .map(|key| StoreOp::Peek { key: key.to_be_bytes() })
+            .collect()
+    };
+    let begun = Instant::now();
+    let unknown = store.submit(peeks(owned));
+    tokio::time::sleep(TIMEOUT / 8).await;
+    let replies = store.submit(peeks(parked)).await;
+    let found = replies
+        .iter()
+        .filter(|reply| matches!(reply, StoreReply::Peeked(Some(_))));
+    assert_eq!(found.count(), parked.len(), "after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < TIMEOUT / 2, "{:?}", begun.elapsed());
+    let unknown = unknown.await;
+    assert!(
+        unknown
+            .iter()
+            .all(|reply| matches!(reply, StoreReply::Failed | StoreReply::Unavailable)),
+        "nothing hung"
+    );
+    nodes[2].signal("CONT");
+}
+
+/// A session of a slot that is being moved is asked for until it has been; others of the same range of slots do not wait for that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_is_being_moved_holds_up_no_other() {
+    const TIMEOUT: Duration = Duration::from_secs(8);
+    const MOVING: u16 = 1000;
+    let nodes = cluster_of_three();
+    let builder = RedisStore::builder([nodes[0].url()]).cluster().timeout(TIMEOUT);
+    let store = builder.connect().await.expect("it connects");
+    let ids = [0, 1].map(|node: usize| nodes[node].cli(&["CLUSTER", "MYID"]));
+    let moving = MOVING.to_string();
+    nodes[1].cli(&["CLUSTER", "SETSLOT", &moving, "IMPORTING", &ids[0]]);
+    nodes[0].cli(&["CLUSTER", "SETSLOT", &moving, "MIGRATING", &ids[1]]);
+    let peeks = |slots: std::ops::Range<u16>, count| {
+        let keys = (0_u64..).filter(move |key| slots.contains(&slot(&format!("{key:016x}"))));
+        let peeks = keys.take(count).map(|key| StoreOp::Peek { key: key.to_be_bytes() });
+        peeks.collect::<Vec<_>>()
+    };
+    let begun = Instant::now();
+    let waiting = store.submit(peeks(MOVING..MOVING + 1, 20));
+    tokio::time::sleep(TIMEOUT / 8).await;
+    let others = store.submit(peeks(MOVING + 1..MOVING + 20, 20)).await;
+    assert_eq!(
+        others,
+        vec![StoreReply::Peeked(None); 20],
+        "after {:?}",
+        begun.elapsed()
+    );
+    assert!(begun.elapsed() < TIMEOUT / 2, "{:?}", begun.elapsed());
+    // Nobody moves it on.
+    assert_eq!(waiting.await, vec![StoreReply::Unavailable; 20]);
+}
+
+/// The slot of keys with this hash tag.
+fn slot(tag: &str) -> u16 {
+    crc16::State::<crc16::XMODEM>::calculate(tag.as_bytes()) % 16_384
 }
 
 /// A port that takes connections and never says a word, as a machine that hangs does. One that is gone swallows them, which takes a client as long.
