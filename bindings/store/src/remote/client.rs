@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::SinkExt;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use unbroken::{Owner, StoreOp, StoreReply};
 
 use super::address::{Address, Reader, Writer};
@@ -80,14 +80,16 @@ impl RemoteStore {
     fn ask(&self, ask: Ask, patience: Duration) -> impl Future<Output = Outcome> + Send + 'static {
         let (answer, answered) = oneshot::channel();
         let ticket = Ticket::new(ask);
+        let not_after = Instant::now() + patience;
         let sending = Sending {
             answer,
-            not_after: Instant::now() + patience,
+            not_after,
             ticket: ticket.clone(),
         };
         let lined_up = self.0.line.try_send(sending).is_ok();
         async move {
-            if lined_up && let Ok(Ok(part)) = timeout(patience, answered).await {
+            // Counted from when it was asked: the parts of a large batch are waited for one behind the other.
+            if lined_up && let Ok(Ok(part)) = timeout_at(not_after, answered).await {
                 return Outcome::Answered(part);
             }
             match ticket.take() {

@@ -285,6 +285,39 @@ async fn a_store_process_that_is_away_or_silent_is_answered_by_failed_in_time() 
     assert!(matches!(store.check().await, Err(StoreError::Unreachable { .. })));
 }
 
+/// Its parts wait beside each other, not one behind the other.
+#[tokio::test]
+async fn a_batch_of_many_parts_is_given_up_as_soon_as_a_small_one() {
+    let timeout = Duration::from_secs(1);
+    let (address, _) = lend(Hung, "127.0.0.1:0", "").await;
+    let builder = RemoteStore::builder(address).timeout(timeout);
+    let store = builder.connect().await.expect("it connects");
+    let batch: Vec<_> = (0..10).map(|key| put(key, 4 << 20)).collect();
+    let started = Instant::now();
+    let replies = store.submit(batch).await;
+    assert!(started.elapsed() >= timeout, "nothing hung: {replies:?}");
+    assert!(started.elapsed() < 5 * timeout, "it took {:?}", started.elapsed());
+    let given_up = |reply: &StoreReply| matches!(reply, StoreReply::Failed | StoreReply::Unavailable);
+    assert!(replies.len() == 10 && replies.iter().all(given_up), "{replies:?}");
+}
+
+/// A store that never answers.
+struct Hung;
+
+impl Store for Hung {
+    fn submit(&self, _: Vec<StoreOp>) -> BoxFuture<Vec<StoreReply>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn receive(&self, _: Owner) -> BoxFuture<Option<Vec<Bytes>>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn check(&self) -> BoxFuture<Result<(), StoreError>> {
+        Box::pin(std::future::pending())
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_is_none_is_refused() {
     for address in ["", "localhost", ":1", "unix:", "host:99999", "host:port"] {
