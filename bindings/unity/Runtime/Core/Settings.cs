@@ -28,7 +28,8 @@ namespace Unbroken
         /// and the slower is a path with a long round trip.</summary>
         public int SendBuffer;
         /// <summary>Says which local address stands for a network that was reported with <see cref="UnbrokenClient.ReportNetwork"/>, so that
-        /// a link can be bound to it; null, or a null result, leaves the choice to the system. Called on a background thread.</summary>
+        /// a link can be bound to it, to those of the server's addresses that are of the same family, if there are any; null, or a null result, leaves the choice
+        /// to the system. Called on a background thread.</summary>
         public Func<ulong, IPAddress> LocalAddressOf;
 
         /// <summary>A client that trusts one server key.</summary>

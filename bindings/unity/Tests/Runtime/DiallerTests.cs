@@ -116,6 +116,34 @@ namespace Unbroken.Tests
             }
         }
 
+        /// <summary>Else a link would be on the system's network and count as one on the network that was asked for.</summary>
+        [Test]
+        public void Who_is_bound_to_a_network_dials_in_its_family()
+        {
+            using (var six = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp))
+            using (var four = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp))
+            {
+                four.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+                four.Listen(2);
+                int port = ((IPEndPoint)four.LocalEndPoint).Port;
+                six.DualMode = false;
+                six.Bind(new IPEndPoint(IPAddress.IPv6Loopback, port));
+                six.Listen(2);
+                var addresses = new List<IPAddress> { IPAddress.IPv6Loopback, IPAddress.Loopback };
+                IPAddress local = IPAddress.Parse("127.0.0.4");
+                using (Socket connected = new Dialler(TimeSpan.FromSeconds(60), 0, () => false).First(addresses, port, local))
+                {
+                    Assert.AreEqual(local, ((IPEndPoint)connected.LocalEndPoint).Address);
+                }
+                // One that has only others is reached all the same.
+                addresses.RemoveAt(1);
+                using (Socket connected = new Dialler(TimeSpan.FromSeconds(60), 0, () => false).First(addresses, port, local))
+                {
+                    Assert.AreEqual(IPAddress.IPv6Loopback, ((IPEndPoint)connected.RemoteEndPoint).Address);
+                }
+            }
+        }
+
         [Test]
         public void The_families_take_turns()
         {

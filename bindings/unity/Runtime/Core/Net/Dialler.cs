@@ -50,6 +50,11 @@ namespace Unbroken.Net
         /// <summary>The first of these addresses that takes the connection.</summary>
         internal Socket First(List<IPAddress> addresses, int port, IPAddress local)
         {
+            // An address of the other family cannot be bound: its connection would be on the system's network, and count as one on this.
+            if (local != null && addresses.Exists(one => one.AddressFamily == local.AddressFamily))
+            {
+                addresses = addresses.FindAll(one => one.AddressFamily == local.AddressFamily);
+            }
             var tries = new List<Try>();
             int begins = 0, most = Math.Min(addresses.Count, Most);
             TimeSpan next = TimeSpan.Zero;
