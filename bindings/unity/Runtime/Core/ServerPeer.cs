@@ -12,6 +12,8 @@ namespace Unbroken
         internal byte[] FirstState;
         /// <summary>Under the server's gate: it stands in the line of those with messages.</summary>
         internal bool InLine;
+        /// <summary>Under the gate, too: its session has ended or left. One that comes back has another peer, whose messages are not this one's.</summary>
+        internal bool Gone;
         private volatile bool held;
 
         /// <summary>The session's id.</summary>

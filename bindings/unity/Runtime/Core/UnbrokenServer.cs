@@ -240,14 +240,14 @@ namespace Unbroken
                     Raise(Restored, peer, happened.Data);
                     break;
                 case EventKind.SwappedOut:
-                    peers.Remove(peer.Id);
+                    Forget(peer);
                     Raise(SwappedOut, peer);
                     break;
                 case EventKind.Closed:
                     over = happened;
                     Deliver(peer, int.MaxValue);
                     over = null;
-                    peers.Remove(peer.Id);
+                    Forget(peer);
                     // The last messages' handler may have disposed the server.
                     if (peer.Joined && !loop.Disposed)
                     {
@@ -302,6 +302,12 @@ namespace Unbroken
             return peer;
         }
 
+        private void Forget(ServerPeer peer)
+        {
+            peers.Remove(peer.Id);
+            lock (gate) { peer.Gone = true; }
+        }
+
         // ---- the line ----
 
         /// <summary>The library says once that messages wait, until all were taken: who is not finished stays in the line.</summary>
@@ -309,7 +315,7 @@ namespace Unbroken
         {
             lock (gate)
             {
-                if (!peer.InLine)
+                if (!peer.InLine && !peer.Gone)
                 {
                     peer.InLine = true;
                     line.Enqueue(peer);
@@ -323,12 +329,16 @@ namespace Unbroken
         {
             lock (gate)
             {
-                ServerPeer peer = line.Count > 0 ? line.Dequeue() : null;
-                if (peer != null)
+                while (line.Count > 0)
                 {
+                    ServerPeer peer = line.Dequeue();
                     peer.InLine = false;
+                    if (!peer.Gone)
+                    {
+                        return peer;
+                    }
                 }
-                return peer;
+                return null;
             }
         }
 

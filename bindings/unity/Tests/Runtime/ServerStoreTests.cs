@@ -260,6 +260,40 @@ namespace Unbroken.Tests
             }
         }
 
+        /// <summary>As by an application that was waiting for a database, say, when the session left.</summary>
+        [Test]
+        public void Who_is_let_go_when_his_session_is_back_takes_none_of_its_messages()
+        {
+            using (var store = new FileStore(path))
+            using (UnbrokenServer first = Listen(store, Durability.SwapOut), second = Listen(store, Durability.SwapOut))
+            using (UnbrokenClient client = Ends.Connect(first))
+            {
+                ServerPeer former = null, back = null;
+                int there = 0;
+                var heard = new List<ServerPeer>();
+                first.Joined += peer =>
+                {
+                    former = peer;
+                    peer.Held = true;
+                };
+                first.Restored += (peer, state) => back = peer;
+                second.Restored += (peer, state) => there++;
+                first.MessageReceived += (peer, message, number) => heard.Add(peer);
+                Stand(first, client);
+                first.Drain(TimeSpan.Zero, "127.0.0.1:" + second.Address.Port);
+                Assert.IsTrue(Ends.Until(() => there == 1, 30, first.Pump, second.Pump, client.Pump));
+                second.Drain(TimeSpan.Zero, "127.0.0.1:" + first.Address.Port);
+                Assert.IsTrue(Ends.Until(() => back != null, 30, first.Pump, second.Pump, client.Pump));
+                Assert.AreNotSame(former, back);
+                client.Send(new byte[1]);
+                ulong before = back.Stats.WireReceived;
+                Assert.IsTrue(Ends.Until(() => back.Stats.WireReceived > before, 20, client.Pump));
+                former.Held = false;
+                Assert.IsTrue(Ends.Until(() => heard.Count > 0, 20, first.Pump, second.Pump, client.Pump));
+                CollectionAssert.AreEqual(new[] { back }, heard);
+            }
+        }
+
         [Test]
         public void Without_a_store_there_is_nowhere_to_go()
         {
