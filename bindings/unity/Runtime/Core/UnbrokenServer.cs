@@ -133,9 +133,7 @@ namespace Unbroken
             try
             {
                 seen = loop.Changes;
-                TellEvents();
-                DeliverInTurn();
-                SaveStates();
+                TellAndSave();
             }
             finally
             {
@@ -192,6 +190,29 @@ namespace Unbroken
         }
 
         // ---- telling ----
+
+        /// <summary>Though a handler throws, states are asked for: who makes it throw again and again would keep everybody's from being written.</summary>
+        private void TellAndSave()
+        {
+            bool told = false;
+            try
+            {
+                TellEvents();
+                DeliverInTurn();
+                told = true;
+            }
+            finally
+            {
+                try
+                {
+                    SaveStates();
+                }
+                catch (Exception) when (!told)
+                {
+                    // One exception can come out: the earlier one. This one's session is asked for again.
+                }
+            }
+        }
 
         private void TellEvents()
         {

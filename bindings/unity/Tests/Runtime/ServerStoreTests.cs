@@ -294,6 +294,58 @@ namespace Unbroken.Tests
             }
         }
 
+        /// <summary>As one whose messages the handler cannot bear would hold everybody up, whose state is not written meanwhile.</summary>
+        [Test]
+        public void States_are_asked_for_though_the_handler_throws()
+        {
+            const int Bad = 1000;
+            using (var store = new FileStore(path))
+            using (UnbrokenServer server = Listen(store, Durability.Durable))
+            using (UnbrokenClient bad = Ends.Connect(server))
+            {
+                ServerPeer first = null;
+                int thrown = 0, echoed = 0;
+                server.Joined += peer => first = first ?? peer;
+                server.SaveState = peer => new byte[1];
+                server.MessageReceived += (peer, message, number) =>
+                {
+                    if (peer == first)
+                    {
+                        thrown++;
+                        throw new FormatException("the handler's own");
+                    }
+                    peer.TrySend(message);
+                };
+                Action careless = () =>
+                {
+                    try
+                    {
+                        server.Pump();
+                    }
+                    catch (FormatException)
+                    {
+                    }
+                };
+                Stand(server, bad);
+                Assert.IsTrue(Ends.Until(() => first != null, 20, server.Pump));
+                using (UnbrokenClient good = Ends.Connect(server))
+                {
+                    good.MessageReceived += (message, number) => echoed++;
+                    Stand(server, good);
+                    ulong before = first.Stats.WireReceived;
+                    for (int i = 0; i < Bad; i++)
+                    {
+                        bad.Send(new byte[20]);
+                    }
+                    Assert.IsTrue(Ends.Until(() => first.Stats.WireReceived >= before + Bad * 20, 20));
+                    good.Send(new byte[1]);
+                    Assert.IsTrue(Ends.Until(() => echoed == 1, 60, careless, good.Pump));
+                    Assert.Greater(thrown, 0);
+                    Assert.Less(thrown, Bad * 9 / 10);
+                }
+            }
+        }
+
         [Test]
         public void Without_a_store_there_is_nowhere_to_go()
         {
