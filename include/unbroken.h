@@ -1937,6 +1937,19 @@ int32_t unbroken_endpoint_announce_keys(struct unbroken_endpoint *endpoint,
                                         size_t count);
 
 /**
+ * Puts session `id` out, wherever it is: here, with another endpoint that has the same store, or swapped out. Its client sees
+ * `UNBROKEN_CLOSE_KICKED`, now or when it comes back. `UNBROKEN_EMPTY` if it is not here: with a store it is then looked for there, again and again for a
+ * lease and some seconds more if its endpoint does not hear; what came of it is not told.
+ *
+ * # Safety
+ * `id` must be readable for 16 bytes.
+ */
+UNBROKEN_API
+int32_t unbroken_endpoint_kick(struct unbroken_endpoint *endpoint,
+                               const uint8_t *id,
+                               uint32_t code);
+
+/**
  * The next thing for the host to do, or `UNBROKEN_EMPTY`; sessions take turns. As `unbroken_session_poll_output`, but an endpoint opens no
  * links.
  *
@@ -2102,7 +2115,7 @@ int32_t unbroken_endpoint_session_close(struct unbroken_endpoint *endpoint,
                                         uint32_t code);
 
 /**
- * Puts the client of session `id` out: it sees `UNBROKEN_CLOSE_KICKED`.
+ * Puts the client of session `id` out: it sees `UNBROKEN_CLOSE_KICKED`. For a session that may be elsewhere there is `unbroken_endpoint_kick`.
  *
  * # Safety
  * `id` must be readable for 16 bytes.

@@ -305,6 +305,8 @@ static void given_up_and_retried(void) {
     go(&w, 50);
     settle(&w);
     CHECK(w.draining == 1 && state_of(w.session) == UNBROKEN_STATE_ESTABLISHED);
+    /* Another's, which without a store is nowhere. */
+    STATUS(unbroken_endpoint_kick(w.endpoint, keys, 8), UNBROKEN_EMPTY);
     OK(unbroken_endpoint_session_kick(w.endpoint, w.id, 9));
     go(&w, 50);
     CHECK(w.closed == 1 && w.reason == UNBROKEN_CLOSE_KICKED && w.code == 9);

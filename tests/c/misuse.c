@@ -77,6 +77,8 @@ static void store_misused(void) {
     STATUS(unbroken_endpoint_session_is_leaving(endpoint, id, NULL), UNBROKEN_ERR_NULL);
     STATUS(unbroken_endpoint_session_has_room(endpoint, id, NULL), UNBROKEN_ERR_NULL);
     STATUS(unbroken_endpoint_session_swap_out(endpoint, NULL), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_kick(endpoint, NULL, 1), UNBROKEN_ERR_NULL);
+    STATUS(unbroken_endpoint_kick(NULL, id, 1), UNBROKEN_ERR_NULL);
     STATUS(unbroken_endpoint_session_commit(endpoint, NULL), UNBROKEN_ERR_NULL);
     STATUS(unbroken_endpoint_session_authorise_with(endpoint, id, 1, 0, NULL, 0, NULL, 1), UNBROKEN_ERR_NULL);
     STATUS(unbroken_store_reply_init(NULL, sizeof reply), UNBROKEN_ERR_NULL);

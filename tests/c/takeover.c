@@ -1,5 +1,5 @@
 /* Sessions that move between two servers of one process, through a store that is written in C: a planned end, a client that shows up elsewhere, a
- * server that dies, a store that fails, and a user who begins anew. */
+ * server that dies, a store that fails, a user who begins anew, and one who is put out wherever he is. */
 #include "store.h"
 
 enum { MOST = 500 };
@@ -401,6 +401,40 @@ static void begins_anew(void) {
     store_end(&shelf);
 }
 
+/* Somebody is put out by a server that has not got him: another one has, then he lies in the store, then he is here. */
+static void put_out(void) {
+    store shelf;
+    server a, b;
+    client c;
+    for (uint32_t where = 0; where < 3; where++) {
+        uint32_t code = 40 + where;
+        store_begin(&shelf);
+        server_begin(&a, &shelf, UNBROKEN_DURABILITY_SWAP_OUT);
+        server_begin(&b, &shelf, UNBROKEN_DURABILITY_SWAP_OUT);
+        settle(&c, &a);
+        go(20, &c, &a, &b);
+        if (where == 1) {
+            OK(unbroken_endpoint_session_swap_out(a.endpoint, a.id));
+            lead_to(&c, NULL);
+            go(20, &c, &a, &b);
+            CHECK(a.swapped_out == 1);
+        }
+        STATUS(unbroken_endpoint_kick(where == 2 ? a.endpoint : b.endpoint, a.id, code), where == 2 ? UNBROKEN_OK : UNBROKEN_EMPTY);
+        go(50, &c, &a, &b);
+        if (where == 1) {
+            OK(unbroken_loopback_new(c.session, a.endpoint, &c.network));
+            go(500, &c, &a, &b);
+        }
+        CHECK(a.closed == (where != 1) && a.restored == 0);
+        CHECK(where == 1 || (a.reason == UNBROKEN_CLOSE_KICKED && a.code == code));
+        CHECK(c.closed == 1 && c.reason == UNBROKEN_CLOSE_KICKED && c.code == code);
+        client_end(&c);
+        server_end(&a);
+        server_end(&b);
+        store_end(&shelf);
+    }
+}
+
 int main(void) {
     now = 1000000;
     planned_end();
@@ -408,6 +442,7 @@ int main(void) {
     dies();
     stays();
     begins_anew();
+    put_out();
     passed("takeover");
     return 0;
 }

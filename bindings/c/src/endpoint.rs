@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use unbroken::{Endpoint, Instant, LinkId, PublicKey};
+use unbroken::{Endpoint, Instant, LinkId, PublicKey, SessionId};
 
 use crate::call::{call, free, name, with};
 use crate::config::{self, unbroken_server_config};
 use crate::event::{Attached, unbroken_event};
 use crate::library::seed as take_seed;
-use crate::memory::{Out, slice, slice_mut, write_sized};
+use crate::memory::{Out, array, slice, slice_mut, write_sized};
 use crate::output::{self, unbroken_output};
 use crate::session::{copy, deadline};
 use crate::stats::unbroken_counters;
@@ -213,6 +213,24 @@ pub unsafe extern "C" fn unbroken_endpoint_announce_keys(
             let told = state.endpoint.announce_keys(&announced);
             told.map_err(|error| Failure::new(UNBROKEN_ERR_ARGUMENT, error.to_string()))?;
             Ok(Reply::Done)
+        })
+    })
+}
+
+/// Puts session `id` out, wherever it is: here, with another endpoint that has the same store, or swapped out. Its client sees
+/// `UNBROKEN_CLOSE_KICKED`, now or when it comes back. `UNBROKEN_EMPTY` if it is not here: with a store it is then looked for there, again and again for a
+/// lease and some seconds more if its endpoint does not hear; what came of it is not told.
+///
+/// # Safety
+/// `id` must be readable for 16 bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn unbroken_endpoint_kick(endpoint: *mut unbroken_endpoint, id: *const u8, code: u32) -> i32 {
+    call(|| {
+        // SAFETY: the caller promises 16 readable bytes.
+        let id = SessionId(unsafe { array(id) }?);
+        with(endpoint, |state: &mut EndpointState| {
+            let here = state.endpoint.kick(id, code);
+            Ok(if here { Reply::Done } else { Reply::Empty })
         })
     })
 }

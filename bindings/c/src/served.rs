@@ -173,7 +173,7 @@ pub unsafe extern "C" fn unbroken_endpoint_session_close(
     unsafe { tell(endpoint, id, |session| session.close(code)) }
 }
 
-/// Puts the client of session `id` out: it sees `UNBROKEN_CLOSE_KICKED`.
+/// Puts the client of session `id` out: it sees `UNBROKEN_CLOSE_KICKED`. For a session that may be elsewhere there is `unbroken_endpoint_kick`.
 ///
 /// # Safety
 /// `id` must be readable for 16 bytes.

@@ -74,6 +74,7 @@ const ENDPOINT: &[Verb] = &[
     (ID, |c, h, a| _ = c.served_answer_resume(h, a.id, 1, 0)),
     (ID, |c, h, a| _ = c.served_close(h, a.id, 1)),
     (ID, |c, h, a| _ = c.served_kick(h, a.id, 1)),
+    (ID, |c, h, a| _ = c.endpoint_kick(h, a.id, 1)),
     (ID, |c, h, a| _ = c.served_swap_out(h, a.id)),
     (ID, |c, h, a| _ = c.served_commit(h, a.id)),
     (ID | OUT, |c, h, a| _ = c.served_state(h, a.id)),

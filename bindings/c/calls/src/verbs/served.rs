@@ -26,6 +26,7 @@ told! {
     served_answer_resume(accept: i32, code: u32) = unbroken_endpoint_session_answer_resume HELD_MAYBE;
     served_close(code: u32) = unbroken_endpoint_session_close HELD;
     served_kick(code: u32) = unbroken_endpoint_session_kick HELD;
+    endpoint_kick(code: u32) = unbroken_endpoint_kick &[UNBROKEN_EMPTY];
     served_swap_out() = unbroken_endpoint_session_swap_out HELD;
     served_commit() = unbroken_endpoint_session_commit HELD;
 }
