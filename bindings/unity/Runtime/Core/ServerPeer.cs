@@ -68,7 +68,8 @@ namespace Unbroken
             server.End(Id, code, false);
         }
 
-        /// <summary>Puts the client out: it sees <see cref="CloseReason.Kicked"/>. Nothing happens if the session has ended.</summary>
+        /// <summary>Puts the client out: it sees <see cref="CloseReason.Kicked"/>. Nothing happens if the session has ended or left;
+        /// <see cref="UnbrokenServer.Kick"/> finds it elsewhere, too.</summary>
         public void Kick(uint code)
         {
             server.End(Id, code, true);

@@ -1,4 +1,5 @@
 using System;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Unbroken
@@ -33,7 +34,21 @@ namespace Unbroken
             return first.GetHashCode() ^ (second.GetHashCode() * 31);
         }
 
-        /// <summary>32 hexadecimal digits, for logs.</summary>
+        /// <summary>Reads what <see cref="ToString"/> gave; false if it is no such text.</summary>
+        public static unsafe bool TryParse(string text, out SessionId id)
+        {
+            SessionId read = default(SessionId);
+            byte* bytes = (byte*)&read;
+            bool whole = text != null && text.Length == 32;
+            for (int i = 0; whole && i < 16; i++)
+            {
+                whole = byte.TryParse(text.Substring(2 * i, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out bytes[i]);
+            }
+            id = whole ? read : default(SessionId);
+            return whole;
+        }
+
+        /// <summary>32 hexadecimal digits, for logs and for <see cref="TryParse"/>.</summary>
         public override unsafe string ToString()
         {
             SessionId copy = this;

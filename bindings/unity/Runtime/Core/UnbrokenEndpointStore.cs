@@ -139,6 +139,12 @@ namespace Unbroken
             UnbrokenException.Check(Library.unbroken_endpoint_stay(handle));
         }
 
+        /// <summary>Puts a session out, wherever it is. False if it is not here: then it is looked for in the store.</summary>
+        internal bool KickAnywhere(SessionId id, uint code)
+        {
+            return UnbrokenException.Check(Library.unbroken_endpoint_kick(handle, (byte*)&id, code));
+        }
+
         /// <summary>A session is on its way into the store; the application must not go on with it.</summary>
         internal bool IsLeaving(SessionId id)
         {

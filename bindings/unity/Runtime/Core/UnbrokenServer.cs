@@ -183,6 +183,20 @@ namespace Unbroken
             }
         }
 
+        /// <summary>
+        /// Puts a session out, connected or not, also one of which no <see cref="ServerPeer"/> is known: with a store it may be with another server that shares it,
+        /// or swapped out. Its client sees <see cref="CloseReason.Kicked"/>, now or when it comes back. True if it was here; if not, what came of it is not told.
+        /// </summary>
+        public bool Kick(SessionId id, uint code)
+        {
+            lock (gate)
+            {
+                bool here = endpoint.KickAnywhere(id, code);
+                loop.Changed();
+                return here;
+            }
+        }
+
         /// <summary>Breaks all connections at once, for tests. How many there were.</summary>
         public int CutLinks()
         {

@@ -260,6 +260,81 @@ namespace Unbroken.Tests
             }
         }
 
+        [Test]
+        public void Who_is_with_another_server_is_put_out_all_the_same()
+        {
+            using (var store = new FileStore(path))
+            using (UnbrokenServer first = Listen(store, Durability.SwapOut), second = Listen(store, Durability.SwapOut))
+            using (UnbrokenClient client = Ends.Connect(first))
+            {
+                SessionEvent? left = null, closed = null;
+                first.Left += (peer, happened) => left = happened;
+                client.Closed += happened => closed = happened;
+                Stand(first, client);
+                Assert.IsFalse(second.Kick(client.Id.Value, 41));
+                Assert.IsTrue(Ends.Until(() => left.HasValue && closed.HasValue, 20, first.Pump, second.Pump, client.Pump));
+                Assert.AreEqual(CloseReason.Kicked, left.Value.Reason);
+                Assert.AreEqual(CloseReason.Kicked, closed.Value.Reason);
+                Assert.AreEqual(41, closed.Value.Code);
+            }
+        }
+
+        /// <summary>By its name, as an application keeps it: of a session that has not come back nobody has a peer.</summary>
+        [Test]
+        public void Who_is_swapped_out_is_put_out_when_he_comes_back()
+        {
+            using (var store = new FileStore(path))
+            using (UnbrokenServer server = Listen(store, Durability.SwapOut))
+            using (UnbrokenClient client = Ends.Connect(server))
+            {
+                SessionEvent? closed = null;
+                client.Closed += happened => closed = happened;
+                Stand(server, client);
+                string name = client.Id.Value.ToString();
+                Assert.IsTrue(server.Leave(TimeSpan.FromSeconds(20)));
+                int port = server.Address.Port;
+                server.Dispose();
+                using (UnbrokenServer next = Listen(store, Durability.SwapOut, port))
+                {
+                    SessionId id;
+                    Assert.IsTrue(SessionId.TryParse(name, out id));
+                    Assert.AreEqual(client.Id.Value, id);
+                    Assert.IsFalse(next.Kick(id, 42));
+                    Assert.IsTrue(Ends.Until(() => closed.HasValue, 30, next.Pump, client.Pump));
+                    Assert.AreEqual(CloseReason.Kicked, closed.Value.Reason);
+                    Assert.AreEqual(42, closed.Value.Code);
+                }
+            }
+        }
+
+        [Test]
+        public void Who_is_here_is_put_out_at_once()
+        {
+            using (UnbrokenServer server = Ends.Listen())
+            using (UnbrokenClient client = Ends.Connect(server))
+            {
+                SessionEvent? closed = null;
+                client.Closed += happened => closed = happened;
+                Stand(server, client);
+                Assert.IsFalse(server.Kick(default(SessionId), 1));
+                Assert.IsTrue(server.Kick(client.Id.Value, 43));
+                Assert.IsTrue(Ends.Until(() => closed.HasValue, 20, server.Pump, client.Pump));
+                Assert.AreEqual(43, closed.Value.Code);
+            }
+        }
+
+        [Test]
+        public void A_sessions_name_is_read_as_it_was_written()
+        {
+            SessionId id;
+            Assert.IsTrue(SessionId.TryParse("000102030405060708090a0b0c0d0eff", out id));
+            Assert.AreEqual("000102030405060708090a0b0c0d0eff", id.ToString());
+            foreach (string none in new[] { null, "", new string('0', 31), new string('0', 33), new string('g', 32), " 1" + new string('0', 30) })
+            {
+                Assert.IsFalse(SessionId.TryParse(none, out id), none);
+            }
+        }
+
         /// <summary>As by an application that was waiting for a database, say, when the session left.</summary>
         [Test]
         public void Who_is_let_go_when_his_session_is_back_takes_none_of_its_messages()

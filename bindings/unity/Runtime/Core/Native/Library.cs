@@ -68,6 +68,7 @@ namespace Unbroken.Native
         [DllImport(File, CallingConvention = C)] public static extern int unbroken_endpoint_handle_timeout(EndpointHandle endpoint, ulong now);
         [DllImport(File, CallingConvention = C)] public static extern int unbroken_endpoint_drain(EndpointHandle endpoint, ulong window, byte* address, UIntPtr length);
         [DllImport(File, CallingConvention = C)] public static extern int unbroken_endpoint_announce_keys(EndpointHandle endpoint, byte* keys, uint* lifetimes, UIntPtr count);
+        [DllImport(File, CallingConvention = C)] public static extern int unbroken_endpoint_kick(EndpointHandle endpoint, byte* id, uint code);
         [DllImport(File, CallingConvention = C)] public static extern int unbroken_endpoint_poll_output(EndpointHandle endpoint, byte* buffer, UIntPtr capacity, ulong now, Output* output);
         [DllImport(File, CallingConvention = C)] public static extern int unbroken_endpoint_poll_event(EndpointHandle endpoint, Event* happened);
         [DllImport(File, CallingConvention = C)] public static extern int unbroken_endpoint_event_data(EndpointHandle endpoint, byte* buffer, UIntPtr capacity, UIntPtr* length);
