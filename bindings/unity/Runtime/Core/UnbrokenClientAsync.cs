@@ -130,7 +130,12 @@ namespace Unbroken
             switch (happened.Kind)
             {
                 case EventKind.Established:
-                    established.TrySetResult(happened);
+                    lock (gate)
+                    {
+                        // A retry that came before the failure was told found nothing to wait for anew.
+                        WaitAnew();
+                        established.TrySetResult(happened);
+                    }
                     break;
                 case EventKind.HandoverFailed:
                     established.TrySetException(new UnbrokenException(Status.ErrClosed, "could not connect: " + happened.Failure));

@@ -262,6 +262,36 @@ namespace Unbroken.Tests
             }
         }
 
+        /// <summary>As by who hears of a network, on a thread of his own.</summary>
+        [Test]
+        public void Who_tries_again_before_the_failure_is_told_may_wait_for_the_session_too()
+        {
+            int port;
+            using (UnbrokenServer gone = Ends.Listen())
+            {
+                port = gone.Address.Port;
+            }
+            ClientSettings settings = Ends.Client();
+            Backoff backoff = Backoff.Default;
+            backoff.GiveUpAfterMs = 1000;
+            backoff.BaseMs = 50;
+            settings.Backoff = backoff;
+            using (var client = new UnbrokenClient("127.0.0.1", port, settings))
+            {
+                Assert.IsTrue(Ends.Until(() => client.State == SessionState.None, 10));
+                using (var server = new UnbrokenServer(Ends.Server(), new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, port)))
+                {
+                    server.Authorise = (peer, credential) => Verdict.Accept(Ends.Bytes("welcome"));
+                    client.Retry();
+                    SessionEvent? stands = null;
+                    client.Established += happened => stands = happened;
+                    Assert.IsTrue(Ends.Until(() => stands.HasValue, 10, server.Pump, client.Pump));
+                    Assert.AreEqual(TaskStatus.RanToCompletion, client.EstablishedAsync().Status);
+                    Assert.AreEqual(Ends.Bytes("welcome"), client.EstablishedAsync().Result.Data);
+                }
+            }
+        }
+
         // What looking them up throws is no SocketException: by .NET for the one, as no name is that long, by Mono for the other.
         [TestCase("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 3)]
         [TestCase("\ud800", 1)]
