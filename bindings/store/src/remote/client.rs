@@ -1,5 +1,6 @@
 //! The servers' end. One task has the connection and makes it anew when it is lost; requests that were sent and not answered by then are `Failed`,
-//! and never sent again; those that were not sent wait for the next connection, and are `Unavailable` if there is none in time.
+//! and never sent again; those that were not sent wait for the next connection, and are `Unavailable` if there is none in time. If the runtime ends in which the task was begun, the
+//! next request begins another.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::SinkExt;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use unbroken::{Owner, StoreOp, StoreReply};
@@ -36,8 +38,10 @@ pub struct RemoteStore(Arc<Inner>);
 
 struct Inner {
     address: Address,
+    secret: Vec<u8>,
     timeout: Duration,
-    line: mpsc::Sender<Sending>,
+    /// To the task that has the connection.
+    line: Mutex<mpsc::Sender<Sending>>,
     trouble: Arc<Mutex<Option<String>>>,
     doubts: Doubts,
 }
@@ -86,7 +90,7 @@ impl RemoteStore {
             not_after,
             ticket: ticket.clone(),
         };
-        let lined_up = self.0.line.try_send(sending).is_ok();
+        let lined_up = self.0.line_up(sending);
         async move {
             // Counted from when it was asked: the parts of a large batch are waited for one behind the other.
             if lined_up && let Ok(Ok(part)) = timeout_at(not_after, answered).await {
@@ -137,23 +141,41 @@ impl RemoteBuilder {
             sleep(AGAIN).await;
         };
         let (line, requests) = Line::new();
-        let trouble = Arc::new(Mutex::new(None));
-        let keeper = keep(
-            connection,
-            address.clone(),
-            self.secret,
-            self.timeout,
-            requests,
-            trouble.clone(),
-        );
-        tokio::spawn(keeper);
-        Ok(RemoteStore(Arc::new(Inner {
+        let inner = Inner {
             address,
+            secret: self.secret,
             timeout: self.timeout,
-            line,
-            trouble,
+            line: Mutex::new(line),
+            trouble: Arc::default(),
             doubts: Doubts::default(),
-        })))
+        };
+        inner.begin(Some(connection), requests);
+        Ok(RemoteStore(Arc::new(inner)))
+    }
+}
+
+impl Inner {
+    /// Returns whether there was room.
+    fn line_up(&self, sending: Sending) -> bool {
+        let mut line = lock(&self.line);
+        match line.try_send(sending) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => false,
+            // The task has ended with the runtime in which it was begun.
+            Err(TrySendError::Closed(sending)) => {
+                let (fresh, requests) = Line::new();
+                *line = fresh;
+                self.begin(None, requests);
+                line.try_send(sending).is_ok()
+            }
+        }
+    }
+
+    /// Begins the task that has the connection. It does not hold this, so that it ends when the last store is dropped.
+    fn begin(&self, connection: Option<Connection>, requests: Line) {
+        let (address, secret) = (self.address.clone(), self.secret.clone());
+        let trouble = self.trouble.clone();
+        tokio::spawn(keep(connection, address, secret, self.timeout, requests, trouble));
     }
 }
 
@@ -305,9 +327,9 @@ async fn open(address: &Address, secret: &[u8]) -> io::Result<Connection> {
     }
 }
 
-/// Keeps a connection until the last store is dropped.
+/// Keeps a connection until the last store is dropped. Makes it, if there is none yet.
 async fn keep(
-    mut connection: Connection,
+    mut connection: Option<Connection>,
     address: Address,
     secret: Vec<u8>,
     patience: Duration,
@@ -315,8 +337,24 @@ async fn keep(
     trouble: Arc<Mutex<Option<String>>>,
 ) {
     loop {
+        let made = match connection.take() {
+            Some(connection) => connection,
+            None => loop {
+                if line.is_closed() {
+                    return;
+                }
+                line.forget();
+                match timeout(patience, open(&address, &secret)).await {
+                    Ok(Ok(connection)) => break connection,
+                    Ok(Err(error)) => *lock(&trouble) = Some(error.to_string()),
+                    Err(late) => *lock(&trouble) = Some(late.to_string()),
+                }
+                sleep(AGAIN).await;
+            },
+        };
+        *lock(&trouble) = None;
         let begun = Instant::now();
-        let error = match serve(connection, &mut line).await {
+        let error = match serve(made, &mut line).await {
             Ok(()) => return,
             Err(error) => error,
         };
@@ -324,19 +362,6 @@ async fn keep(
         *lock(&trouble) = Some(error.to_string());
         // For whoever welcomes us and hangs up each time.
         sleep_until(begun + AGAIN).await;
-        connection = loop {
-            if line.is_closed() {
-                return;
-            }
-            line.forget();
-            match timeout(patience, open(&address, &secret)).await {
-                Ok(Ok(connection)) => break connection,
-                Ok(Err(error)) => *lock(&trouble) = Some(error.to_string()),
-                Err(late) => *lock(&trouble) = Some(late.to_string()),
-            }
-            sleep(AGAIN).await;
-        };
-        *lock(&trouble) = None;
     }
 }
 

@@ -285,6 +285,19 @@ async fn a_store_process_that_is_away_or_silent_is_answered_by_failed_in_time() 
     assert!(matches!(store.check().await, Err(StoreError::Unreachable { .. })));
 }
 
+/// As a process that connects before it starts what serves: what keeps the connection is a task of the runtime in which it was made.
+#[test]
+fn it_is_reached_when_the_runtime_has_ended_in_which_it_was_connected_to() {
+    let [lending, first, second] = [(); 3].map(|()| tokio::runtime::Runtime::new().expect("a runtime"));
+    let (address, _) = lending.block_on(lend(MemoryStore::new(), "127.0.0.1:0", "a shared secret"));
+    let builder = RemoteStore::builder(address).secret("a shared secret");
+    let store = first.block_on(builder.timeout(Duration::from_secs(60)).connect());
+    let store = store.expect("it connects");
+    drop(first);
+    let reply = second.block_on(async { store.submit(vec![put(1, 1)]).await });
+    assert_eq!(reply, [StoreReply::Done]);
+}
+
 /// Its parts wait beside each other, not one behind the other.
 #[tokio::test]
 async fn a_batch_of_many_parts_is_given_up_as_soon_as_a_small_one() {
