@@ -268,7 +268,8 @@ impl Builder {
     }
 
     /// Opens connections in the application's own way: bound to the network that [`Dial::network`](crate::Dial) names, through a proxy ...
-    /// The registered networks then only serve to fill in [`Dial::in_use`](crate::Dial).
+    /// The registered networks then only serve to fill in [`Dial::in_use`](crate::Dial), and to end links over one that is lost. A connection counts as one over the network
+    /// whose [`Binding::Source`] it has, or else over the one that was asked for.
     pub fn dialer(mut self, dialer: Dialer) -> Self {
         self.dialer = Some(dialer);
         self
@@ -284,7 +285,11 @@ impl Builder {
         let session = Session::connect(self.config, seed::fresh()?, clock::now());
         let shared = Arc::new(Shared::new(session));
         let networks = Arc::new(self.networks);
-        let dialer = self.dialer.unwrap_or_else(|| dial::over(networks.clone()));
+        let dialer = match self.dialer {
+            Some(dialer) if networks.is_empty() => dialer,
+            Some(dialer) => network::by_application(dialer, networks.clone()),
+            None => dial::over(networks.clone()),
+        };
         runtime.spawn(Driver::new(
             shared.clone(),
             self.address,

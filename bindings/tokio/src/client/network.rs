@@ -144,6 +144,18 @@ impl Networks {
         }
     }
 
+    /// Takes note of a connection that the application's own dialer made: over the network whose address it has, or else the one that was asked for.
+    fn made_by_application(&self, stream: &TcpStream, named: Option<NetworkId>) {
+        let local = stream.local_addr().map(|local| local.ip());
+        let has_address =
+            |binding: &Binding| matches!((binding, &local), (Binding::Source(source), Ok(local)) if source == local);
+        let bound = self.known.iter().find(|(_, binding)| has_address(binding));
+        let found = bound.or_else(|| self.known.iter().find(|(known, _)| Some(*known) == named));
+        if let Some((network, _)) = found {
+            self.made(stream, *network);
+        }
+    }
+
     /// The order in which a dial tries the networks. `named` is what the core asks for, `in_use` where links are up.
     pub(crate) fn order(&self, named: Option<NetworkId>, in_use: &[NetworkId]) -> Vec<Way> {
         let hints = self.hints();
@@ -167,6 +179,19 @@ impl Networks {
     fn hints(&self) -> MutexGuard<'_, Hints> {
         self.hints.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens connections in the application's own way, and takes note of the network that each went over.
+pub(crate) fn by_application(dialer: Dialer, networks: Arc<Networks>) -> Dialer {
+    Arc::new(move |dial| {
+        let (named, networks) = (dial.network, networks.clone());
+        let dialing = dialer(dial);
+        Box::pin(async move {
+            let stream = dialing.await?;
+            networks.made_by_application(&stream, named);
+            Ok(stream)
+        })
+    })
 }
 
 /// Opens a connection over the first of these networks that lets it through.
@@ -269,6 +294,37 @@ mod tests {
     #[test]
     fn an_unknown_network_leaves_the_choice_to_the_system() {
         assert_eq!(order(&two(), Some(NetworkId(9)), &[]), [None, Some(1), Some(2)]);
+    }
+
+    /// By its address if that is a network's, whatever it was asked for.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_connection_of_the_application_counts_as_one_over_the_network_that_it_has_or_was_asked_for() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let networks = Arc::new(two());
+        // Over Wi-Fi's address, and over one that is no network's.
+        for (from, named, over) in [
+            (1, Some(CELLULAR), Some(WIFI)),
+            (1, None, Some(WIFI)),
+            (9, Some(CELLULAR), Some(CELLULAR)),
+            (9, None, None),
+            (9, Some(NetworkId(9)), None),
+        ] {
+            let from = Binding::Source(Ipv4Addr::new(127, 0, 0, from).into());
+            let dialer: Dialer = Arc::new(move |dial| {
+                let from = from.clone();
+                Box::pin(async move { dial::connect(dial, Some(&from)).await })
+            });
+            let dial = Dial {
+                address: listener.local_addr().unwrap().to_string(),
+                advised: false,
+                network: named,
+                in_use: Vec::new(),
+                timeout: Duration::from_secs(5),
+            };
+            let stream = by_application(dialer, networks.clone())(dial).await.unwrap();
+            assert_eq!(networks.of(&stream), over, "{named:?}");
+        }
     }
 
     /// As platforms number networks that come and go: each time anew.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use unbroken_fault_proxy::Proxy;
 use unbroken_tokio::{Binding, Client, Dial, Dialer, LinkHealth, NetworkEvent, NetworkId, Server};
 
@@ -106,6 +106,53 @@ async fn a_lost_network_takes_along_a_link_that_is_old() {
     .await;
     cellular.stall(false);
     until(&mut events, handover_end).await;
+}
+
+/// An application that dials itself is told which networks have links, and those go with their network. It was asked for none, so the core cannot know what it chose.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn networks_count_for_an_application_that_dials_itself() {
+    let server = open_server().serve(LOCAL, echo).await.unwrap();
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let dialer: Dialer = Arc::new(move |dial: Dial| {
+        let asked = dial.network;
+        told.send(dial.clone()).unwrap();
+        Box::pin(async move {
+            // Nobody has cellular.
+            if asked.is_some() {
+                std::future::pending::<()>().await;
+            }
+            let socket = TcpSocket::new_v4()?;
+            socket.bind("127.0.0.2:0".parse().unwrap())?;
+            socket.connect(dial.address.parse().unwrap()).await
+        })
+    });
+    let client = Client::builder(server.local_addr(), eager())
+        .network(WIFI, Binding::Source("127.0.0.2".parse().unwrap()))
+        .network(CELLULAR, Binding::Source("127.0.0.3".parse().unwrap()))
+        .dialer(dialer)
+        .connect()
+        .await
+        .unwrap();
+    ping(&client, 1).await;
+    client.network(NetworkEvent::Changed(CELLULAR));
+    let asked = async {
+        loop {
+            let dial: Dial = heard.recv().await.unwrap();
+            if dial.network == Some(CELLULAR) {
+                return dial.in_use;
+            }
+        }
+    };
+    assert!(soon(asked).await.contains(&WIFI));
+    client.network(NetworkEvent::Lost(WIFI));
+    // It would carry on beside what is being dialled if the client took it for one of another network.
+    soon(async {
+        while client.link_health() != LinkHealth::Lost {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
 }
 
 /// What cannot be bound is passed over.
