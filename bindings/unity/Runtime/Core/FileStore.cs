@@ -48,6 +48,7 @@ namespace Unbroken
         private Exception failure;
         // The thread's own.
         private StoreTables tables;
+        private readonly StoreClock clock = new StoreClock();
         private readonly List<Waiter> waiters = new List<Waiter>();
         private List<StoreCall> batch = new List<StoreCall>();
         private int current;
@@ -55,7 +56,6 @@ namespace Unbroken
         private long end, begun;
         /// <summary>What is on the disk is not known to be what is in memory: the next batch begins a new log before anything else.</summary>
         private bool uncertain;
-        private long clock;
 
         /// <summary>Opens a store, or begins an empty one.</summary>
         /// <param name="path">Where; ".0" and ".1" are put behind it. The folder must be there.</param>
@@ -187,7 +187,7 @@ namespace Unbroken
         /// <summary>Begins a log in the other file. The old one is emptied when the new one is on the disk.</summary>
         private void BeginAnew()
         {
-            tables.Sweep(Now());
+            tables.Sweep(clock.Now);
             FileStream before = files[current], next = files[1 - current];
             end = begun = log.Begin(next, epoch + 1, tables);
             epoch++;
@@ -270,7 +270,7 @@ namespace Unbroken
 
         private long Wait()
         {
-            long now = Now(), until = now + ReceiveMs;
+            long now = clock.Now, until = now + ReceiveMs;
             foreach (Waiter one in waiters)
             {
                 until = Math.Min(until, one.Until);
@@ -280,7 +280,7 @@ namespace Unbroken
 
         private void CarryOut()
         {
-            long now = Now();
+            long now = clock.Now;
             Exception broken = uncertain && batch.Count > 0 ? Try(BeginAnew) : null;
             foreach (StoreCall call in batch)
             {
@@ -365,12 +365,6 @@ namespace Unbroken
                     one.Call.Answer(tables.Apply(one.Call, now, log));
                 }
             }
-        }
-
-        /// <summary>Milliseconds since 1970, as times must mean the same after a restart. It does not go back within a process.</summary>
-        private long Now()
-        {
-            return clock = Math.Max(clock, (long)(DateTime.UtcNow - new DateTime(1970, 1, 1, 0, 0, 0, DateTimeKind.Utc)).TotalMilliseconds);
         }
     }
 }

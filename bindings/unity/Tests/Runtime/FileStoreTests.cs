@@ -87,6 +87,19 @@ namespace Unbroken.Tests
         }
 
         [Test]
+        public void A_step_back_of_the_machines_clock_is_ignored_and_time_goes_on()
+        {
+            const long Start = 1800000000000, Step = 3600000;
+            var clock = new StoreClock();
+            Assert.AreEqual(Start, clock.Read(Start, 0));
+            Assert.AreEqual(Start + 10, clock.Read(Start + 10, 10));
+            // Forward: so it says now. And back: as if nothing had been.
+            Assert.AreEqual(Start + Step, clock.Read(Start + Step, 20));
+            Assert.AreEqual(Start + Step + 10, clock.Read(Start + 30, 30));
+            Assert.AreEqual(Start + Step + 20, clock.Read(Start - Step, 40));
+        }
+
+        [Test]
         public void A_parked_record_expires_before_it_is_gone_and_others_are_gone_at_once()
         {
             using (var store = new FileStore(path))
