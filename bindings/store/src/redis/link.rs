@@ -22,6 +22,8 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// Between two attempts to connect, or to have something done that was turned down.
 pub(super) const AGAIN: Duration = Duration::from_millis(50);
+/// How long a command that is tried again has at least.
+const LEAST: Duration = Duration::from_millis(200);
 
 /// What an attempt behind Sentinels has at least. The library gives each of them a second and a half to answer, and waits for the first before it hears the second: a shorter
 /// attempt would come to nothing for as long as the first is gone, as with the machine whose primary it watched.
@@ -206,7 +208,8 @@ impl Keeper {
                     return Err(Trouble::Unknown(error));
                 }
             }
-            if Instant::now() + AGAIN >= deadline {
+            // One that begins as time runs out has no answer: nobody would know whether it was done, and its connection would count as dead.
+            if Instant::now() + AGAIN + LEAST >= deadline {
                 return Err(Trouble::NotDone(error));
             }
             drop((permit, link));
