@@ -5,6 +5,7 @@ use std::hint::black_box;
 use unbroken::crypto::backend::{Active, Backend, Cipher};
 
 type Aead = <Active as Backend>::Cipher;
+type SecretKey = <Active as Backend>::SecretKey;
 
 const TAG: usize = 16;
 
@@ -64,8 +65,13 @@ impl Copies {
 }
 
 /// One X25519 Diffie-Hellman of the active backend.
-pub fn diffie_hellman() {
+pub fn diffie_hellman(secret: &SecretKey) {
     let peer = black_box([9; 32]);
-    let shared = Active::diffie_hellman(black_box(&[7; 32]), &peer);
+    let shared = Active::diffie_hellman(black_box(secret), &peer);
     black_box(shared.is_ok());
+}
+
+/// A secret for it.
+pub fn secret_key() -> SecretKey {
+    Active::secret_key(&[7; 32])
 }

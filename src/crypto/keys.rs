@@ -15,19 +15,21 @@ use super::prf::{self, Prf, Secret};
 use super::schedule::Key;
 
 /// The static key pair of a server. Clones share one copy of the secret, which is wiped with the last of them.
-#[derive(Clone)]
-pub struct ServerKey(Arc<Pair>);
+pub type ServerKey = ServerKeyWith<Active>;
 
-struct Pair {
-    secret: Secret,
+/// A [`ServerKey`] in the hands of any backend.
+pub struct ServerKeyWith<B: Backend>(Arc<Pair<B>>);
+
+struct Pair<B: Backend> {
+    secret: B::SecretKey,
     public: PublicKey,
 }
 
-impl ServerKey {
+impl<B: Backend> ServerKeyWith<B> {
     /// From the 32 bytes of an X25519 secret.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, ZeroKey> {
-        let secret = non_zero(bytes)?;
-        let public = PublicKey(Active::public_key(&secret));
+        let secret = B::secret_key(&*non_zero(bytes)?);
+        let public = PublicKey(B::public_key(&secret));
         Ok(Self(Arc::new(Pair { secret, public })))
     }
 
@@ -41,8 +43,14 @@ impl ServerKey {
         self.0.public.id()
     }
 
-    pub(crate) fn secret(&self) -> &[u8; 32] {
+    pub(crate) fn secret(&self) -> &B::SecretKey {
         &self.0.secret
+    }
+}
+
+impl<B: Backend> Clone for ServerKeyWith<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 

@@ -19,11 +19,10 @@
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use super::backend::{Active, Backend};
-use super::keys::{PublicKey, ServerKey};
-use super::prf::Secret;
+use super::keys::{PublicKey, ServerKeyWith};
 use super::schedule::{Psk, Split};
 use super::symmetric::SymmetricState;
 use super::{AuthError, NOISE_OVERHEAD};
@@ -35,11 +34,10 @@ pub type Initiator = InitiatorWith<Active>;
 pub type Responder = ResponderWith<Active>;
 
 /// The client, after message 1.
-pub struct InitiatorWith<B> {
+pub struct InitiatorWith<B: Backend> {
     state: SymmetricState,
-    ephemeral: Secret,
+    ephemeral: B::SecretKey,
     psk: bool,
-    backend: PhantomData<fn() -> B>,
 }
 
 impl<B: Backend> InitiatorWith<B> {
@@ -88,7 +86,7 @@ impl<B: Backend> InitiatorWith<B> {
         payload: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<Self, AuthError> {
-        let secret = Zeroizing::new(ephemeral);
+        let secret = B::secret_key(&ephemeral);
         ephemeral.zeroize();
         let public = B::public_key(&secret);
         let es = B::diffie_hellman(&secret, &server.0)?;
@@ -103,7 +101,6 @@ impl<B: Backend> InitiatorWith<B> {
             state,
             ephemeral: secret,
             psk: psk.is_some(),
-            backend: PhantomData,
         })
     }
 }
@@ -119,7 +116,7 @@ pub struct ResponderWith<B> {
 impl<B: Backend> ResponderWith<B> {
     /// Reads message 1 of a first connect or a query; appends its payload to `payload`.
     pub fn nk(
-        key: &ServerKey,
+        key: &ServerKeyWith<B>,
         realm: &[u8],
         header: &[u8],
         message1: &[u8],
@@ -131,7 +128,7 @@ impl<B: Backend> ResponderWith<B> {
 
     /// Reads message 1 of a resume, mac1 having been judged; appends its payload to `payload`.
     pub fn nk_psk0(
-        key: &ServerKey,
+        key: &ServerKeyWith<B>,
         psk: &Psk,
         realm: &[u8],
         header: &[u8],
@@ -144,7 +141,7 @@ impl<B: Backend> ResponderWith<B> {
 
     /// Appends message 2 to `out`.
     pub fn finish(mut self, mut ephemeral: [u8; 32], payload: &[u8], out: &mut Vec<u8>) -> Result<Split, AuthError> {
-        let secret = Zeroizing::new(ephemeral);
+        let secret = B::secret_key(&ephemeral);
         ephemeral.zeroize();
         let public = B::public_key(&secret);
         let ee = B::diffie_hellman(&secret, &self.remote)?;
@@ -159,7 +156,7 @@ impl<B: Backend> ResponderWith<B> {
 
     /// Message 1 with any prologue.
     pub(crate) fn start(
-        key: &ServerKey,
+        key: &ServerKeyWith<B>,
         psk: Option<&Psk>,
         prologue: &[&[u8]],
         message1: &[u8],

@@ -34,12 +34,17 @@ pub fn checksum(key: &[u8; 32], nonce: u64, ad: &[u8], plaintext: &[u8]) -> [u8;
 
 impl Backend for Mock {
     type Cipher = MockCipher;
+    type SecretKey = Zeroizing<[u8; 32]>;
 
-    fn public_key(secret: &[u8; 32]) -> [u8; 32] {
-        *secret
+    fn secret_key(bytes: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(*bytes)
     }
 
-    fn diffie_hellman(secret: &[u8; 32], public: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, AuthError> {
+    fn public_key(secret: &Zeroizing<[u8; 32]>) -> [u8; 32] {
+        **secret
+    }
+
+    fn diffie_hellman(secret: &Zeroizing<[u8; 32]>, public: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, AuthError> {
         // The one point that this curve has in common with the real one: no secret can be agreed with it.
         if *public == [0; 32] {
             return Err(AuthError);

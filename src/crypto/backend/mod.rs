@@ -31,12 +31,18 @@ pub trait Backend {
     /// Its AES-256-GCM.
     type Cipher: Cipher;
 
-    /// The X25519 public key of a secret.
-    fn public_key(secret: &[u8; 32]) -> [u8; 32];
+    /// An X25519 secret key, made ready to be used more than once. It wipes itself when dropped.
+    type SecretKey: Send + Sync;
+
+    /// A secret key of 32 bytes, whatever they are.
+    fn secret_key(bytes: &[u8; 32]) -> Self::SecretKey;
+
+    /// The X25519 public key of a secret key.
+    fn public_key(secret: &Self::SecretKey) -> [u8; 32];
 
     /// X25519. An all-zero result is an error: the peer sent a point of low order, which would make the result known to
     /// everybody (U-3).
-    fn diffie_hellman(secret: &[u8; 32], public: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, AuthError>;
+    fn diffie_hellman(secret: &Self::SecretKey, public: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, AuthError>;
 }
 
 /// AES-256-GCM under one key.

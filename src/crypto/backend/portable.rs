@@ -22,14 +22,19 @@ pub struct PortableCipher(AesGcm<Aes256Enc, U12>);
 
 impl Backend for Portable {
     type Cipher = PortableCipher;
+    type SecretKey = StaticSecret;
 
-    fn public_key(secret: &[u8; 32]) -> [u8; 32] {
-        // By way of the Edwards curve and its table of multiples of the base point: about three times as fast as the ladder.
-        PublicKey::from(&StaticSecret::from(*secret)).to_bytes()
+    fn secret_key(bytes: &[u8; 32]) -> StaticSecret {
+        StaticSecret::from(*bytes)
     }
 
-    fn diffie_hellman(secret: &[u8; 32], public: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, AuthError> {
-        let shared = StaticSecret::from(*secret).diffie_hellman(&PublicKey::from(*public));
+    fn public_key(secret: &StaticSecret) -> [u8; 32] {
+        // By way of the Edwards curve and its table of multiples of the base point: about three times as fast as the ladder.
+        PublicKey::from(secret).to_bytes()
+    }
+
+    fn diffie_hellman(secret: &StaticSecret, public: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, AuthError> {
+        let shared = secret.diffie_hellman(&PublicKey::from(*public));
         if !shared.was_contributory() {
             return Err(AuthError); // U-3
         }

@@ -54,7 +54,8 @@ fn run(we_initiate: bool, resume: bool, seed: u8) {
 }
 
 fn initiate(rng: &mut Rng, psk: Option<&Psk>) -> (Split, StatelessTransportState) {
-    let key = ServerKey::from_bytes(rng.key()).expect("not zeros");
+    let secret = rng.key();
+    let key = ServerKey::from_bytes(secret).expect("not zeros");
     let (realm, header, payload, answer) = (bytes(rng, 255), bytes(rng, 32), bytes(rng, 2000), bytes(rng, 2000));
     let (mut message1, mut received) = (Vec::new(), Vec::new());
     let ephemeral = rng.key();
@@ -64,7 +65,7 @@ fn initiate(rng: &mut Rng, psk: Option<&Psk>) -> (Split, StatelessTransportState
     }
     .expect("message 1 is made");
 
-    let mut snow = snow(&key, psk, &realm, &header, &rng.key(), false);
+    let mut snow = snow(&secret, psk, &realm, &header, &rng.key(), false);
     assert_eq!(snow_reads(&mut snow, &message1), payload);
     let message2 = snow_writes(&mut snow, &answer);
     let split = initiator.finish(&message2, &mut received).expect("message 2 is good");
@@ -74,9 +75,10 @@ fn initiate(rng: &mut Rng, psk: Option<&Psk>) -> (Split, StatelessTransportState
 }
 
 fn respond(rng: &mut Rng, psk: Option<&Psk>) -> (Split, StatelessTransportState) {
-    let key = ServerKey::from_bytes(rng.key()).expect("not zeros");
+    let secret = rng.key();
+    let key = ServerKey::from_bytes(secret).expect("not zeros");
     let (realm, header, payload, answer) = (bytes(rng, 255), bytes(rng, 32), bytes(rng, 2000), bytes(rng, 2000));
-    let mut snow = snow(&key, psk, &realm, &header, &rng.key(), true);
+    let mut snow = snow(&secret, psk, &realm, &header, &rng.key(), true);
     let message1 = snow_writes(&mut snow, &payload);
 
     let (mut received, mut message2) = (Vec::new(), Vec::new());
@@ -127,7 +129,7 @@ fn exchange(rng: &mut Rng, ours: &Split, mut snow: StatelessTransportState, we_i
 }
 
 fn snow(
-    key: &ServerKey,
+    secret: &[u8; 32],
     psk: Option<&Psk>,
     realm: &[u8],
     header: &[u8],
@@ -142,7 +144,7 @@ fn snow(
         None => "Noise_NK_25519_AESGCM_SHA256",
         Some(_) => "Noise_NKpsk0_25519_AESGCM_SHA256",
     };
-    let public = key.public().0;
+    let public = ServerKey::from_bytes(*secret).expect("not zeros").public().0;
     let mut builder = Builder::new(name.parse().expect("snow knows the pattern"))
         .prologue(&prologue)
         .expect("one prologue")
@@ -152,10 +154,7 @@ fn snow(
     }
     match initiator {
         true => builder.remote_public_key(&public).expect("one key").build_initiator(),
-        false => builder
-            .local_private_key(key.secret())
-            .expect("one key")
-            .build_responder(),
+        false => builder.local_private_key(secret).expect("one key").build_responder(),
     }
     .expect("snow is ready")
 }

@@ -23,6 +23,7 @@ mod vectors;
 use std::vec::Vec;
 
 use super::backend::Backend;
+use super::keys::ServerKeyWith;
 use super::noise::{InitiatorWith, ResponderWith};
 use super::{AuthError, Psk, ServerKey, Split};
 
@@ -49,7 +50,11 @@ fn counting<const N: usize>(start: u8) -> [u8; N] {
 }
 
 fn server_key() -> ServerKey {
-    ServerKey::from_bytes(counting(1)).expect("not zeros")
+    server_key_with()
+}
+
+fn server_key_with<B: Backend>() -> ServerKeyWith<B> {
+    ServerKeyWith::from_bytes(counting(1)).expect("not zeros")
 }
 
 /// Every single-bit change of a message.
@@ -79,8 +84,8 @@ fn server<B: Backend>(
     payload: &mut Vec<u8>,
 ) -> Result<ResponderWith<B>, AuthError> {
     match psk {
-        None => ResponderWith::nk(&server_key(), realm, header, message1, payload),
-        Some(psk) => ResponderWith::nk_psk0(&server_key(), psk, realm, header, message1, payload),
+        None => ResponderWith::nk(&server_key_with(), realm, header, message1, payload),
+        Some(psk) => ResponderWith::nk_psk0(&server_key_with(), psk, realm, header, message1, payload),
     }
 }
 

@@ -50,7 +50,7 @@ fn check<B: Backend>(vector: &Value) {
             (part("payload"), part("ciphertext"))
         })
         .collect();
-    let server = ServerKey::from_bytes(key("resp_static")).expect("not zeros");
+    let server = ServerKeyWith::<B>::from_bytes(key("resp_static")).expect("not zeros");
     let pinned = PublicKey(key("init_remote_static"));
     assert_eq!(server.public(), pinned);
 
