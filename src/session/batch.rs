@@ -8,9 +8,10 @@
 //! looked at for each is only its length.
 
 use alloc::vec::Vec;
-use core::fmt;
+use core::{fmt, mem};
 
 use super::conversation::{Conversation, Settings};
+use super::copy::copy;
 use super::outbox::{MESSAGE_HEAD, Outbox, TAILROOM};
 use super::queue::ByteQueue;
 use super::stretches::Stretches;
@@ -57,6 +58,27 @@ impl Batch {
             id: Some(MessageId(id)),
             payload,
         })
+    }
+
+    /// Takes all messages that are left out, in the order of [`Batch::pop`], at half its cost. If `each` panics, the reliable ones that it has not seen
+    /// are gone with the batch.
+    #[inline]
+    pub fn for_each(&mut self, mut each: impl FnMut(Message<'_>)) {
+        while let Some(payload) = self.unreliable.pop() {
+            each(Message { id: None, payload });
+        }
+        let mut id = self.end - mem::take(&mut self.reliable);
+        let mut stretches = mem::take(&mut self.stretches);
+        stretches.drain(&self.buffer, |payload| {
+            let message = Message {
+                id: Some(MessageId(id)),
+                payload,
+            };
+            id += 1;
+            each(message);
+        });
+        // With its memory, which the next filling needs.
+        self.stretches = stretches;
     }
 
     /// How many messages are left.
@@ -139,7 +161,7 @@ impl Outbox {
             }
             let entry = &mut space[used..][..MESSAGE_HEAD + message.len()];
             let head = frame::message_header(entry, message.len());
-            entry[head..head + message.len()].copy_from_slice(message);
+            copy(&mut entry[head..], message);
             used += head + message.len();
             heads += head;
             count += 1;

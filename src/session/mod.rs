@@ -21,6 +21,7 @@ mod batch;
 mod client;
 pub(crate) mod closing;
 pub(crate) mod conversation;
+mod copy;
 mod dial;
 pub(crate) mod handover;
 mod handshake;

@@ -19,6 +19,7 @@
 use alloc::vec::Vec;
 
 use super::ack::Taken;
+use super::copy::copy;
 use super::marks::Marks;
 use crate::wire::frame;
 use crate::wire::varint;
@@ -228,7 +229,7 @@ impl Outbox {
         end.seq += 1;
         end.position += (head + message.len()) as u64;
         end.payload += message.len() as u64;
-        entry[head..][..message.len()].copy_from_slice(message);
+        copy(&mut entry[head..], message);
         seq
     }
 

@@ -101,6 +101,19 @@ impl Stretches {
         Some(payload)
     }
 
+    /// Takes all messages off, in order.
+    #[inline]
+    pub fn drain(&mut self, buffer: &[u8], mut each: impl FnMut(&[u8])) {
+        while !self.is_empty() {
+            let Stretch { start, end, bare } = self.front;
+            self.come_forward();
+            match bare {
+                true => each(&buffer[start..end]),
+                false => frame::for_each_message(&buffer[start..end], &mut each),
+            }
+        }
+    }
+
     #[inline(never)]
     fn come_forward(&mut self) {
         self.front = self.behind.pop_front().unwrap_or_default();

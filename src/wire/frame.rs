@@ -20,7 +20,7 @@ use core::fmt;
 pub use emit::*;
 pub use keys::{Key, KeyIter, KeyList};
 pub use parse::Frames;
-pub use run::{Messages, Run, next_message, short_entry};
+pub use run::{Messages, Run, for_each_message, next_message, short_entry};
 
 /// The most bytes of a credential in AUTH.
 pub const AUTH_MAX: usize = 8192;

@@ -234,6 +234,10 @@ impl Pair {
             });
             assert_eq!(batch.len(), left, "a batch that is not empty is left as it is");
         }
+        if self.dice.one_in(4) {
+            batch.for_each(|message| lane.arrived(&message));
+            assert!(batch.is_empty());
+        }
         // Now and then some stay in the batch.
         for _ in 0..self.dice.between(0, 2 * u64::from(ROOM)) {
             let left = batch.len();

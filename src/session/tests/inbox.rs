@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::Dice;
-use crate::event::MessageId;
+use crate::event::{Message, MessageId};
 use crate::session::Batch;
 use crate::session::ack::Taken;
 use crate::session::inbox::{Inbox, InboxError, RunHead};
@@ -166,15 +166,23 @@ fn deliver_all(
     if dice.one_in(2) {
         record(inbox, messages, dice, seed);
     }
-    while let Some(message) = batch.pop() {
+    let mut check = |message: Message<'_>| {
         assert_eq!(message.id.map(|id| id.0), Some(*delivered as u64), "seed {seed}");
         assert!(
             message.payload == messages[*delivered],
             "seed {seed}: message {delivered}"
         );
         *delivered += 1;
+    };
+    // One by one at first, the rest at once.
+    for _ in 0..dice.between(0, 20) {
+        batch.pop().map(&mut check);
     }
-    assert!(batch.is_empty() && *delivered == next, "seed {seed}");
+    batch.for_each(check);
+    assert!(
+        batch.is_empty() && batch.pop().is_none() && *delivered == next,
+        "seed {seed}"
+    );
 }
 
 /// A record that begins at or before what the inbox has, as one of an honest sender after any handover.

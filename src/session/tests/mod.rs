@@ -7,6 +7,7 @@ mod backoff;
 mod batch;
 mod closing;
 mod conversation;
+mod copy;
 mod dial;
 mod hedge;
 mod hints;

@@ -3,7 +3,12 @@
 //! An entry is a varint and that many bytes less one: the varint holds the length *plus one*, which leaves the byte 00
 //! free to end the run. For a message under 63 bytes the first byte is therefore also the size of the whole entry,
 //! and a run of them is walked with one load, one compare and one add each. [`Run::read`] does just that to
-//! check the run once; afterwards [`next_message`] and [`Run::iter`] take messages out without a way to fail.
+//! check the run once; afterwards [`next_message`], [`for_each_message`] and [`Run::iter`] take messages out without a way to
+//! fail.
+//!
+//! Where an entry begins is known when the head of the one before has been read: a chain of loads, each of which waits for
+//! the last. As messages often follow others of their size, both walks guess that it is so again and compare afterwards: the
+//! processor goes on with the guess instead of waiting.
 
 use core::fmt;
 
@@ -102,48 +107,97 @@ fn long_entry(bytes: &[u8]) -> Option<(usize, usize)> {
     (length <= bytes.len() - head).then_some((length, head))
 }
 
+/// Takes all messages out of a run's entries, in order.
+#[inline]
+pub fn for_each_message(entries: &[u8], mut each: impl FnMut(&[u8])) {
+    let mut at = 0;
+    while let Some(entry) = Entry::first(&entries[at..]) {
+        loop {
+            each(&entries[at + entry.head..at + entry.size]);
+            at += entry.size;
+            if !entry.stands_at(entries, at) {
+                break;
+            }
+        }
+    }
+}
+
+/// What the head of an entry says.
+struct Entry {
+    /// The first two bytes of the head, or the only one.
+    bytes: [u8; 2],
+    /// Bytes of the head.
+    head: usize,
+    /// Bytes of head and message.
+    size: usize,
+}
+
+impl Entry {
+    /// The entry at the front, if all of it is there.
+    #[inline(always)]
+    fn first(entries: &[u8]) -> Option<Self> {
+        let first = *entries.first()?;
+        let (head, size) = match short_entry(first) {
+            Some(size) if size <= entries.len() => (1, size),
+            Some(_) => return None,
+            None => {
+                let (length, head) = long_entry(entries)?;
+                (head, head + length)
+            }
+        };
+        let second = if head == 1 { 0 } else { entries[1] };
+        Some(Entry {
+            bytes: [first, second],
+            head,
+            size,
+        })
+    }
+
+    /// Whether another with this head, of one byte or two, stands at `at`, and all of it is there.
+    #[inline(always)]
+    fn stands_at(&self, entries: &[u8], at: usize) -> bool {
+        let Some(next) = entries.get(at..at + self.size) else {
+            return false;
+        };
+        match self.head {
+            1 => next[0] == self.bytes[0],
+            2 => next[..2] == self.bytes,
+            _ => false,
+        }
+    }
+}
+
 struct Walked {
     count: u64,
     payload: u64,
     end: usize,
 }
 
-/// Goes through the entries to the 00 or the end. The only state carried from one to the next is the position, so the
-/// loop costs what the chain of loads costs; payload and heads come out of the sums afterwards.
+/// Goes through the entries to the 00 or the end.
 #[inline(always)]
 fn walk(entries: &[u8]) -> Result<Walked, FrameError> {
-    let mut at = 0;
-    let mut count = 0;
-    // Bytes of heads beyond the one that each entry has.
-    let mut long_heads = 0;
-    while let Some(&first) = entries.get(at) {
-        let first = usize::from(first);
-        if first == 0 {
-            break;
+    let (mut at, mut count, mut heads) = (0, 0, 0);
+    while let Some(entry) = Entry::first(&entries[at..]) {
+        loop {
+            at += entry.size;
+            heads += entry.head;
+            count += 1;
+            if !entry.stands_at(entries, at) {
+                break;
+            }
         }
-        if first < ONE_BYTE {
-            at += first;
-        } else {
-            let (length, head) = match long_entry(&entries[at..]) {
-                Some(entry) => entry,
-                // A zero in a longer form is neither a message nor the 00 byte that ends a run.
-                None if varint::read(&entries[at..]).is_some_and(|(value, _)| value == 0) => {
-                    return Err(FrameError::Number);
-                }
-                None => return Err(FrameError::Truncated),
-            };
-            at += head + length;
-            long_heads += head - 1;
-        }
-        count += 1;
     }
-    // A short entry may step over the end, and then nothing more is read.
-    if at > entries.len() {
-        return Err(FrameError::Truncated);
+    let rest = &entries[at..];
+    if rest.first().is_some_and(|&first| first != 0) {
+        // A zero in a longer form is neither a message nor the 00 byte that ends a run.
+        return Err(match varint::read(rest) {
+            Some((0, _)) => FrameError::Number,
+            _ => FrameError::Truncated,
+        });
     }
     Ok(Walked {
-        count: count as u64,
-        payload: (at - count - long_heads) as u64,
+        count,
+        payload: (at - heads) as u64,
         end: at,
     })
 }

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::model::{Model, any_frame, record, samples};
-use crate::wire::frame::{Frame, FrameError, Frames, next_message};
+use crate::wire::frame::{Frame, FrameError, Frames, for_each_message, next_message};
 
 fn parsed(record: &[u8]) -> Result<Vec<Frame<'_>>, FrameError> {
     Frames::new(record).collect()
@@ -138,4 +138,42 @@ fn next_message_takes_what_the_walk_counted() {
         Some((&[9][..], 3)),
         "a longer head than needed"
     );
+}
+
+/// Both walks guess that a message is as long as the one before.
+#[test]
+fn messages_of_one_size_and_others_behind_them_are_told_apart() {
+    let lengths = [0, 1, 5, 61, 62, 63, 64, 200, 318, 16_382, 16_383, 16_384];
+    for (length, next) in lengths
+        .into_iter()
+        .flat_map(|length| lengths.map(|next| (length, next)))
+    {
+        for count in 1..4 {
+            let mut messages = vec![vec![6; length]; count];
+            messages.push(vec![7; next]);
+            messages.push(vec![8; length]);
+            let model = Model::Data(3, messages.clone());
+            let bytes = model.bytes();
+            let Ok(Some(Frame::Data(run))) = Frames::new(&bytes).next().transpose() else {
+                panic!("{count} times {length}, {next}: not a run");
+            };
+            assert!(model.is(&Frame::Data(run)));
+            let mut seen = Vec::new();
+            for_each_message(run.bytes, |message| seen.push(message.to_vec()));
+            assert!(seen == messages, "{count} times {length}, {next}");
+
+            // Cut anywhere in the last message; it guesses rightly if that has the length of the one before.
+            let last = bytes.len() - 1 - length;
+            for cut in [last + 1, (last + bytes.len()) / 2, bytes.len() - 1] {
+                let cut_off = Frames::new(&bytes[..cut]).next();
+                if cut > last && cut < bytes.len() {
+                    assert_eq!(
+                        cut_off,
+                        Some(Err(FrameError::Truncated)),
+                        "{count} times {length}, {next}, cut at {cut}"
+                    );
+                }
+            }
+        }
+    }
 }

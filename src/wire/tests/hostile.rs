@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::model::{Model, any_frame, record, samples};
-use crate::wire::frame::{Frame, FrameError, Frames, KEYS_MAX};
+use crate::wire::frame::{Frame, FrameError, Frames, KEYS_MAX, for_each_message};
 use crate::wire::record::PLAINTEXT_MAX;
 use crate::wire::varint::{self, MAX};
 
@@ -36,6 +36,9 @@ fn check_totality(record: &[u8]) {
                 assert_eq!(run.bytes, &record[run.offset..run.offset + run.bytes.len()]);
                 assert_eq!(run.iter().count() as u64, run.count);
                 assert_eq!(run.iter().map(<[u8]>::len).sum::<usize>() as u64, run.payload);
+                let mut messages = run.iter();
+                for_each_message(run.bytes, |message| assert_eq!(messages.next(), Some(message)));
+                assert_eq!(messages.next(), None);
             }
             Ok(Frame::Fragment(part)) => {
                 assert!(!part.bytes.is_empty() && part.seq < MAX);

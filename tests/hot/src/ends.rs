@@ -123,9 +123,7 @@ impl Server {
         self.input_to_server(client);
         while let Some((id, event)) = self.endpoint.poll_event() {
             while event == Event::Readable && self.endpoint.recv_batch(id, batch) {
-                while let Some(message) = batch.pop() {
-                    client.delivered.take(message.payload);
-                }
+                batch.for_each(|message| client.delivered.take(message.payload));
             }
         }
     }
