@@ -298,7 +298,8 @@ pub struct Batches {
 impl Talk for Batches {
     fn carry(&mut self, message: &[u8], count: usize) -> usize {
         let Ends { server, client } = &mut self.ends;
-        if self.messages.len() != count || *self.messages[0] != *message {
+        // One bench gives one message; to compare all of it each time would be the harness's cost.
+        if self.messages.len() != count || self.messages[0].len() != message.len() {
             self.messages = vec![message.into(); count];
         }
         let before = client.delivered.bytes;

@@ -161,9 +161,7 @@ impl Client {
     /// # async fn run(client: unbroken_tokio::Client) {
     /// let mut batch = unbroken_tokio::Batch::new();
     /// while client.recv_batch(&mut batch).await {
-    ///     while let Some(message) = batch.pop() {
-    ///         println!("{} bytes", message.payload.len());
-    ///     }
+    ///     batch.for_each(|message| println!("{} bytes", message.payload.len()));
     /// }
     /// # }
     /// ```
