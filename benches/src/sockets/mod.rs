@@ -109,7 +109,7 @@ pub struct Plan {
 }
 
 /// What came of a plan.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Outcome {
     /// Messages per second.
     pub rate: f64,

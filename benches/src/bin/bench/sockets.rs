@@ -1,5 +1,9 @@
 //! Throughput and latency over loopback sockets, beside TCP, TLS, QUIC and WebSocket.
+//!
+//! Each contestant of each round is measured in a process of its own. What it leaves behind, such as 10,000 sessions that wait for their clients to come back, would
+//! else be in the way of those that follow, and fill the memory in the end.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use unbroken_bench::BACKEND;
@@ -18,7 +22,7 @@ pub struct Options {
     /// How many sessions at once; may be repeated.
     #[arg(long, default_values_t = [1, 100, 10_000])]
     sessions: Vec<usize>,
-    /// Only this one, for a profiler; without tables.
+    /// Only this one, in this process, for a profiler; without tables: a line of JSON for each round, with 32 bytes and with 1024.
     #[arg(long)]
     only: Option<String>,
     /// How often everything is done.
@@ -62,13 +66,15 @@ pub fn measure(mut options: Options) {
         if let Some(only) = &options.only {
             let known = CONTESTANTS.iter().find(|(name, _)| name == only);
             let (_, run) = known.expect("one of the contestants");
-            (0..options.rounds).for_each(|_| println!("{:#?}", run(&plans)));
+            for _ in 0..options.rounds {
+                println!("{}", serde_json::to_string(&run(&plans)).expect("plain data"));
+            }
             continue;
         }
         let mut samples: Vec<Vec<Vec<Outcome>>> = Vec::new();
         for round in 0..options.rounds {
             eprintln!("  {BACKEND}: {sessions} sessions, round {}", round + 1);
-            samples.push(CONTESTANTS.iter().map(|(_, run)| run(&plans)).collect());
+            samples.push(CONTESTANTS.iter().map(|(name, _)| apart(name, &plans[0])).collect());
         }
         for (index, size) in SIZES.into_iter().enumerate() {
             let of = |pick: fn(&Outcome) -> f64| {
@@ -88,11 +94,34 @@ pub fn measure(mut options: Options) {
     }
 }
 
+/// What `--only` measures in a process of its own.
+fn apart(name: &str, plan: &Plan) -> Vec<Outcome> {
+    let program = std::env::current_exe().expect("this program");
+    let done = Command::new(program)
+        .args(["sockets", "--rounds", "1", "--only", name])
+        .args(["--sessions", &plan.sessions.to_string()])
+        .args(["--time", &plan.time.as_millis().to_string()])
+        .args(["--rate", &plan.rate.to_string()])
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("this program runs once more");
+    assert!(
+        done.status.success(),
+        "{name} with {} sessions: {}",
+        plan.sessions,
+        done.status
+    );
+    serde_json::from_slice(&done.stdout).expect("its outcomes")
+}
+
 type Pick = fn(&Outcome) -> f64;
 type Lines = Vec<(&'static str, Vec<f64>)>;
 
 fn tell(report: &mut Report, sessions: usize, size: usize, of: &dyn Fn(Pick) -> Lines) {
-    let which = format!("{sessions} sessions, {size} B");
+    let which = match sessions {
+        1 => format!("1 session, {size} B"),
+        _ => format!("{sessions} sessions, {size} B"),
+    };
     let measured = |what: &str, pick: Pick| Measured {
         task: format!("{what}, {which}"),
         lines: of(pick),
@@ -124,7 +153,6 @@ fn tell(report: &mut Report, sessions: usize, size: usize, of: &dyn Fn(Pick) -> 
 
 /// How many sessions this process may hold: its ends of them are the clients' thread's open files.
 fn most_sessions(wanted: usize) -> usize {
-    // The servers of all rounds before end with the process, and each was born with what was open then.
-    const BESIDE: usize = 800;
+    const BESIDE: usize = 300;
     files::raise(wanted + BESIDE).saturating_sub(BESIDE)
 }
