@@ -74,10 +74,11 @@ struct Seat {
     armed: u64,
     stage: Stage,
     probed: bool,
+    begun: Instant,
 }
 
 /// What a client does.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     /// It waits for the answer to its first message.
     Opening,
@@ -205,6 +206,7 @@ impl Running {
             armed: u64::MAX,
             stage: Stage::Opening,
             probed: false,
+            begun: Instant::now(),
         });
         self.opening += 1;
         self.drive(self.seats.len() - 1);
@@ -311,7 +313,16 @@ impl Running {
         let seat = &mut self.seats[index];
         while let Some(event) = seat.session.poll_event() {
             if let Event::Closed(reason) = event {
-                self.tally.lose(reason);
+                let stats = seat.session.stats();
+                self.tally.lose(format!(
+                    "session {index} of {} ended, {:.1} s after it began, {:?}, after {} links, {} handovers and {} suspicions: {reason}",
+                    self.wanted,
+                    seat.begun.elapsed().as_secs_f64(),
+                    seat.stage,
+                    stats.links,
+                    stats.handovers,
+                    stats.suspicions,
+                ));
             }
         }
         while seat.session.recv().is_some() {

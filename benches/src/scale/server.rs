@@ -2,13 +2,13 @@
 //!
 //! It is what an application would run: `unbroken_tokio::Server` with its defaults and a handler that sends each message back. Where one table of open
 //! files suffices there is one server with a worker for each processor. Else there are as many servers as tables, each with one worker,
-//! started by a thread that has entered its table, so that acceptor and worker are in it, too; each listens on a loopback address of its own.
+//! started by a thread that has entered its table, so that acceptor and worker are in it, too; each listens on a port of its own.
 //!
 //! It says where it listens in one line of JSON on standard output, answers each line on standard input with a line of figures, and ends with its
 //! standard input.
 
 use std::io::{BufRead, Write, stdin, stdout};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -21,7 +21,8 @@ use unbroken_tokio::{ClientConfig, ClusterKey, Server, ServerConfig, ServerKey, 
 
 use crate::files::Tables;
 
-/// Loopback addresses that one listener is reached by: a client's address has 28,000 ports for each of them.
+/// Loopback addresses that one listener is reached by. A client's address has 28,000 ports for each of them, and when 14,000 are taken, all odd or all even ones,
+/// Linux looks through those with each further connect.
 const DOORS: u8 = 8;
 
 /// What the server is told when it starts.
@@ -91,16 +92,11 @@ pub fn serve(options: Options) -> std::io::Result<()> {
         let runtime = runtime()?;
         thread::Builder::new()
             .name(format!("hall-{index}"))
-            .spawn(move || hall(index, tables, &runtime, config, questions, told))?;
+            .spawn(move || hall(tables, &runtime, config, questions, told))?;
         let (port, workers) = listening.recv().expect("the hall opens")?;
-        let doors = match tables {
-            Tables::One => (2..2 + DOORS)
-                .map(|last| (Ipv4Addr::new(127, 0, 0, last), port))
-                .collect(),
-            Tables::Several(_) => vec![(address(index), port)],
-        };
+        let doors = (2..2 + DOORS).map(|last| SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), port)));
         standing.workers += workers;
-        standing.addresses.extend(doors.into_iter().map(SocketAddr::from));
+        standing.addresses.extend(doors);
         halls.push(asked);
     }
     say(&standing)?;
@@ -130,7 +126,6 @@ type Question = mpsc::Sender<Figures>;
 
 /// One server, in a table of open files that may be its own.
 fn hall(
-    index: usize,
     tables: Tables,
     runtime: &Runtime,
     config: ServerConfig,
@@ -139,11 +134,11 @@ fn hall(
 ) {
     let open = async {
         let builder = Server::builder(config);
-        let (builder, address) = match tables {
-            Tables::One => (builder, Ipv4Addr::UNSPECIFIED),
-            Tables::Several(_) => (builder.workers(1), address(index)),
+        let builder = match tables {
+            Tables::One => builder,
+            Tables::Several(_) => builder.workers(1),
         };
-        builder.serve((IpAddr::V4(address), 0), echo).await
+        builder.serve((Ipv4Addr::UNSPECIFIED, 0), echo).await
     };
     let server = match tables.enter().and_then(|()| runtime.block_on(open)) {
         Ok(server) => server,
@@ -173,12 +168,6 @@ async fn echo(session: ServerSession) {
             return;
         }
     }
-}
-
-/// The address of a hall that is not alone.
-fn address(index: usize) -> Ipv4Addr {
-    let last = u8::try_from(2 + index).expect("far fewer tables than addresses");
-    Ipv4Addr::new(127, 0, 0, last)
 }
 
 fn runtime() -> std::io::Result<Runtime> {

@@ -4,15 +4,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
-use unbroken::CloseReason;
-
 #[derive(Default)]
 pub struct Tally {
     opened: AtomicUsize,
     probed: AtomicUsize,
     probes: AtomicU64,
     dials: AtomicU64,
-    lost: Mutex<Option<CloseReason>>,
+    lost: Mutex<Option<String>>,
     downtimes: Mutex<Vec<Downtime>>,
 }
 
@@ -55,9 +53,9 @@ impl Tally {
         self.dials.fetch_add(1, Relaxed);
     }
 
-    /// A session has ended, which none should.
-    pub fn lose(&self, reason: CloseReason) {
-        *self.lost.lock().expect("no crowd panicked") = Some(reason);
+    /// A session has ended, which none should. The first to do so tells most.
+    pub fn lose(&self, how: String) {
+        self.lost.lock().expect("no crowd panicked").get_or_insert(how);
     }
 
     // ---- what came of it ----
@@ -82,9 +80,9 @@ impl Tally {
         self.dials.load(Relaxed)
     }
 
-    /// Why a session has ended, if one has.
-    pub fn lost(&self) -> Option<CloseReason> {
-        *self.lost.lock().expect("no crowd panicked")
+    /// How a session has ended, if one has.
+    pub fn lost(&self) -> Option<String> {
+        self.lost.lock().expect("no crowd panicked").clone()
     }
 
     /// How many are back since the last [`Tally::take_downtimes`].
