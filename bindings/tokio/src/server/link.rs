@@ -3,7 +3,7 @@
 //! The driver writes to the socket directly; only when it takes no more does this task wait until it does. Reading never stops: what the
 //! application has not fetched is bounded by credit, and an ACK must get through even if nobody reads (L-4). All links of a worker read into one buffer.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -23,6 +23,8 @@ const READS: usize = 4;
 pub(crate) struct Link {
     pub(crate) id: LinkId,
     writer: OwnedWriteHalf,
+    /// Something has been read from it.
+    heard: Cell<bool>,
     inner: RefCell<Inner>,
 }
 
@@ -45,6 +47,7 @@ impl Link {
         Link {
             id,
             writer,
+            heard: Cell::new(false),
             inner: RefCell::default(),
         }
     }
@@ -89,8 +92,12 @@ impl Link {
             }
         }
         for _ in 0..READS {
+            if !self.heard.get() && !worker.door.admits(cx) {
+                return Poll::Pending;
+            }
             match ready!(worker.read(self.id, |buffer| socket::read(reader, cx, buffer))) {
                 Ok(0) | Err(_) => return Poll::Ready(End::Broken),
+                Ok(_) if !self.heard.replace(true) => worker.door.heard(),
                 Ok(_) => {}
             }
         }

@@ -17,6 +17,7 @@ mod accept;
 mod builder;
 mod crowd;
 mod dispatch;
+mod door;
 mod drain;
 mod handler;
 mod hooks;

@@ -30,6 +30,7 @@ use unbroken_store::Store;
 
 use super::WorkerStats;
 use super::accept::Arrival;
+use super::door::Door;
 use super::hooks::Hooks;
 use super::link::{self, Link, Written};
 use super::readiness::Readiness;
@@ -41,7 +42,7 @@ use crate::metrics::ServerTally;
 const SCRATCH: usize = 64 << 10;
 /// Outputs in a row before links and handlers get their turn.
 const OUTPUTS: usize = 256;
-/// Arrivals let in by one turn of the driver.
+/// Arrivals let in by one turn of the driver, and those that may wait at the door when more are let in.
 const ARRIVALS: usize = 128;
 
 /// What the server asks of a worker.
@@ -87,6 +88,7 @@ pub(crate) struct Worker {
     /// With a store.
     pub(crate) storing: Option<Storing>,
     pub(crate) durable: bool,
+    pub(super) door: Door,
     /// Sessions whose handlers have something to do.
     pub(crate) line: RefCell<VecDeque<Rc<Slot>>>,
     dirty: Cell<bool>,
@@ -176,6 +178,7 @@ fn work(runtime: runtime::LocalRuntime, job: Job) {
         hooks,
         storing: store.map(Storing::new),
         durable,
+        door: Door::new(),
         line: RefCell::default(),
         dirty: Cell::new(true),
         fresh: Cell::new(false),
@@ -183,6 +186,8 @@ fn work(runtime: runtime::LocalRuntime, job: Job) {
         buffer: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
         tasks: Cell::new(0),
     });
+    let porter = worker.clone();
+    runtime.spawn_local(async move { porter.door.keep().await });
     // A task like the others: then to wake it is to put it into the same queue.
     let driver = runtime.spawn_local(async { Driver::new(worker, orders, arrivals).run().await });
     let outcome = runtime.block_on(driver);
@@ -413,14 +418,17 @@ impl Driver {
         }
         // The acceptor may be gone during a shutdown; its channel then just stays silent. Of a crowd so many at a time that their flights are read in
         // between: the oldest connection without a flight goes when there are too many, and these have theirs in their sockets.
-        for _ in 0..ARRIVALS {
+        let mut more = true;
+        for _ in self.worker.door.waiting()..ARRIVALS {
             let Poll::Ready(Some(arrival)) = self.arrivals.poll_recv(cx) else {
+                more = false;
                 break;
             };
             self.worker.spawn(link::run(self.worker.clone(), arrival));
         }
-        if !self.arrivals.is_empty() {
-            cx.waker().wake_by_ref();
+        if more {
+            // When the runtime has looked at its sockets, and the door has opened.
+            let _ = pin!(yield_now()).poll(cx);
         }
         if self.worker.fresh.take() && !std::mem::replace(&mut self.put_off, true) {
             // Its timer may have queued it before the link that read, and the handlers are behind that: what they answer would leave apart from the
