@@ -42,7 +42,7 @@ use crate::metrics::ServerTally;
 const SCRATCH: usize = 64 << 10;
 /// Outputs in a row before links and handlers get their turn.
 const OUTPUTS: usize = 256;
-/// Arrivals let in by one turn of the driver, and those that may wait at the door when more are let in.
+/// Arrivals let in by one turn of the driver, less those that wait at the door.
 const ARRIVALS: usize = 128;
 
 /// What the server asks of a worker.
@@ -416,8 +416,8 @@ impl Driver {
                 Poll::Pending => break,
             }
         }
-        // The acceptor may be gone during a shutdown; its channel then just stays silent. Of a crowd so many at a time that their flights are read in
-        // between: the oldest connection without a flight goes when there are too many, and these have theirs in their sockets.
+        // The acceptor may be gone during a shutdown; its channel then just stays silent. Of a crowd no more than wait at the door: of connections whose flight
+        // has not been read the oldest goes when there are too many, and these have theirs in their sockets.
         let mut more = true;
         for _ in self.worker.door.waiting()..ARRIVALS {
             let Poll::Ready(Some(arrival)) = self.arrivals.poll_recv(cx) else {
