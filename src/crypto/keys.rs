@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::ops::Deref;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -15,22 +16,13 @@ use super::prf::{self, Prf, Secret};
 use super::schedule::Key;
 
 /// The static key pair of a server. Clones share one copy of the secret, which is wiped with the last of them.
-pub type ServerKey = ServerKeyWith<Active>;
+#[derive(Clone)]
+pub struct ServerKey(Arc<KeyPair<Active>>);
 
-/// A [`ServerKey`] in the hands of any backend.
-pub struct ServerKeyWith<B: Backend>(Arc<Pair<B>>);
-
-struct Pair<B: Backend> {
-    secret: B::SecretKey,
-    public: PublicKey,
-}
-
-impl<B: Backend> ServerKeyWith<B> {
+impl ServerKey {
     /// From the 32 bytes of an X25519 secret.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, ZeroKey> {
-        let secret = B::secret_key(&*non_zero(bytes)?);
-        let public = PublicKey(B::public_key(&secret));
-        Ok(Self(Arc::new(Pair { secret, public })))
+        Ok(Self(Arc::new(KeyPair::from_bytes(bytes)?)))
     }
 
     /// What clients pin.
@@ -42,15 +34,30 @@ impl<B: Backend> ServerKeyWith<B> {
     pub fn id(&self) -> [u8; 4] {
         self.0.public.id()
     }
+}
 
-    pub(crate) fn secret(&self) -> &B::SecretKey {
-        &self.0.secret
+/// For the handshake, which takes the pair of any backend.
+#[doc(hidden)]
+impl Deref for ServerKey {
+    type Target = KeyPair<Active>;
+
+    fn deref(&self) -> &KeyPair<Active> {
+        &self.0
     }
 }
 
-impl<B: Backend> Clone for ServerKeyWith<B> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
+/// A server's secret, ready for the backend that uses it, and its public key.
+pub struct KeyPair<B: Backend> {
+    pub(super) secret: B::SecretKey,
+    pub(super) public: PublicKey,
+}
+
+impl<B: Backend> KeyPair<B> {
+    /// From the 32 bytes of an X25519 secret.
+    pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, ZeroKey> {
+        let secret = B::secret_key(&*non_zero(bytes)?);
+        let public = PublicKey(B::public_key(&secret));
+        Ok(Self { secret, public })
     }
 }
 

@@ -22,7 +22,7 @@ use core::marker::PhantomData;
 use zeroize::Zeroize;
 
 use super::backend::{Active, Backend};
-use super::keys::{PublicKey, ServerKeyWith};
+use super::keys::{KeyPair, PublicKey};
 use super::schedule::{Psk, Split};
 use super::symmetric::SymmetricState;
 use super::{AuthError, NOISE_OVERHEAD};
@@ -116,7 +116,7 @@ pub struct ResponderWith<B> {
 impl<B: Backend> ResponderWith<B> {
     /// Reads message 1 of a first connect or a query; appends its payload to `payload`.
     pub fn nk(
-        key: &ServerKeyWith<B>,
+        key: &KeyPair<B>,
         realm: &[u8],
         header: &[u8],
         message1: &[u8],
@@ -128,7 +128,7 @@ impl<B: Backend> ResponderWith<B> {
 
     /// Reads message 1 of a resume, mac1 having been judged; appends its payload to `payload`.
     pub fn nk_psk0(
-        key: &ServerKeyWith<B>,
+        key: &KeyPair<B>,
         psk: &Psk,
         realm: &[u8],
         header: &[u8],
@@ -156,16 +156,16 @@ impl<B: Backend> ResponderWith<B> {
 
     /// Message 1 with any prologue.
     pub(crate) fn start(
-        key: &ServerKeyWith<B>,
+        key: &KeyPair<B>,
         psk: Option<&Psk>,
         prologue: &[&[u8]],
         message1: &[u8],
         payload: &mut Vec<u8>,
     ) -> Result<Self, AuthError> {
         let (remote, sealed) = split_message(message1)?;
-        let mut state = begin(psk, prologue, &key.public());
+        let mut state = begin(psk, prologue, &key.public);
         mix_ephemeral(&mut state, remote, psk.is_some());
-        state.mix_key(&*B::diffie_hellman(key.secret(), remote)?); // es
+        state.mix_key(&*B::diffie_hellman(&key.secret, remote)?); // es
         state.open::<B::Cipher>(sealed, payload)?;
         Ok(Self {
             state,

@@ -83,7 +83,7 @@ fn respond(rng: &mut Rng, psk: Option<&Psk>) -> (Split, StatelessTransportState)
 
     let (mut received, mut message2) = (Vec::new(), Vec::new());
     let responder = match psk {
-        None => ResponderWith::<Active>::nk(&key, &realm, &header, &message1, &mut received),
+        None => ResponderWith::nk(&key, &realm, &header, &message1, &mut received),
         Some(psk) => ResponderWith::nk_psk0(&key, psk, &realm, &header, &message1, &mut received),
     }
     .expect("message 1 is good");

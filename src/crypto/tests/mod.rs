@@ -23,7 +23,7 @@ mod vectors;
 use std::vec::Vec;
 
 use super::backend::Backend;
-use super::keys::ServerKeyWith;
+use super::keys::KeyPair;
 use super::noise::{InitiatorWith, ResponderWith};
 use super::{AuthError, Psk, ServerKey, Split};
 
@@ -50,11 +50,7 @@ fn counting<const N: usize>(start: u8) -> [u8; N] {
 }
 
 fn server_key() -> ServerKey {
-    server_key_with()
-}
-
-fn server_key_with<B: Backend>() -> ServerKeyWith<B> {
-    ServerKeyWith::from_bytes(counting(1)).expect("not zeros")
+    ServerKey::from_bytes(counting(1)).expect("not zeros")
 }
 
 /// Every single-bit change of a message.
@@ -83,9 +79,10 @@ fn server<B: Backend>(
     message1: &[u8],
     payload: &mut Vec<u8>,
 ) -> Result<ResponderWith<B>, AuthError> {
+    let key = KeyPair::from_bytes(counting(1)).expect("not zeros");
     match psk {
-        None => ResponderWith::nk(&server_key_with(), realm, header, message1, payload),
-        Some(psk) => ResponderWith::nk_psk0(&server_key_with(), psk, realm, header, message1, payload),
+        None => ResponderWith::nk(&key, realm, header, message1, payload),
+        Some(psk) => ResponderWith::nk_psk0(&key, psk, realm, header, message1, payload),
     }
 }
 
