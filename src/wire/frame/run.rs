@@ -76,13 +76,8 @@ impl<'a> Run<'a> {
 /// `None` at a 00 byte or at the end. (Also for entries that no parse has checked and that are cut off.)
 #[inline]
 pub fn next_message(bytes: &[u8]) -> Option<(&[u8], usize)> {
-    let first = usize::from(*bytes.first()?);
-    if first < ONE_BYTE {
-        // For 0 the range is upside down, hence `None`.
-        Some((bytes.get(1..first)?, first))
-    } else {
-        next_long(bytes)
-    }
+    let Entry { head, size, .. } = Entry::first(bytes)?;
+    Some((&bytes[head..size], size))
 }
 
 /// The size of an entry with this first byte, if it is of the short form: one byte, and the message.
@@ -95,11 +90,6 @@ pub fn short_entry(first: u8) -> Option<usize> {
 /// First bytes below this are a whole varint.
 const ONE_BYTE: usize = 0x40;
 
-fn next_long(bytes: &[u8]) -> Option<(&[u8], usize)> {
-    let (length, head) = long_entry(bytes)?;
-    Some((bytes.get(head..head + length)?, head + length))
-}
-
 /// The message's length and the head's of an entry that does not fit the short form, if all of it is there.
 fn long_entry(bytes: &[u8]) -> Option<(usize, usize)> {
     let (value, head) = varint::read(bytes)?;
@@ -110,16 +100,23 @@ fn long_entry(bytes: &[u8]) -> Option<(usize, usize)> {
 /// Takes all messages out of a run's entries, in order.
 #[inline]
 pub fn for_each_message(entries: &[u8], mut each: impl FnMut(&[u8])) {
+    for_each_entry(entries, |at, entry| each(&entries[at + entry.head..at + entry.size]));
+}
+
+/// Goes through the entries, with the position of each, and says where the last of them ends.
+#[inline(always)]
+fn for_each_entry(entries: &[u8], mut each: impl FnMut(usize, &Entry)) -> usize {
     let mut at = 0;
     while let Some(entry) = Entry::first(&entries[at..]) {
         loop {
-            each(&entries[at + entry.head..at + entry.size]);
+            each(at, &entry);
             at += entry.size;
             if !entry.stands_at(entries, at) {
                 break;
             }
         }
     }
+    at
 }
 
 /// What the head of an entry says.
@@ -176,18 +173,12 @@ struct Walked {
 /// Goes through the entries to the 00 or the end.
 #[inline(always)]
 fn walk(entries: &[u8]) -> Result<Walked, FrameError> {
-    let (mut at, mut count, mut heads) = (0, 0, 0);
-    while let Some(entry) = Entry::first(&entries[at..]) {
-        loop {
-            at += entry.size;
-            heads += entry.head;
-            count += 1;
-            if !entry.stands_at(entries, at) {
-                break;
-            }
-        }
-    }
-    let rest = &entries[at..];
+    let (mut count, mut heads) = (0, 0);
+    let end = for_each_entry(entries, |_, entry| {
+        count += 1;
+        heads += entry.head;
+    });
+    let rest = &entries[end..];
     if rest.first().is_some_and(|&first| first != 0) {
         // A zero in a longer form is neither a message nor the 00 byte that ends a run.
         return Err(match varint::read(rest) {
@@ -197,8 +188,8 @@ fn walk(entries: &[u8]) -> Result<Walked, FrameError> {
     }
     Ok(Walked {
         count,
-        payload: (at - heads) as u64,
-        end: at,
+        payload: (end - heads) as u64,
+        end,
     })
 }
 
