@@ -26,7 +26,7 @@ pub enum Tables {
 impl Tables {
     /// Makes room for so many sockets; raises the limit as far as that needs and the system lets it.
     pub fn for_sockets(sockets: usize) -> Tables {
-        let room = raise(sockets + BESIDE).saturating_sub(BESIDE).max(1);
+        let room = room_for(sockets).max(1);
         if sockets <= room {
             Tables::One
         } else {
@@ -55,8 +55,13 @@ pub fn own_table() -> io::Result<()> {
     Ok(unshare(CloneFlags::CLONE_FILES)?)
 }
 
+/// How many sockets a table has room for; raises the limit as far as these need and the system lets it.
+pub fn room_for(sockets: usize) -> usize {
+    raise(sockets + BESIDE).saturating_sub(BESIDE)
+}
+
 /// Raises the limit to `files`, or as far as the system lets it. Returns how many may be open now.
-pub fn raise(files: usize) -> usize {
+fn raise(files: usize) -> usize {
     let now = getrlimit(Resource::Nofile);
     let wanted = files as u64;
     let most = |limit: Option<u64>| limit.unwrap_or(u64::MAX);

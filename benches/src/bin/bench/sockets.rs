@@ -53,7 +53,8 @@ pub fn measure(mut options: Options) {
     if options.smoke {
         (options.sessions, options.rounds, options.time) = (vec![1, 20], 1, 50);
     }
-    let most = most_sessions(options.sessions.iter().copied().max().unwrap_or(0));
+    // A process' ends of its sessions are the clients' thread's open files.
+    let most = files::room_for(options.sessions.iter().copied().max().unwrap_or(0));
     let mut report = Report::new();
     for sessions in options.sessions {
         let sessions = sessions.min(most);
@@ -149,10 +150,4 @@ fn tell(report: &mut Report, sessions: usize, size: usize, of: &dyn Fn(Pick) -> 
             .goals
             .push(Goal::at_least(what, p99.ratio(peer, OURS), 1.0, "times"));
     }
-}
-
-/// How many sessions this process may hold: its ends of them are the clients' thread's open files.
-fn most_sessions(wanted: usize) -> usize {
-    const BESIDE: usize = 300;
-    files::raise(wanted + BESIDE).saturating_sub(BESIDE)
 }
