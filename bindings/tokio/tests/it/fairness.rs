@@ -1,9 +1,11 @@
 //! L-11: one stalled client, or one stalled handler, never delays another. L-16: nor does a crowd before the door.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 use unbroken_tokio::{Client, Limits, Server, ServerConfig, ServerSession};
 
@@ -116,4 +118,46 @@ async fn l16_connections_that_show_nothing_keep_nobody_out() {
             .await
             .is_err()
     );
+}
+
+/// The handler of one session looks from within the worker how many handshakes are made between two of its turns.
+#[tokio::test]
+async fn l16_a_crowd_leaves_those_that_stand_their_turn() {
+    const CROWD: u64 = 100;
+    let itself: Arc<OnceLock<Server>> = Arc::default();
+    let its = itself.clone();
+    let watch = move |session: ServerSession| {
+        let its = its.clone();
+        async move {
+            if session.recv().await.is_some_and(|first| first.payload != "watch") {
+                return;
+            }
+            // Nobody is heard meanwhile, so all their flights are there.
+            std::thread::sleep(Duration::from_millis(300));
+            let (mut before, mut most) = (1, 0);
+            while before <= CROWD {
+                let now = its.get().unwrap().stats().await[0].counters.hellos;
+                most = most.max(now - before);
+                before = now;
+                yield_now().await;
+            }
+            session.send(most.to_string()).await.unwrap();
+            session.recv().await;
+        }
+    };
+    let server = open_server().workers(1).serve(LOCAL, watch).await.unwrap();
+    let address = server.local_addr();
+    assert!(itself.set(server).is_ok());
+    let watcher = Client::connect(address, eager()).await.unwrap();
+    watcher.send("watch").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut crowd = JoinSet::new();
+    for _ in 0..CROWD {
+        crowd.spawn(async move { Client::connect(address, eager()).await.unwrap() });
+    }
+    let crowd = crowd.join_all().await;
+    let most = soon(watcher.recv()).await.unwrap().payload;
+    let most: u64 = std::str::from_utf8(&most).unwrap().parse().unwrap();
+    assert!((1..=24).contains(&most), "{most} between two turns");
+    drop(crowd);
 }
