@@ -19,6 +19,7 @@ mod crowd;
 mod dispatch;
 mod door;
 mod drain;
+mod driver;
 mod handler;
 mod hooks;
 mod link;

@@ -11,28 +11,26 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
-use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Poll, Waker, ready};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::runtime::{self, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{spawn_local, yield_now};
-use tokio::time::Sleep;
+use tokio::task::spawn_local;
 use unbroken::{ConfigError, Endpoint, LinkId, Output, PublicKey, SessionId};
 use unbroken_store::Store;
 
 use super::WorkerStats;
 use super::accept::Arrival;
 use super::door::Door;
+use super::driver::Driver;
 use super::hooks::Hooks;
-use super::link::{self, Link, Written};
+use super::link::{Link, Written};
 use super::readiness::Readiness;
 use super::session::Slot;
 use super::storing::Storing;
@@ -42,8 +40,6 @@ use crate::metrics::ServerTally;
 const SCRATCH: usize = 64 << 10;
 /// Outputs in a row before links and handlers get their turn.
 const OUTPUTS: usize = 256;
-/// Arrivals let in by one turn of the driver, less those that wait at the door.
-const ARRIVALS: usize = 128;
 
 /// What the server asks of a worker.
 pub(crate) enum Command {
@@ -93,8 +89,8 @@ pub(crate) struct Worker {
     pub(crate) line: RefCell<VecDeque<Rc<Slot>>>,
     dirty: Cell<bool>,
     /// Something came in since the driver ran, or put off its turn.
-    fresh: Cell<bool>,
-    driver: RefCell<Option<Waker>>,
+    pub(super) fresh: Cell<bool>,
+    pub(super) driver: RefCell<Option<Waker>>,
     buffer: RefCell<Box<[u8]>>,
     /// Tasks of links and handlers that have not ended.
     pub(crate) tasks: Cell<usize>,
@@ -106,12 +102,12 @@ pub(crate) struct State {
     pub(crate) tally: ServerTally,
     /// Set by a shutdown: with which code sessions are closed.
     pub(crate) closing: Option<u32>,
-    links: HashMap<LinkId, Rc<Link>>,
+    pub(super) links: HashMap<LinkId, Rc<Link>>,
     next_link: u64,
 }
 
 /// What a turn of the driver left to do.
-enum Left {
+pub(super) enum Left {
     Nothing,
     /// There may be more to write.
     Outputs,
@@ -283,13 +279,13 @@ impl Worker {
     }
 
     /// What the store has still to take or to answer. An end that it did not take is asked for again only with the next sign of life; until then no request tells of it.
-    fn owed_to_store(&self, endpoint: &Endpoint) -> usize {
+    pub(super) fn owed_to_store(&self, endpoint: &Endpoint) -> usize {
         let under_way = self.storing.as_ref().map_or(0, Storing::under_way);
         under_way.max(usize::from(endpoint.owes_store()))
     }
 
     /// Time, events, handlers, the store, outputs.
-    fn turn(self: &Rc<Self>, now: unbroken::Instant) -> Left {
+    pub(super) fn turn(self: &Rc<Self>, now: unbroken::Instant) -> Left {
         self.dirty.set(false);
         let mut state = self.state.borrow_mut();
         if state.endpoint.poll_timeout().is_some_and(|due| due <= now) {
@@ -357,192 +353,5 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.tasks.set(self.0.tasks.get() - 1);
         self.0.touch();
-    }
-}
-
-/// The driver task.
-struct Driver {
-    worker: Rc<Worker>,
-    orders: mpsc::UnboundedReceiver<Command>,
-    arrivals: mpsc::Receiver<Arrival>,
-    timer: Pin<Box<Sleep>>,
-    timer_for: Option<unbroken::Instant>,
-    /// It has gone behind the handlers.
-    put_off: bool,
-    /// Who waits for the lease.
-    unleased: Vec<oneshot::Sender<()>>,
-    /// Set by a shutdown: until when, and who waits.
-    leaving: Option<(unbroken::Instant, oneshot::Sender<()>)>,
-}
-
-impl Driver {
-    fn new(worker: Rc<Worker>, orders: mpsc::UnboundedReceiver<Command>, arrivals: mpsc::Receiver<Arrival>) -> Self {
-        let timer = Box::pin(tokio::time::sleep(Duration::ZERO));
-        Driver {
-            worker,
-            orders,
-            arrivals,
-            timer,
-            timer_for: None,
-            put_off: false,
-            unleased: Vec::new(),
-            leaving: None,
-        }
-    }
-
-    async fn run(mut self) {
-        poll_fn(|cx| self.poll(cx)).await;
-        self.worker.dismiss_handlers();
-        if self.leaving.is_some() {
-            self.worker.give_up_lease().await;
-        }
-        let mut state = self.worker.state.borrow_mut();
-        let counters = state.endpoint.counters();
-        state.tally.publish_last(counters);
-        drop(state);
-        if let Some((_, done)) = self.leaving {
-            let _ = done.send(());
-        }
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.worker.driver.borrow().is_none() {
-            *self.worker.driver.borrow_mut() = Some(cx.waker().clone());
-        }
-        loop {
-            match self.orders.poll_recv(cx) {
-                Poll::Ready(Some(command)) => self.obey(command),
-                Poll::Ready(None) => return Poll::Ready(()),
-                Poll::Pending => break,
-            }
-        }
-        // The acceptor may be gone during a shutdown; its channel then just stays silent. Of a crowd no more than wait at the door: of connections whose flight
-        // has not been read the oldest goes when there are too many, and these have theirs in their sockets.
-        let mut more = true;
-        for _ in self.worker.door.waiting()..ARRIVALS {
-            let Poll::Ready(Some(arrival)) = self.arrivals.poll_recv(cx) else {
-                more = false;
-                break;
-            };
-            self.worker.spawn(link::run(self.worker.clone(), arrival));
-        }
-        if more {
-            // When the runtime has looked at its sockets, and the door has opened.
-            let _ = pin!(yield_now()).poll(cx);
-        }
-        if self.worker.fresh.take() && !std::mem::replace(&mut self.put_off, true) {
-            // Its timer may have queued it before the link that read, and the handlers are behind that: what they answer would leave apart from the
-            // ACK or PONG that is due already. So it goes to the end of the queue; once, as something comes all the time.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        self.put_off = false;
-        let now = clock::now();
-        match self.worker.turn(now) {
-            Left::Nothing => {}
-            Left::Outputs => cx.waker().wake_by_ref(),
-            // That may take long. Put into the queue now, it would have many turns before the runtime looks at sockets and timers; so it is put there when
-            // the runtime has.
-            Left::Handlers => _ = pin!(yield_now()).poll(cx),
-        }
-        if !self.unleased.is_empty() && self.worker.state.borrow().endpoint.store_is_up() {
-            for told in self.unleased.drain(..) {
-                let _ = told.send(());
-            }
-        }
-        if self.gone() {
-            return Poll::Ready(());
-        }
-        self.arm(cx, now);
-        Poll::Pending
-    }
-
-    fn obey(&mut self, command: Command) {
-        let worker = &self.worker;
-        match command {
-            Command::Kick { session, code, reply } => {
-                let found = worker
-                    .state
-                    .borrow_mut()
-                    .endpoint
-                    .session(session)
-                    .map(|mut s| s.kick(code))
-                    .is_some();
-                let _ = reply.send(found);
-            }
-            Command::KickAnywhere { session, code } => {
-                worker.state.borrow_mut().endpoint.kick(session, code);
-            }
-            Command::Stats(reply) => drop(reply.send(worker.stats())),
-            Command::Announce { keys, reply } => {
-                let _ = reply.send(worker.state.borrow_mut().endpoint.announce_keys(&keys));
-            }
-            Command::Leased(told) => self.unleased.push(told),
-            Command::Leave(step) => {
-                let endpoint = &mut worker.state.borrow_mut().endpoint;
-                match step {
-                    Leave::TurnAway(window) => {
-                        endpoint.turn_away();
-                        // Without an address there is none to be too long.
-                        let _ = endpoint.drain(window, "");
-                    }
-                    Leave::Retire => endpoint.retire(),
-                    Leave::Stay => endpoint.stay(),
-                }
-            }
-            Command::Shutdown { code, grace, done } => {
-                let mut state = worker.state.borrow_mut();
-                state.closing = Some(code);
-                let ids: Vec<_> = state.sessions.keys().copied().collect();
-                for id in ids {
-                    if let Some(mut session) = state.endpoint.session(id) {
-                        session.close(code);
-                    }
-                }
-                self.leaving = Some((clock::now() + grace, done));
-            }
-        }
-    }
-
-    /// Whether a shutdown is complete, or out of time.
-    fn gone(&self) -> bool {
-        let Some((until, _)) = &self.leaving else { return false };
-        let state = self.worker.state.borrow();
-        let stored = self.worker.owed_to_store(&state.endpoint) == 0;
-        // A handler in line has its last messages yet.
-        let no_handlers = self.worker.tasks.get() == 0 && self.worker.line.borrow().is_empty();
-        let idle = stored && no_handlers && state.sessions.is_empty();
-        idle || clock::now() >= *until
-    }
-
-    fn arm(&mut self, cx: &mut Context<'_>, now: unbroken::Instant) {
-        let mut state = self.worker.state.borrow_mut();
-        let stats = (
-            state.endpoint.counters(),
-            state.endpoint.sessions(),
-            state.links.len(),
-            state.endpoint.detached(),
-        );
-        let publish = state.tally.publish(now, stats);
-        let due = [
-            state.endpoint.poll_timeout(),
-            publish,
-            self.leaving.as_ref().map(|(until, _)| *until),
-        ];
-        drop(state);
-        let Some(due) = due.into_iter().flatten().min() else {
-            return;
-        };
-        // What is due now and could not be done (its link is blocked) must not turn into a busy loop.
-        let due = due.max(now + Duration::from_millis(1));
-        // One that goes off too early is set anew then: nearly every message moves the deadline, mostly later.
-        if self.timer_for.is_none_or(|set| due < set) {
-            self.timer_for = Some(due);
-            self.timer.as_mut().reset(clock::at(due, now));
-        }
-        if self.timer.as_mut().poll(cx).is_ready() {
-            self.timer_for = None;
-            cx.waker().wake_by_ref();
-        }
     }
 }
