@@ -1,8 +1,11 @@
 //! The driver: the one task that reads a client's sockets (`io.rs`) and has its timer.
 //!
 //! It is one future, polled by hand, and holds the sockets while it is polled. Each turn looks at every link (usually one, two while a handover runs), feeds what came into the
-//! session, then carries out what the session wants. A link that is being dialled is a future; one that is up is a non-blocking socket
+//! session, then carries out what the session wants, and the last turn finds nothing more to do. A link that is being dialled is a future; one that is up is a non-blocking socket
 //! with the rest of the one output that it did not take. When the session is closed and has nothing more to write, the task ends.
+//!
+//! Mostly it is woken for an answer, or for a request that its sender has written already: then one turn is all, which takes the session's lock to feed it and to
+//! look at it once.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,11 +19,13 @@ use unbroken::{CloseReason, Event, Instant, NetworkId, Output, SessionId, Target
 
 use super::io::{self, Io, Link, Socket, TURNS, Wrote};
 use super::network::Networks;
-use super::shared::{Shared, Watch};
+use super::shared::{Held, Rest, Shared};
 use crate::clock;
 use crate::dial::{Dial, Dialer};
 use crate::socket::{self, Pending};
 
+/// Reads in a row: the second mostly only asks to be told of more.
+const READS: usize = 2;
 /// A timer that would go off within this, too early, is put off.
 const SOON: Duration = Duration::from_millis(20);
 /// By this: as long as an ACK waits.
@@ -63,7 +68,8 @@ impl Driver {
         }
     }
 
-    fn turn(&mut self, io: &mut Io, cx: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> bool {
+    /// Returns what there is to wait for, unless there is more to do.
+    fn turn(&mut self, io: &mut Io, cx: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Option<Rest> {
         let mut busy = self.drop_lost(io);
         let mut index = 0;
         while index < io.links.len() {
@@ -79,7 +85,12 @@ impl Driver {
                 }
             }
         }
-        busy | self.events(io, now) | self.outputs(io, buffer, now)
+        let (told, rest) = self.events(io, now);
+        let rest = rest.unwrap_or_else(|| {
+            busy |= self.outputs(io, buffer, now);
+            self.shared.lock().rest()
+        });
+        (!busy && !told).then_some(rest)
     }
 
     fn poll_link(&self, io: &mut Io, index: usize, cx: &mut Context<'_>, buffer: &mut [u8], now: Instant) -> Progress {
@@ -118,17 +129,19 @@ impl Driver {
                 Err(_) => return Progress::Down,
             }
         }
-        match socket::read(stream, cx, buffer) {
-            Poll::Pending => progress,
-            Poll::Ready(Ok(0) | Err(_)) => Progress::Down,
-            Poll::Ready(Ok(n)) => {
-                io.tally.received += n as u64;
-                let mut core = self.shared.lock();
-                core.session.handle_input(*id, &buffer[..n], now);
-                core.wake_readers();
-                Progress::Some
+        for _ in 0..READS {
+            match socket::read(stream, cx, buffer) {
+                Poll::Pending => return progress,
+                Poll::Ready(Ok(0) | Err(_)) => return Progress::Down,
+                Poll::Ready(Ok(n)) => {
+                    io.tally.received += n as u64;
+                    let mut core = self.shared.lock();
+                    core.session.handle_input(*id, &buffer[..n], now);
+                    core.wake_readers();
+                }
             }
         }
+        Progress::Some
     }
 
     /// Drops the links over networks that were reported lost: the core knows only which network it asked for.
@@ -151,15 +164,26 @@ impl Driver {
         io.links.iter().filter_map(|link| link.network).collect()
     }
 
-    fn events(&self, io: &mut Io, now: Instant) -> bool {
-        let mut core = self.shared.lock();
-        if core.session.poll_timeout().is_some_and(|due| due <= now) {
-            core.session.handle_timeout(now);
+    /// Returns whether there was something to tell, and what there is to wait for. That is nothing if something was due: whatever is to be sent is.
+    fn events(&self, io: &mut Io, now: Instant) -> (bool, Option<Rest>) {
+        // First, as an event that waits is due as well.
+        let (told, mut core) = self.tell(io, self.shared.lock());
+        let rest = core.rest();
+        if rest.due.is_none_or(|due| due > now) {
+            return (told, Some(rest));
         }
-        let mut any = false;
+        core.wake_for_all();
+        core.session.handle_timeout(now);
+        let (more, _) = self.tell(io, core);
+        (told | more, None)
+    }
+
+    /// Hands the events out. Returns whether any was for more than those who wait to receive or to send.
+    fn tell<'a>(&'a self, io: &mut Io, mut core: Held<'a>) -> (bool, Held<'a>) {
+        let mut told = false;
         while let Some(event) = core.session.poll_event() {
-            any = true;
             if !matches!(event, Event::Readable | Event::Writable) {
+                told = true;
                 // Whoever takes logs or metrics may ask the session at once.
                 let id = core.session.id();
                 drop(core);
@@ -169,7 +193,7 @@ impl Driver {
             }
             core.dispatch(event);
         }
-        any
+        (told, core)
     }
 
     fn outputs(&mut self, io: &mut Io, buffer: &mut [u8], now: Instant) -> bool {
@@ -213,13 +237,7 @@ impl Driver {
     }
 
     /// Waits for the session's next deadline. Returns whether it is there already.
-    fn arm(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let due = {
-            let mut core = self.shared.lock();
-            let due = core.session.poll_timeout();
-            core.watch = Watch::Until(due.unwrap_or(Instant::FAR_FUTURE));
-            due
-        };
+    fn arm(&mut self, cx: &mut Context<'_>, due: Option<Instant>, now: Instant) -> bool {
         let Some(due) = due else { return false };
         // What is due now and could not be done (its link is blocked) must not turn into a busy loop.
         let due = due.max(now + Duration::from_millis(1));
@@ -233,11 +251,6 @@ impl Driver {
         }
         over
     }
-
-    /// Whether the session is over and has said its last word.
-    fn finished(&self) -> bool {
-        self.shared.lock().is_closed()
-    }
 }
 
 impl Future for Driver {
@@ -247,8 +260,7 @@ impl Future for Driver {
         let this = &mut *self;
         {
             let mut core = this.shared.lock();
-            // While it runs, whatever becomes due wakes it once more: it may have looked already.
-            core.watch = Watch::Until(Instant::FAR_FUTURE);
+            core.wake_for_all();
             if !core.driver.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
                 core.driver = Some(cx.waker().clone());
             }
@@ -259,13 +271,13 @@ impl Future for Driver {
             for _ in 0..TURNS {
                 // Once for all of a turn: a look at the clock costs about as much as the cipher of a small message.
                 let now = clock::now();
-                if this.turn(&mut io, cx, buffer, now) {
+                let Some(rest) = this.turn(&mut io, cx, buffer, now) else {
                     continue;
-                }
-                if this.finished() {
+                };
+                if rest.over {
                     return Poll::Ready(());
                 }
-                if !this.arm(cx, now) {
+                if !this.arm(cx, rest.due, now) {
                     io.tally.publish(now, false);
                     return Poll::Pending;
                 }

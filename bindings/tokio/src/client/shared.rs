@@ -55,6 +55,14 @@ pub(crate) struct Held<'a> {
 /// Tasks woken at once, mostly all there are.
 const AT_ONCE: usize = 4;
 
+/// What a driver waits for that has done all there was to do.
+#[derive(Clone, Copy)]
+pub(crate) struct Rest {
+    pub(crate) due: Option<Instant>,
+    /// Nothing: the session is over.
+    pub(crate) over: bool,
+}
+
 /// What the driver is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Watch {
@@ -101,19 +109,17 @@ impl Shared {
 
     /// For an application that is about to wait: what is due leaves now. Only if the driver was woken for it and has not begun, and nobody is at the sockets,
     /// nor has this thread's buffer.
-    fn flush(&self) {
-        if self.lock().watch != Watch::Woken {
+    fn flush(&self, watch: Watch) {
+        if watch != Watch::Woken {
             return;
         }
         let Ok(mut io) = self.io.try_lock() else { return };
         let wrote = io::try_with_buffer(|buffer| io.write_due(self, buffer, clock::now()));
         drop(io);
-        self.with(|core| {
+        if wrote == Some(Wrote::Unfinished) {
             // It may have been quicker than this, and would not look again.
-            if wrote == Some(Wrote::Unfinished) {
-                core.wake_driver();
-            }
-        });
+            self.with(|core| core.wake_driver());
+        }
     }
 
     /// For the driver: no waking of itself.
@@ -129,10 +135,15 @@ impl Shared {
 
     /// For the application: whatever became due wakes the driver.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Core) -> T) -> T {
+        self.watched(act).0
+    }
+
+    /// The same, and what the driver is about then.
+    fn watched<T>(&self, act: impl FnOnce(&mut Core) -> T) -> (T, Watch) {
         let mut core = self.lock();
         let result = act(&mut core);
         core.rouse();
-        result
+        (result, core.watch)
     }
 
     pub(crate) async fn send_slice(&self, message: &[u8]) -> Result<MessageId, Refusal> {
@@ -159,7 +170,7 @@ impl Shared {
     pub(crate) async fn recv(&self) -> Option<Message> {
         poll_fn(|cx| {
             let spent = ready!(coop::poll_proceed(cx));
-            let next = self.with(|core| match core.session.recv().map(Message::from) {
+            let (next, watch) = self.watched(|core| match core.session.recv().map(Message::from) {
                 Some(message) => Poll::Ready(Some(message)),
                 None if core.is_closed() => Poll::Ready(None),
                 None => {
@@ -170,7 +181,7 @@ impl Shared {
             if next.is_ready() {
                 spent.made_progress();
             } else {
-                self.flush();
+                self.flush(watch);
             }
             next
         })
@@ -204,7 +215,7 @@ impl Shared {
     pub(crate) async fn recv_batch(&self, batch: &mut Batch) -> bool {
         poll_fn(|cx| {
             let spent = ready!(coop::poll_proceed(cx));
-            let next = self.with(|core| {
+            let (next, watch) = self.watched(|core| {
                 if core.session.recv_batch(batch) {
                     Poll::Ready(true)
                 } else if core.is_closed() {
@@ -217,7 +228,7 @@ impl Shared {
             if next.is_ready() {
                 spent.made_progress();
             } else {
-                self.flush();
+                self.flush(watch);
             }
             next
         })
@@ -350,6 +361,21 @@ impl Core {
     pub(crate) fn wake_driver(&self) {
         if let Some(driver) = &self.driver {
             driver.wake_by_ref();
+        }
+    }
+
+    /// For the driver: whatever becomes due wakes it, as it may have looked already.
+    pub(crate) fn wake_for_all(&mut self) {
+        self.watch = Watch::Until(Instant::FAR_FUTURE);
+    }
+
+    /// For the driver: what there is to wait for. What becomes due before that wakes it.
+    pub(crate) fn rest(&mut self) -> Rest {
+        let due = self.session.poll_timeout();
+        self.watch = Watch::Until(due.unwrap_or(Instant::FAR_FUTURE));
+        Rest {
+            due,
+            over: self.is_closed(),
         }
     }
 

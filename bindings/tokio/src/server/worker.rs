@@ -10,7 +10,7 @@
 //! ```
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use std::task::{Poll, Waker, ready};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::runtime::{self, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
