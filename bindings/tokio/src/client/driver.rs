@@ -261,9 +261,7 @@ impl Future for Driver {
         {
             let mut core = this.shared.lock();
             core.wake_for_all();
-            if !core.driver.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
-                core.driver = Some(cx.waker().clone());
-            }
+            core.introduce(cx.waker());
         }
         let shared = this.shared.clone();
         let mut io = shared.io();
