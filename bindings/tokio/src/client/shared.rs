@@ -445,7 +445,11 @@ mod tests {
     fn shared(driver: &Arc<Woken>) -> Shared {
         let key = ServerKey::from_bytes([1; 32]).unwrap();
         let config = ClientConfig::builder(key.public()).build().unwrap();
-        let shared = Shared::new(Session::connect(Arc::new(config), crate::seed::fresh().unwrap(), clock::now()));
+        let shared = Shared::new(Session::connect(
+            Arc::new(config),
+            crate::seed::fresh().unwrap(),
+            clock::now(),
+        ));
         let mut core = shared.lock();
         core.introduce(&Waker::from(driver.clone()));
         core.wake_for_all();
