@@ -261,7 +261,7 @@ impl Future for Driver {
         {
             let mut core = this.shared.lock();
             core.wake_for_all();
-            core.introduce(cx.waker());
+            core.driver.is(cx.waker());
         }
         let shared = this.shared.clone();
         let mut io = shared.io();
@@ -294,6 +294,7 @@ impl Drop for Driver {
         drop(io);
         // The runtime stops, or the core panicked: nobody may wait for ever.
         let mut core = self.shared.lock();
+        core.driver.gone();
         if !core.is_closed() {
             core.dispatch(Event::Closed(CloseReason::Internal));
         }

@@ -11,6 +11,7 @@ mod events;
 mod io;
 pub(crate) mod network;
 mod shared;
+mod sleeper;
 
 use std::fmt;
 use std::pin::pin;
@@ -200,7 +201,7 @@ impl Client {
         self.handle.shared.with(|core| {
             core.session.handle_network(event, clock::now());
             if lost {
-                core.wake_driver();
+                core.driver.wake();
             }
         });
     }

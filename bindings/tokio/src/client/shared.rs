@@ -1,8 +1,8 @@
 //! What the handle and the driver share: the session behind a mutex, and who waits for what; and the sockets behind another, which the handle only tries.
 //!
 //! Waking the driver costs more than a send, so it happens only when something became due *before* the moment that the driver is
-//! armed for; the first of a burst of sends wakes it, and until it runs the others do not even look. In a runtime of one thread it is woken behind the tasks that
-//! are ready: it could not run before the one that sends has stopped, and what they send leaves together, in fewer and longer writes.
+//! armed for; the first of a burst of sends wakes it, and until it runs the others do not even look. How it is woken stands in
+//! `sleeper.rs`.
 //!
 //! Tasks of the application are woken when the session is free again ([`Held`]): their wakers may ask it at once.
 
@@ -10,17 +10,15 @@ use std::array;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
-use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
-use std::thread::{self, ThreadId};
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::{coop, yield_now};
+use tokio::task::coop;
 use unbroken::{Batch, CloseReason, Event, Instant, MessageId, Refusal, Session};
 
 use super::error::ConnectError;
 use super::io::{self, Io, Wrote};
+use super::sleeper::Sleeper;
 use crate::clock;
 use crate::message::Message;
 use crate::ring::Ring;
@@ -35,10 +33,7 @@ pub(crate) struct Shared {
 pub(crate) struct Core {
     pub(crate) session: Session,
     pub(crate) ring: Ring,
-    /// The driver, once it ran.
-    driver: Option<Waker>,
-    /// And its thread, if its runtime has one only.
-    thread: Option<ThreadId>,
+    pub(crate) driver: Sleeper,
     pub(crate) watch: Watch,
     pub(crate) standing: Standing,
     /// It stood once, even if it has ended since.
@@ -92,8 +87,7 @@ impl Shared {
         let core = Core {
             session,
             ring: Ring::default(),
-            driver: None,
-            thread: None,
+            driver: Sleeper::default(),
             watch: Watch::Woken,
             standing: Standing::Trying,
             stood: false,
@@ -125,7 +119,7 @@ impl Shared {
         drop(io);
         if wrote == Some(Wrote::Unfinished) {
             // It may have been quicker than this, and would not look again.
-            self.with(|core| core.wake_driver());
+            self.with(|core| core.driver.wake());
         }
     }
 
@@ -365,21 +359,6 @@ impl Core {
         self.readers.wake_into(&mut self.woken);
     }
 
-    pub(crate) fn wake_driver(&self) {
-        if let Some(driver) = &self.driver {
-            driver.wake_by_ref();
-        }
-    }
-
-    /// For the driver, within its runtime.
-    pub(crate) fn introduce(&mut self, driver: &Waker) {
-        if !self.driver.as_ref().is_some_and(|known| known.will_wake(driver)) {
-            self.driver = Some(driver.clone());
-            let alone = Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread;
-            self.thread = alone.then(|| thread::current().id());
-        }
-    }
-
     /// For the driver: whatever becomes due wakes it, as it may have looked already.
     pub(crate) fn wake_for_all(&mut self) {
         self.watch = Watch::Until(Instant::FAR_FUTURE);
@@ -395,97 +374,11 @@ impl Core {
         }
     }
 
-    /// When the tasks that are ready have run, and the runtime has looked at its sockets.
-    fn wake_driver_behind(&self) {
-        if let Some(driver) = &self.driver {
-            let _ = pin!(yield_now()).poll(&mut Context::from_waker(driver));
-        }
-    }
-
     fn rouse(&mut self) {
         let Watch::Until(armed) = self.watch else { return };
         if self.session.poll_timeout().is_some_and(|due| due < armed) {
             self.watch = Watch::Woken;
-            if self.thread.is_some_and(|its| its == thread::current().id()) {
-                self.wake_driver_behind();
-            } else {
-                self.wake_driver();
-            }
+            self.driver.wake_for_sends();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
-    use tokio::runtime::Builder;
-    use unbroken::{ClientConfig, ServerKey};
-
-    use super::*;
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    impl Woken {
-        fn times(&self) -> usize {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
-
-    /// A session with something to send, and a driver that sleeps.
-    fn shared(driver: &Arc<Woken>) -> Shared {
-        let key = ServerKey::from_bytes([1; 32]).unwrap();
-        let config = ClientConfig::builder(key.public()).build().unwrap();
-        let shared = Shared::new(Session::connect(
-            Arc::new(config),
-            crate::seed::fresh().unwrap(),
-            clock::now(),
-        ));
-        let mut core = shared.lock();
-        core.introduce(&Waker::from(driver.clone()));
-        core.wake_for_all();
-        drop(core);
-        shared
-    }
-
-    #[test]
-    fn a_driver_alone_with_the_sender_is_woken_behind_it() {
-        Builder::new_current_thread().build().unwrap().block_on(async {
-            let driver = Arc::new(Woken::default());
-            let shared = shared(&driver);
-            shared.with(|_| {});
-            shared.with(|_| {});
-            assert_eq!(driver.times(), 0, "it could not run now anyway");
-            yield_now().await;
-            assert_eq!(driver.times(), 1);
-        });
-    }
-
-    #[test]
-    fn a_driver_of_another_thread_is_woken_at_once() {
-        let alone = Builder::new_current_thread().build().unwrap();
-        let several = Builder::new_multi_thread().worker_threads(1).build().unwrap();
-        let driver = Arc::new(Woken::default());
-        let of_other_thread = alone.block_on(async { shared(&driver) });
-        let from_there = several.spawn(async move { of_other_thread.with(|_| {}) });
-        several.block_on(from_there).unwrap();
-        assert_eq!(driver.times(), 1);
-
-        let driver = Arc::new(Woken::default());
-        let other = driver.clone();
-        let of_several = several.spawn(async move {
-            shared(&other).with(|_| {});
-            other.times()
-        });
-        assert_eq!(several.block_on(of_several).unwrap(), 1);
     }
 }
