@@ -86,10 +86,14 @@ impl Driver {
             }
         }
         let (told, rest) = self.events(io, now);
-        let rest = rest.unwrap_or_else(|| {
-            busy |= self.outputs(io, buffer, now);
-            self.shared.lock().rest()
-        });
+        let rest = match rest {
+            // Whoever wrote for itself may have left orders.
+            Some(rest) if io.orders.is_empty() => rest,
+            _ => {
+                busy |= self.outputs(io, buffer, now);
+                self.shared.lock().rest()
+            }
+        };
         (!busy && !told).then_some(rest)
     }
 
@@ -129,9 +133,11 @@ impl Driver {
                 Err(_) => return Progress::Down,
             }
         }
-        for _ in 0..READS {
+        for read in 0..READS {
             match socket::read(stream, cx, buffer) {
                 Poll::Pending => return progress,
+                // What came before the end is answered first; the next turn finds the end again.
+                Poll::Ready(Ok(0) | Err(_)) if read > 0 => return Progress::Some,
                 Poll::Ready(Ok(0) | Err(_)) => return Progress::Down,
                 Poll::Ready(Ok(n)) => {
                     io.tally.received += n as u64;
@@ -164,7 +170,7 @@ impl Driver {
         io.links.iter().filter_map(|link| link.network).collect()
     }
 
-    /// Returns whether there was something to tell, and what there is to wait for. That is nothing if something was due: whatever is to be sent is.
+    /// Returns whether there was something to tell, and what there is to wait for. That is nothing if something was due: whatever the session has to send is.
     fn events(&self, io: &mut Io, now: Instant) -> (bool, Option<Rest>) {
         // First, as an event that waits is due as well.
         let (told, mut core) = self.tell(io, self.shared.lock());

@@ -2,7 +2,7 @@
 //!
 //! The driver reads them and waits for them. But whoever is about to wait for the peer first writes what is due itself, if nobody else is at the
 //! sockets: so a lone request leaves without a change of tasks, or of threads. If somebody is, it is left to the driver, which has been woken anyway
-//! and is only spared the work. What the session wants beside writing waits for the driver in any case.
+//! and is only spared the work. What the session wants beside writing (`Io::orders`) waits for the driver in any case.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

@@ -1,11 +1,11 @@
 //! The driver while it sleeps: how it is woken.
 //!
-//! For what was sent it is woken behind the tasks that are ready, if its runtime has one thread only and they send from there. It could not run before the one that
-//! sends has stopped anyway; and what they send until it does leaves together, in fewer and longer writes. (Tokio's `yield_now` has the runtime look at its
-//! sockets before it wakes; the driver's waker is put into that.)
+//! For what was sent it is woken behind the tasks that are ready, if its runtime has one thread only and one of its tasks sends. It could not run before the one that
+//! sends has stopped anyway; and what they send until it does leaves together, in fewer and longer writes. Tokio's `yield_now` has the runtime look at its
+//! sockets before it wakes, which it does when no task is ready, or after 61 of them; the driver's waker is put into that.
 //!
-//! Not with very many clients in one thread: a round of all of them would take longer by as much as more is sent in it, and an answer that waits so long to be
-//! read looks late.
+//! Not for what the runtime's main future sends (`block_on`): when that ends the runtime forgets whom it was to wake. And not with very many clients in one thread:
+//! a round of all of them would take longer by as much as more is sent in it, and an answer that waits so long to be read looks late.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -14,7 +14,7 @@ use std::task::{Context, Waker};
 use std::thread::{self, ThreadId};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::task::yield_now;
+use tokio::task::{self, yield_now};
 
 /// More drivers than this in one thread are woken at once.
 const FEW: usize = 128;
@@ -28,7 +28,7 @@ thread_local! {
 #[derive(Default)]
 pub(crate) struct Sleeper {
     waker: Option<Waker>,
-    /// The driver's thread, if its runtime has no other.
+    /// Where the driver ran first, if its runtime has one thread only. From a task of another runtime that has this thread since then it is woken later, and that is all.
     thread: Option<ThreadId>,
 }
 
@@ -64,11 +64,18 @@ impl Sleeper {
     /// As something was sent.
     pub(crate) fn wake_for_sends(&self) {
         let Some(waker) = &self.waker else { return };
-        if self.thread == Some(thread::current().id()) && DRIVERS.get() <= FEW {
+        let alone = self.thread == Some(thread::current().id()) && task::try_id().is_some();
+        if alone && DRIVERS.get() <= FEW {
             let _ = pin!(yield_now()).poll(&mut Context::from_waker(waker));
         } else {
             waker.wake_by_ref();
         }
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.gone();
     }
 }
 
@@ -78,7 +85,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
-    use tokio::runtime::{Builder, Runtime};
+    use tokio::runtime::{Builder, LocalOptions};
 
     use super::*;
 
@@ -104,13 +111,18 @@ mod tests {
         (driver, sleeper)
     }
 
-    fn alone() -> Runtime {
-        Builder::new_current_thread().build().unwrap()
+    /// As one task of a runtime of one thread.
+    fn alone(task: impl Future<Output = ()> + 'static) {
+        let runtime = Builder::new_current_thread()
+            .build_local(LocalOptions::default())
+            .unwrap();
+        let task = runtime.spawn_local(task);
+        runtime.block_on(task).unwrap();
     }
 
     #[test]
     fn a_driver_alone_with_the_sender_is_woken_behind_it() {
-        alone().block_on(async {
+        alone(async {
             let (driver, sleeper) = asleep();
             sleeper.wake_for_sends();
             assert_eq!(driver.woken(), 0, "it could not run now anyway");
@@ -120,8 +132,19 @@ mod tests {
     }
 
     #[test]
+    fn a_driver_is_woken_at_once_for_what_the_main_future_sends() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (driver, sleeper) = asleep();
+            sleeper.wake_for_sends();
+            assert_eq!(driver.woken(), 1, "nobody would do it when this has ended");
+        });
+    }
+
+    #[test]
     fn a_driver_that_could_run_now_is_woken_at_once() {
-        let (driver, sleeper) = alone().block_on(async { asleep() });
+        let here = Builder::new_current_thread().build().unwrap();
+        let (driver, sleeper) = here.block_on(async { asleep() });
         let several = Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let from_there = several.spawn(async move { sleeper.wake_for_sends() });
         several.block_on(from_there).unwrap();
@@ -136,7 +159,7 @@ mod tests {
 
     #[test]
     fn drivers_of_very_many_clients_are_woken_at_once() {
-        alone().block_on(async {
+        alone(async {
             let mut drivers: Vec<_> = (0..=FEW).map(|_| asleep()).collect();
             drivers[0].1.wake_for_sends();
             assert_eq!(drivers[0].0.woken(), 1);

@@ -2,11 +2,13 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use unbroken_tokio::{Bytes, Client, SendError, Server, ServerSession, Verdict};
+use tokio::task::yield_now;
+use unbroken_tokio::{Bytes, Client, Dialer, SendError, Server, ServerSession, Verdict};
 
 use crate::{LOCAL, cluster, eager, echo, key, open_server, ping, proxy, soon};
 
@@ -189,4 +191,54 @@ async fn a_waker_may_ask_its_client_at_once() {
     server.shutdown(0, Duration::from_secs(20)).await;
     next(None).await;
     soon(async { while events.next().await.is_some() {} }).await;
+}
+
+/// Whoever waits for a message before the driver has run takes its order to dial from the session; it is carried out all the same.
+#[tokio::test]
+async fn a_client_that_waits_at_once_dials_at_once() {
+    let dials = Arc::new(AtomicUsize::new(0));
+    let seen = dials.clone();
+    let dialer: Dialer = Arc::new(move |_| {
+        seen.fetch_add(1, Ordering::Relaxed);
+        Box::pin(std::future::pending())
+    });
+    let client = Client::builder("127.0.0.1:1", eager()).dialer(dialer).start().unwrap();
+    let mut waiting = pin!(client.recv());
+    assert!(
+        waiting
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_pending()
+    );
+    // The driver's turn.
+    yield_now().await;
+    assert_eq!(dials.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn what_is_sent_as_a_runtime_stops_leaves_when_it_runs_again() {
+    let several = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let (told, came) = std::sync::mpsc::channel();
+    let server = several.block_on(open_server().serve(LOCAL, move |session: ServerSession| {
+        let told = told.clone();
+        async move {
+            while let Some(message) = session.recv().await {
+                told.send(message.payload).unwrap();
+            }
+        }
+    }));
+    let address = server.as_ref().unwrap().local_addr();
+    let alone = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let client = alone.block_on(Client::connect(address, eager())).unwrap();
+    for message in ["one", "two"] {
+        alone.block_on(client.send(message)).unwrap();
+        alone.block_on(async { tokio::time::sleep(Duration::from_millis(500)).await });
+        assert_eq!(came.try_recv().expect("it has come"), message);
+    }
 }
