@@ -267,7 +267,7 @@ impl Future for Driver {
         {
             let mut core = this.shared.lock();
             core.wake_for_all();
-            core.driver.is(cx.waker());
+            core.driver.introduce(cx.waker());
         }
         let shared = this.shared.clone();
         let mut io = shared.io();

@@ -17,7 +17,7 @@ use crate::dial::Dialing;
 use crate::metrics::ClientTally;
 use crate::socket::Pending;
 
-/// Reads and outputs in a row before other tasks get their turn.
+/// Turns of a driver, and outputs, in a row before other tasks get theirs.
 pub(crate) const TURNS: usize = 16;
 const SCRATCH: usize = 64 << 10;
 

@@ -57,7 +57,6 @@ pub(crate) struct Held<'a> {
 const AT_ONCE: usize = 4;
 
 /// What a driver waits for that has done all there was to do.
-#[derive(Clone, Copy)]
 pub(crate) struct Rest {
     pub(crate) due: Option<Instant>,
     /// Nothing: the session is over.

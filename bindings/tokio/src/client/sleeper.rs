@@ -2,7 +2,7 @@
 //!
 //! For what was sent it is woken behind the tasks that are ready, if its runtime has one thread only and one of its tasks sends. It could not run before the one that
 //! sends has stopped anyway; and what they send until it does leaves together, in fewer and longer writes. Tokio's `yield_now` has the runtime look at its
-//! sockets before it wakes, which it does when no task is ready, or after 61 of them; the driver's waker is put into that.
+//! sockets before it wakes, which it does when no task is ready, or by default after 61 of them; the driver's waker is put into that.
 //!
 //! Not for what the runtime's main future sends (`block_on`): when that ends the runtime forgets whom it was to wake. And not with very many clients in one thread:
 //! a round of all of them would take longer by as much as more is sent in it, and an answer that waits so long to be read looks late.
@@ -34,7 +34,7 @@ pub(crate) struct Sleeper {
 
 impl Sleeper {
     /// For the driver, within its runtime.
-    pub(crate) fn is(&mut self, driver: &Waker) {
+    pub(crate) fn introduce(&mut self, driver: &Waker) {
         if self.waker.as_ref().is_some_and(|known| known.will_wake(driver)) {
             return;
         }
@@ -61,7 +61,7 @@ impl Sleeper {
         }
     }
 
-    /// As something was sent.
+    /// As something was sent, or asked of the session.
     pub(crate) fn wake_for_sends(&self) {
         let Some(waker) = &self.waker else { return };
         let alone = self.thread == Some(thread::current().id()) && task::try_id().is_some();
@@ -107,7 +107,7 @@ mod tests {
     fn asleep() -> (Arc<Driver>, Sleeper) {
         let driver = Arc::new(Driver::default());
         let mut sleeper = Sleeper::default();
-        sleeper.is(&Waker::from(driver.clone()));
+        sleeper.introduce(&Waker::from(driver.clone()));
         (driver, sleeper)
     }
 
