@@ -9,12 +9,15 @@
 //! ```
 //!
 //! Data alone proves nothing: its ACK waits for the peer's application. So a PING rides along, and a last one follows the last
-//! data, as the way may have gone just then. The end that can dial (the client) asks *eagerly*: several times in a round trip while it
-//! sends, 9 bytes each. About what came it asks with the next message that leaves, and by the time of the ACK at the latest: so two ends
-//! that talk by turns, thirty times a second, make no records for that alone. The other end asks only if its data stays without any echo. A link that carries
-//! nothing is asked once in `idle_probe`, by the client alone (battery). Such a *routine* question is never late, only suspect: nobody waits for
-//! anything, and if thousands of idle clients met one server's short pause with a spare each, its next pause would be longer. Once a message goes or comes it is as
-//! any other, but for the time before, in which nobody waited.
+//! data, as the way may have gone just then. The end that can dial (the client) asks *eagerly*: several times in a round trip while
+//! it sends, 9 bytes each. A question waits for a record that leaves anyway, for as long as an ACK waits: about what left for the
+//! next record, about what came for the next message or the ACK. What came together with the answer to a question needs none, as
+//! the link was sound both ways just then; nor what came as a question left. So two ends that talk by turns, at whatever pace, make
+//! no records for questions. The other end asks only if its data stays without any echo.
+//!
+//! A link that carries nothing is asked once in `idle_probe`, by the client alone (battery). Such a *routine* question is never
+//! late, only suspect: nobody waits for anything, and if thousands of idle clients met one server's short pause with a spare each,
+//! its next pause would be longer. Once a message goes or comes it is as any other, but for the time before, in which nobody waited.
 //!
 //! Two judgements, because they cost different things. *Late* looks at answers only: it sees a dead uplink behind a live
 //! downlink. *Suspect* counts every valid record and every byte that the socket took as a sign of life: a PONG may be stuck behind
@@ -49,8 +52,8 @@ pub struct Liveness {
     heard: Instant,
     /// When bytes moved that prove nothing: the socket took some again after it had been full, or part of a record came.
     moved: Instant,
-    /// Since when something was carried that no PING covers.
-    unproven: Option<Instant>,
+    /// Something was carried that no PING covers.
+    unproven: Option<Unproven>,
     /// Since when a PING ought to leave; it may be stuck behind a full socket.
     asked: Option<Instant>,
     /// PINGs without an answer, oldest first.
@@ -77,6 +80,14 @@ pub struct Liveness {
     bar: Option<(Span, Instant)>,
 }
 
+/// What was carried since the last question.
+#[derive(Clone, Copy)]
+struct Unproven {
+    since: Instant,
+    /// From then on any record may take a question along; messages always may.
+    rides: Instant,
+}
+
 #[derive(Clone, Copy)]
 struct Ping {
     token: u64,
@@ -99,7 +110,7 @@ const DEAD_LEAST: Span = Span::from_millis(DEAD_AFTER_LEAST);
 const PINGS_MAX: usize = 8;
 /// An eager end asks again after a quarter of a round trip, but not sooner than this ...
 const GAP_MIN: Span = Span::from_millis(10);
-/// ... or so long after what came, unless a message leaves before: when the ACK of it is due by default, which then is the same record.
+/// ... and by itself only so long after what it is about: when the ACK of what came is due by default, which then is the same record.
 const TAIL: Span = Span::from_millis(40);
 /// ... or with the next record after as many bytes as the link carries in `GAP_MIN`, and this many at least: from their answers it
 /// learns how many that are.
@@ -194,8 +205,10 @@ impl Liveness {
 
     /// The record that came carried messages.
     pub fn brought_data(&mut self, now: Instant) {
-        if self.is_eager() {
-            self.want_proof(now + TAIL);
+        // An answer goes ahead of the messages in a record, so it was looked at before.
+        let sound_or_asked = self.answered.max(self.last.left) == now;
+        if self.is_eager() && !sound_or_asked {
+            self.want_proof(now, now + TAIL);
             self.awaited.get_or_insert(now);
         }
     }
@@ -208,14 +221,14 @@ impl Liveness {
     /// A record is about to be made. With messages in it, it is worth a question; and any record can carry one that is due.
     pub fn rides(&mut self, now: Instant, with_data: bool) {
         if with_data {
-            self.want_proof(now);
+            self.want_proof(now, now);
             self.awaited.get_or_insert(now);
         }
+        let Some(unproven) = self.may_ask() else { return };
         let since = self.sent - self.last.sent;
-        let long =
-            since >= GAP_BYTES && self.is_eager() && since >= self.carried_in(GAP_MIN) && self.pings.len() < PINGS_MAX;
-        if (long && self.unproven.is_some()) || self.asks_at().is_some_and(|at| at <= now) {
-            self.asked.get_or_insert(now);
+        let long = since >= GAP_BYTES && self.is_eager() && since >= self.carried_in(GAP_MIN);
+        if long || self.rides_at(unproven) <= now {
+            self.asked = Some(now);
         }
     }
 
@@ -395,9 +408,10 @@ impl Liveness {
         self.pings.capacity() * size_of::<Ping>()
     }
 
-    /// Something was carried that no PING covers; one is wanted no sooner than that.
-    fn want_proof(&mut self, at: Instant) {
-        self.unproven = Some(self.unproven.map_or(at, |sooner| sooner.min(at)));
+    /// Something was carried that no PING covers.
+    fn want_proof(&mut self, since: Instant, rides: Instant) {
+        let unproven = self.unproven.get_or_insert(Unproven { since, rides });
+        unproven.rides = unproven.rides.min(rides);
     }
 
     fn is_eager(&self) -> bool {
@@ -410,17 +424,35 @@ impl Liveness {
         left.into_iter().chain(self.asked).min()
     }
 
-    /// When the next PING is due, unless one is already or enough are under way.
+    /// What another question would be about, unless one is due already or enough are under way.
+    fn may_ask(&self) -> Option<Unproven> {
+        self.unproven
+            .filter(|_| self.asked.is_none() && self.pings.len() < PINGS_MAX)
+    }
+
+    /// When the next PING leaves, with another record or not.
     fn asks_at(&self) -> Option<Instant> {
-        let since = self.unproven?;
-        if self.asked.is_some() || self.pings.len() >= PINGS_MAX {
-            return None;
+        self.may_ask().map(|unproven| self.leaves_at(unproven))
+    }
+
+    fn leaves_at(&self, unproven: Unproven) -> Instant {
+        if self.is_eager() {
+            return unproven.since.max(self.last.left + self.gap()) + TAIL;
         }
-        if !self.is_eager() {
-            return Some(since.max(self.last.left) + self.rtt.timeout() + TAIL + GAP_MIN);
+        unproven.since.max(self.last.left) + self.rtt.timeout() + TAIL + GAP_MIN
+    }
+
+    /// From when on any record takes it along.
+    fn rides_at(&self, unproven: Unproven) -> Instant {
+        if self.is_eager() {
+            return unproven.rides.max(self.last.left + self.gap());
         }
-        let quarter = self.rtt.smoothed().unwrap_or_default() / 4;
-        Some(since.max(self.last.left + quarter.max(GAP_MIN)))
+        self.leaves_at(unproven)
+    }
+
+    /// Between two questions of an eager end.
+    fn gap(&self) -> Span {
+        GAP_MIN.max(self.rtt.smoothed().unwrap_or_default() / 4)
     }
 
     /// When somebody will have waited longer than usual for the oldest answer, if anybody does. While bulk is under way nobody can say what is usual.

@@ -7,6 +7,7 @@ mod golden;
 mod guarantees;
 mod logs;
 mod purity;
+mod thrift;
 
 use std::path::{Path, PathBuf};
 

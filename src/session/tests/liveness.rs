@@ -83,19 +83,70 @@ fn what_comes_is_asked_about_with_the_next_that_leaves_or_by_the_time_of_its_ack
     let timing = Timing::default();
     let start = Instant::from_millis(10_000);
     let mut link = link(Role::Client, 50, start);
-    link.heard(start);
-    link.brought_data(start);
-    assert_eq!(link.check(start + MS(39), &timing), Verdict::Fine);
+    let came = start + MS(10);
+    link.heard(came);
+    link.brought_data(came);
+    assert_eq!(link.check(came + MS(39), &timing), Verdict::Fine);
     assert!(!link.ping_due(), "something may leave by itself");
-    let token = data(&mut link, 100, start + MS(39)).expect("it carries the question");
-    assert!(link.deadline(&timing) > start + MS(40), "which is asked only once");
-    link.heard(start + MS(89));
-    link.pong(token, start + MS(89));
+    let token = data(&mut link, 100, came + MS(39)).expect("it carries the question");
+    assert!(
+        link.deadline(&timing) > came + timing.ack_delay,
+        "which is asked only once"
+    );
+    link.heard(start + MS(99));
+    link.pong(token, start + MS(99));
     // Nothing leaves this time.
-    link.brought_data(start + MS(200));
-    assert_eq!(link.deadline(&timing), start + MS(200) + timing.ack_delay);
-    assert_eq!(link.check(start + MS(240), &timing), Verdict::Fine);
+    let came = start + MS(200);
+    link.brought_data(came);
+    link.rides(came + MS(39), false);
+    assert!(
+        !link.ping_due(),
+        "an early ACK is no message, the peer may answer it yet"
+    );
+    assert_eq!(link.deadline(&timing), came + timing.ack_delay);
+    assert_eq!(link.check(came + MS(40), &timing), Verdict::Fine);
     assert!(link.ping_due(), "in the record of the ACK");
+}
+
+/// Such data is too soon for a question of its own, and the last question does not cover it.
+#[test]
+fn what_leaves_soon_after_a_question_is_asked_about_with_the_next_record_or_as_late_as_an_ack() {
+    let timing = Timing::default();
+    let start = Instant::from_millis(10_000);
+    for next_is_data in [true, false] {
+        let mut link = link(Role::Client, 100, start);
+        assert!(data(&mut link, 100, start).is_some());
+        assert!(data(&mut link, 100, start + MS(5)).is_none(), "asked just before");
+        link.rides(start + MS(24), next_is_data);
+        assert!(!link.ping_due(), "a quarter of a round trip has not passed");
+        link.rides(start + MS(25), next_is_data);
+        assert!(link.ping_due(), "any record takes it along: {next_is_data}");
+    }
+    // And if nothing leaves, the timer says when.
+    let mut link = link(Role::Client, 100, start);
+    let token = data(&mut link, 100, start).unwrap();
+    data(&mut link, 100, start + MS(5));
+    assert_eq!(link.deadline(&timing), start + MS(25) + timing.ack_delay);
+    link.pong(token, start + MS(60));
+    assert_eq!(link.check(start + MS(65), &timing), Verdict::Fine);
+    assert!(link.ping_due(), "the answer does not prove what left later");
+}
+
+#[test]
+fn what_comes_with_an_answer_or_as_a_question_leaves_needs_no_other() {
+    let timing = Timing::default();
+    let start = Instant::from_millis(10_000);
+    let mut link = link(Role::Client, 50, start);
+    let token = data(&mut link, 100, start).unwrap();
+    link.brought_data(start);
+    let answered = start + MS(50);
+    link.pong(token, answered);
+    link.heard(answered);
+    link.brought_data(answered);
+    assert_eq!(link.deadline(&timing), answered + timing.idle_probe);
+    // The way back may have gone since.
+    link.brought_data(answered + MS(1));
+    assert_eq!(link.deadline(&timing), answered + MS(1) + timing.ack_delay);
 }
 
 #[test]
